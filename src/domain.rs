@@ -1,0 +1,19 @@
+//! The pure core: values and `now` in, values out. No I/O, no clock, no randomness.
+
+pub mod calendar;
+pub mod coverage;
+pub mod dataset;
+pub mod delivery;
+pub mod digest;
+pub mod expr;
+pub mod incident;
+pub mod notification;
+pub mod period;
+pub mod query;
+pub mod report;
+pub mod route;
+pub mod rule;
+pub mod schedule;
+pub mod table;
+pub mod value;
+pub mod zone;

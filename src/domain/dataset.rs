@@ -1,0 +1,132 @@
+//! Datasets: named tables of a source with typed fields, a key and an updated-at field.
+
+use chrono::{DateTime, Utc};
+
+use super::coverage::CoverageFact;
+use super::value::Type;
+
+/// One named table of a source.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dataset {
+    /// Its name in the config and in the source, e.g. `MessagingSession`.
+    pub name: String,
+    /// The source it comes from: a name in `[sources]`.
+    pub source: String,
+    /// Its fields, in the order they are stored and pulled.
+    pub fields: Vec<Field>,
+    /// Index of the field that identifies a record.
+    pub key: usize,
+    /// Index of the field that says when a record last changed.
+    pub updated: usize,
+    /// Index of the field a person would call a record by; the key where there is none.
+    pub label: usize,
+    /// Further sets of fields of which no two records share the values.
+    pub unique: Vec<Vec<usize>>,
+    /// The field that says when a record became visible to postrider and never changes after;
+    /// rules should window on it.
+    pub visible: Vec<usize>,
+    /// Small enough to be read whole at every pull (channels, accounts, users).
+    pub whole: bool,
+    /// What can be known about records that are missing by nature.
+    pub coverage: Vec<CoverageFact>,
+}
+
+impl Dataset {
+    /// Index of the field with this name.
+    pub fn field(&self, name: &str) -> Option<usize> {
+        self.fields.iter().position(|field| field.name == name)
+    }
+
+    /// Whether no two records share the values of these fields (the key alone, or a declared set).
+    pub fn is_unique(&self, fields: &[usize]) -> bool {
+        fields.contains(&self.key)
+            || self.unique.iter().any(|set| set.iter().all(|field| fields.contains(field)))
+    }
+}
+
+/// One field of a dataset.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Field {
+    /// Its name in expressions.
+    pub name: String,
+    /// Its name for people.
+    pub label: String,
+    /// What it holds.
+    pub ty: Type,
+    /// Whether it can be null.
+    pub nullable: bool,
+    /// What it can hold, where that is a list.
+    pub picklist: Option<Picklist>,
+}
+
+/// The values a text field can hold.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Picklist {
+    /// The values, in the source's order.
+    pub values: Vec<PickValue>,
+    /// Whether the source may add values without notice.
+    pub open: bool,
+    /// Values people try that do not exist, with what to write instead.
+    pub mistaken: Vec<(String, String)>,
+}
+
+/// One value of a picklist.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PickValue {
+    /// The value in records and expressions.
+    pub value: String,
+    /// The value for people.
+    pub label: String,
+}
+
+/// A place in a dataset's order of changes: everything at or before it has been seen.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cursor {
+    /// The updated-at of the last record seen.
+    pub stamp: DateTime<Utc>,
+    /// Its key; ties of one stamp are ordered by it.
+    pub key: String,
+}
+
+/// Records on their way from a source to the store: one flat run of cells and one run of text, so
+/// that a page costs two allocations and not one a cell.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Batch {
+    /// All text of the batch, end to end.
+    pub text: String,
+    /// The cells, row by row, as many a row as the dataset has fields.
+    pub cells: Vec<Cell>,
+    /// For each row whether the source says that the record was deleted.
+    pub deleted: Vec<bool>,
+    /// The place of the last row, when rows come in the order of changes.
+    pub cursor: Option<Cursor>,
+}
+
+/// One cell of a [`Batch`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Cell {
+    /// No value.
+    Null,
+    /// True or false.
+    Boolean(bool),
+    /// A whole number.
+    Integer(i64),
+    /// A number with a fraction.
+    Real(f64),
+    /// An instant, in milliseconds since 1970 UTC.
+    Timestamp(i64),
+    /// A piece of [`Batch::text`]: first byte and length in bytes.
+    Text(u32, u32),
+}
+
+impl Batch {
+    /// How many records it holds.
+    pub fn rows(&self) -> usize {
+        self.deleted.len()
+    }
+
+    /// The text of a [`Cell::Text`] of this batch.
+    pub fn text_of(&self, at: u32, len: u32) -> &str {
+        &self.text[at as usize..(at + len) as usize]
+    }
+}

@@ -1,0 +1,191 @@
+//! Expressions: SQL text from the config, checked against a report type into a tree that cannot be
+//! wrong.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::dataset::Dataset;
+use super::value::{Type, Value};
+
+/// A mistake in a piece of config text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    /// The bytes of the text it is about.
+    pub at: Range<usize>,
+    /// What is wrong: a lowercase fragment that names the thing in backticks.
+    pub message: String,
+    /// What to write instead, where that is known.
+    pub help: Option<String>,
+}
+
+/// A primary dataset and the datasets joined to it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReportType {
+    /// Its name in `[report_types]`.
+    pub name: String,
+    /// The datasets under their aliases; the first is the primary one.
+    pub tables: Vec<TableRef>,
+}
+
+/// One dataset of a report type.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TableRef {
+    /// Its name in expressions.
+    pub alias: String,
+    /// The dataset.
+    pub dataset: Arc<Dataset>,
+    /// How it is joined.
+    pub join: Join,
+    /// The join's condition; `None` for the primary dataset alone.
+    pub on: Option<Expr>,
+}
+
+/// How a dataset is joined to those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Join {
+    /// The first one.
+    Primary,
+    /// *With*: rows without a partner are left out.
+    Inner,
+    /// *With or without*: rows without a partner stay, its fields null.
+    Left,
+}
+
+/// A field of a report type: which table, which field of its dataset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FieldRef {
+    /// Index into [`ReportType::tables`].
+    pub table: usize,
+    /// Index into [`Dataset::fields`].
+    pub field: usize,
+}
+
+/// A checked expression over one row (of joined records, or of folded ones). No aggregates.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Expr {
+    /// A constant.
+    Literal(Value),
+    /// A field of a joined record.
+    Field(FieldRef),
+    /// Before grouping: a value of the fold (index into its keys, then its values).
+    Folded(usize),
+    /// After grouping: the group's key (index into [`super::query::Query::groups`]).
+    Key(usize),
+    /// After grouping: a field that the group's key determines (index into `carried`).
+    Carried(usize),
+    /// After grouping: an aggregate of the group (index into `aggregates`).
+    Aggregate(usize),
+    /// After grouping: the expression over the group, as a part of the same over all groups.
+    Share(Box<Expr>),
+    /// The slot's instant.
+    AsOf,
+    /// A one-place operation.
+    Unary(Unary, Box<Expr>),
+    /// A two-place operation.
+    Binary(Binary, Box<Expr>, Box<Expr>),
+    /// `x in (..)`, over constants.
+    In(Box<Expr>, Vec<Value>),
+    /// `case when .. then .. else .. end`: branches, then the else.
+    Case(Vec<(Expr, Expr)>, Option<Box<Expr>>),
+    /// A function call.
+    Call(Function, Vec<Expr>),
+}
+
+/// One-place operations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unary {
+    /// `not`, three-valued.
+    Not,
+    /// Minus.
+    Negate,
+    /// `is null`.
+    IsNull,
+}
+
+/// Two-place operations; null in gives null out, but for `and` and `or` (three-valued).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are the operations")]
+pub enum Binary {
+    Equal,
+    Different,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+    And,
+    Or,
+    Add,
+    Subtract,
+    Multiply,
+    /// Real division; by zero it is null.
+    Divide,
+    /// SQL `like`: `%` and `_`, case-sensitive.
+    Like,
+}
+
+/// Scalar functions.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Function {
+    /// The first that is not null.
+    Coalesce,
+    /// Lower case, by Unicode.
+    Lower,
+    /// `seconds(a, b)`: from a to b, in seconds.
+    Seconds,
+    /// The calendar unit that holds an instant, in the report's zone.
+    Calendar(Unit),
+    /// `bucket(x, 60, 300)`: the text of the range that holds x (`< 60`, `60 to < 300`, `>= 300`).
+    Bucket(Vec<f64>),
+}
+
+/// Calendar units.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Unit {
+    /// A civil day: its first instant.
+    Day,
+    /// A civil week, from the configured first weekday: its first instant.
+    Week,
+    /// A civil month: its first instant.
+    Month,
+    /// The hour of the civil day, 0 to 23.
+    Hour,
+    /// The weekday, 1 (Monday) to 7 (Sunday).
+    Weekday,
+}
+
+/// An aggregate over the rows of a group.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Aggregate {
+    /// What is computed.
+    pub kind: AggregateKind,
+    /// Of what; `None` for `count()`.
+    pub of: Option<Expr>,
+    /// `order by` of `first`, most significant first, ascending.
+    pub order: Vec<Expr>,
+    /// `filter (where ..)`.
+    pub filter: Option<Expr>,
+}
+
+/// Which aggregate.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[expect(missing_docs, reason = "the names are the SQL aggregates")]
+pub enum AggregateKind {
+    Count,
+    CountDistinct,
+    Sum,
+    Average,
+    Min,
+    Max,
+    /// The exact percentile by linear interpolation (type 7), at a fraction of one; `median` is 0.5.
+    Percentile(f64),
+    First,
+}
+
+/// A checked expression with its type, as the checker returns it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Typed {
+    /// The tree.
+    pub expr: Expr,
+    /// Its type; `None` for a bare null.
+    pub ty: Option<Type>,
+}

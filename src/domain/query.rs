@@ -1,0 +1,185 @@
+//! A query: the one description of a question to the records.
+//!
+//! Order of work: join, bound the `date` field of the dataset it names before joining, filter
+//! after it; fold to one row a key (`per`), if asked; group; aggregate; then columns are computed
+//! over each group's keys and aggregates, sorted, cut at `top`. A query without groups and
+//! aggregates is a list of rows.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use super::expr::{Aggregate, Expr, FieldRef, ReportType};
+use super::value::{Type, Value};
+use super::zone::Zone;
+
+/// A checked question.
+#[derive(Clone, Debug)]
+pub struct Query {
+    /// What is asked.
+    pub report_type: Arc<ReportType>,
+    /// Which field the bounds of a [`Frame`] apply to.
+    pub date: Option<FieldRef>,
+    /// Which joined rows count.
+    pub filter: Option<Expr>,
+    /// One row a key first.
+    pub fold: Option<Fold>,
+    /// Group by these; empty with aggregates means one row in all.
+    pub groups: Vec<Group>,
+    /// Fields determined by the groups' keys that columns read.
+    pub carried: Vec<FieldRef>,
+    /// Aggregates that columns read; each distinct one once.
+    pub aggregates: Vec<Aggregate>,
+    /// The columns, over keys, carried fields and aggregates; of a list, over the row itself.
+    pub columns: Vec<Column>,
+    /// Whether it is a list (no groups, no aggregates).
+    pub list: bool,
+    /// How rows are ordered; ties by the grouping columns in order.
+    pub sort: Vec<Sort>,
+    /// How many rows are shown; the rest becomes `Others`.
+    pub top: Option<usize>,
+    /// Whether the values over all rows are wanted.
+    pub total: bool,
+}
+
+/// `per` and `values`: one row a key before grouping.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fold {
+    /// Keys. A key that is an alias is that dataset's key.
+    pub keys: Vec<Group>,
+    /// Aggregates that the values read.
+    pub aggregates: Vec<Aggregate>,
+    /// Fields determined by the keys that values read.
+    pub carried: Vec<FieldRef>,
+    /// Named values over keys ([`Expr::Key`]), carried fields and aggregates. In the query around
+    /// it they are [`Expr::Folded`], numbered after the keys.
+    pub values: Vec<(String, Expr, Option<Type>)>,
+}
+
+/// One grouping expression.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Group {
+    /// Its heading.
+    pub name: String,
+    /// The expression; of an alias, the key of its dataset.
+    pub expr: Expr,
+    /// Its type.
+    pub ty: Type,
+    /// Of an alias: which table, so that the label is shown instead of the key.
+    pub alias: Option<usize>,
+    /// Of a field with a picklist: value and label, so that people read labels.
+    pub labels: Vec<(String, String)>,
+}
+
+/// One column.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Column {
+    /// Its heading.
+    pub name: String,
+    /// The expression.
+    pub expr: Expr,
+    /// Its type; `None` if always null.
+    pub ty: Option<Type>,
+    /// Of a list column that is an alias: which table's label it shows (`expr` is then the label).
+    pub alias: Option<usize>,
+    /// Whether its value is a share (written as percent).
+    pub share: bool,
+    /// Of a list column that is a field with a picklist: value and label.
+    pub labels: Vec<(String, String)>,
+}
+
+/// One sort key: a group or a column of the query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sort {
+    /// What to sort by.
+    pub by: SortBy,
+    /// Largest first. Nulls are last either way.
+    pub descending: bool,
+}
+
+/// What a query can be sorted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SortBy {
+    /// A group's shown value (index into groups).
+    Group(usize),
+    /// A column's value (index into columns).
+    Column(usize),
+}
+
+/// The texts a query is checked from, as the config has them.
+#[derive(Clone, Debug, Default)]
+pub struct QueryText<'a> {
+    /// `date`.
+    pub date: Option<&'a str>,
+    /// `where`.
+    pub filter: Option<&'a str>,
+    /// `per`.
+    pub per: Vec<&'a str>,
+    /// `values`.
+    pub values: Vec<&'a str>,
+    /// `group_by`.
+    pub group_by: Vec<&'a str>,
+    /// `columns`; of a rule its `value` alone.
+    pub columns: Vec<&'a str>,
+    /// `sort`.
+    pub sort: Option<&'a str>,
+    /// `top`.
+    pub top: Option<usize>,
+    /// `total`.
+    pub total: bool,
+}
+
+/// Which text of a [`QueryText`] a mistake is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are the fields of QueryText")]
+pub enum Part {
+    Date,
+    Filter,
+    Per(usize),
+    Values(usize),
+    GroupBy(usize),
+    Column(usize),
+    Sort,
+}
+
+/// What a query is answered for.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    /// Half-open bounds of the `date` field; `None` is all time.
+    pub bounds: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    /// What `as_of()` is: the slot.
+    pub as_of: DateTime<Utc>,
+    /// The zone of calendar functions.
+    pub zone: Zone,
+    /// Weekday on which weeks begin, 1 (Monday) to 7.
+    pub week_starts: u8,
+    /// At most so many groups or list rows are read; beyond it the answer says so.
+    pub rows_max: usize,
+}
+
+/// The answer to a query.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// The rows to show, in order: at most `top` of them.
+    pub rows: Vec<Row>,
+    /// What `top` left out: how many rows, and (grouped queries) their values taken together.
+    pub others: Option<(u64, Option<Vec<Value>>)>,
+    /// The columns over all rows, if asked for.
+    pub total: Option<Vec<Value>>,
+    /// How many joined records were counted.
+    pub records: u64,
+    /// Whether `rows_max` cut the answer short; totals are then of what was read.
+    pub truncated: bool,
+}
+
+/// One row of an answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// The groups' keys (identity: never labels).
+    pub keys: Vec<Value>,
+    /// The groups' values as people read them: labels of aliases and picklists, told apart where
+    /// equal, `(no account)` for a null alias.
+    pub shown: Vec<Value>,
+    /// The columns' values.
+    pub values: Vec<Value>,
+}

@@ -1,0 +1,15 @@
+//! Receivers: one attempt at reaching people, its failure classified. When to try again is the
+//! outbox's business.
+
+use futures_util::future::BoxFuture;
+
+use crate::domain::delivery::{Message, Outcome};
+
+pub mod smtp;
+pub mod webhook;
+
+/// One way to reach people.
+pub trait Receiver: Send + Sync {
+    /// Makes one attempt, bounded in time.
+    fn deliver<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Outcome>;
+}

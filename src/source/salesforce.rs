@@ -1,0 +1,25 @@
+//! Salesforce: client-credentials login, `queryAll` over REST, quota guard, built-in datasets.
+
+use chrono::TimeDelta;
+use secrecy::SecretString;
+
+/// One org.
+#[derive(Clone, Debug)]
+pub struct SalesforceSettings {
+    /// The source's name in `[sources]`.
+    pub name: String,
+    /// My Domain address, e.g. `https://acme.my.salesforce.com`.
+    pub login_url: String,
+    /// Consumer key of the connected app.
+    pub client_id: SecretString,
+    /// Consumer secret of the connected app.
+    pub client_secret: SecretString,
+    /// REST version, e.g. `62.0`.
+    pub api_version: String,
+    /// How often records are pulled.
+    pub pull_every: TimeDelta,
+    /// Stop when this share of the org's daily requests is used (0 to 1).
+    pub quota_share: f64,
+    /// How far back the first load reaches.
+    pub history: Option<TimeDelta>,
+}
