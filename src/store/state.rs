@@ -1,1 +1,212 @@
-//! (to come)
+//! `state.db`: slots, runs, incidents, the ledger and the outbox. Precious: every commit is synced
+//! to disk before it is acted on.
+//!
+//! One connection, one writer. What belongs together is written in one [`State::write`]: the claim
+//! of a slot with the messages it owes, an incident's step with its notices. A second process on
+//! the same folder may read and write beside it (SQLite's own locks), but only one may be the
+//! daemon: it holds [`DaemonLock`].
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+pub mod incidents;
+pub mod ledger;
+pub mod outbox;
+pub mod slots;
+
+/// The schema this binary knows; each step brings the database one version further.
+const MIGRATIONS: &[&str] = &[include_str!("migrations/001_state.sql")];
+
+/// The state database.
+pub struct State {
+    connection: Mutex<Connection>,
+    folder: PathBuf,
+}
+
+/// Why the state cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// The folder cannot be made or the lock file not opened.
+    #[error("state folder `{0}` cannot be used")]
+    Folder(PathBuf, #[source] std::io::Error),
+    /// SQLite said no.
+    #[error("state database failed")]
+    Database(#[from] rusqlite::Error),
+    /// Another daemon holds the folder.
+    #[error("another postrider runs on `{0}`: one state folder serves one daemon")]
+    Locked(PathBuf),
+    /// A newer postrider wrote the database.
+    #[error("state database has schema {found}, this postrider knows {known}: install the newer version again")]
+    Newer {
+        /// In the file.
+        found: usize,
+        /// In this binary.
+        known: usize,
+    },
+    /// A stored value cannot be read back.
+    #[error("state database holds an unreadable {what}")]
+    Unreadable {
+        /// What it should have been.
+        what: &'static str,
+        /// Why it is not.
+        #[source]
+        source: serde_json::Error,
+    },
+}
+
+/// Held by the one daemon of a state folder, for as long as it lives.
+#[derive(Debug)]
+pub struct DaemonLock {
+    _file: File,
+}
+
+impl State {
+    /// Opens or makes `state.db` in a folder and brings its schema up to date.
+    pub fn open(folder: &Path) -> Result<State, StateError> {
+        make_private(folder).map_err(|err| StateError::Folder(folder.to_owned(), err))?;
+        let mut connection = Connection::open(folder.join("state.db"))?;
+        connection.busy_timeout(Duration::from_secs(30))?;
+        connection.pragma_update(None, "journal_mode", "wal")?;
+        connection.pragma_update(None, "synchronous", "full")?;
+        connection.set_prepared_statement_cache_capacity(64);
+        migrate(&mut connection)?;
+        Ok(State { connection: Mutex::new(connection), folder: folder.to_owned() })
+    }
+
+    /// The folder it lies in.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Takes the daemon's place on this folder, or says that it is taken.
+    pub fn lock(&self) -> Result<DaemonLock, StateError> {
+        let path = self.folder.join("daemon.lock");
+        let folder = |err| StateError::Folder(self.folder.clone(), err);
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(path)
+            .map_err(folder)?;
+        match file.try_lock() {
+            Ok(()) => Ok(DaemonLock { _file: file }),
+            Err(std::fs::TryLockError::WouldBlock) => Err(StateError::Locked(self.folder.clone())),
+            Err(std::fs::TryLockError::Error(err)) => Err(folder(err)),
+        }
+    }
+
+    /// Runs `work` in one transaction; it is durable when this returns `Ok`, and nothing of it
+    /// happened otherwise.
+    pub fn write<T>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, StateError>,
+    ) -> Result<T, StateError> {
+        let mut connection = self.connection();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let done = work(&transaction)?;
+        transaction.commit()?;
+        Ok(done)
+    }
+
+    /// Runs `work` on one consistent view.
+    pub fn read<T>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, StateError>,
+    ) -> Result<T, StateError> {
+        let mut connection = self.connection();
+        let transaction = connection.transaction()?;
+        work(&transaction)
+    }
+
+    /// A poisoned lock means that a transaction panicked: it was rolled back, the connection is fine.
+    fn connection(&self) -> MutexGuard<'_, Connection> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn migrate(connection: &mut Connection) -> Result<(), StateError> {
+    // One immediate transaction: two processes that start together migrate once.
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let found: usize = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if found > MIGRATIONS.len() {
+        return Err(StateError::Newer { found, known: MIGRATIONS.len() });
+    }
+    for step in &MIGRATIONS[found..] {
+        transaction.execute_batch(step)?;
+    }
+    transaction.pragma_update(None, "user_version", MIGRATIONS.len())?;
+    transaction.commit()?;
+    Ok(())
+}
+
+/// Makes a folder only its owner can read: it will hold mails and customers' names.
+fn make_private(folder: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+/// An instant as stored.
+pub(crate) fn millis(at: DateTime<Utc>) -> i64 {
+    at.timestamp_millis()
+}
+
+/// A stored instant.
+pub(crate) fn instant(millis: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp_millis(millis).unwrap_or(DateTime::UNIX_EPOCH)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_folder_serves_one_daemon_and_others_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = State::open(folder.path()).unwrap();
+        let lock = first.lock().unwrap();
+        let beside = State::open(folder.path()).unwrap();
+        assert!(matches!(beside.lock(), Err(StateError::Locked(_))));
+        drop(lock);
+        beside.lock().unwrap();
+    }
+
+    #[test]
+    fn a_newer_schema_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        State::open(folder.path()).unwrap();
+        let connection = Connection::open(folder.path().join("state.db")).unwrap();
+        connection.pragma_update(None, "user_version", 99).unwrap();
+        assert!(matches!(State::open(folder.path()), Err(StateError::Newer { found: 99, .. })));
+    }
+
+    #[test]
+    fn a_transaction_that_fails_or_panics_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = State::open(folder.path()).unwrap();
+        let insert = "insert into ledger (at, kind, subject, text) values (0, 'k', 's', 't')";
+        let failed: Result<(), _> = state.write(|tx| {
+            tx.execute(insert, [])?;
+            Err(StateError::Database(rusqlite::Error::QueryReturnedNoRows))
+        });
+        assert!(failed.is_err());
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            state.write(|tx| -> Result<(), StateError> {
+                tx.execute(insert, [])?;
+                panic!("in the middle")
+            })
+        }));
+        assert!(panicked.is_err());
+        let rows: i64 = state
+            .read(|tx| Ok(tx.query_row("select count(*) from ledger", [], |row| row.get(0))?))
+            .unwrap();
+        assert_eq!(rows, 0);
+    }
+}

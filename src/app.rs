@@ -1,0 +1,203 @@
+//! The app: config in, running engine out. It wires everything, beats the heart, and drains on
+//! shutdown.
+
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_cron_scheduler::{Job, JobScheduler};
+
+use crate::clock::Clock;
+use crate::config::{self, Config};
+use crate::engine::{Engine, EngineError};
+use crate::store::Store;
+use crate::store::state::ledger;
+
+mod plant;
+
+/// After a stop signal, work under way gets this long.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(25);
+
+/// A built postrider.
+pub struct App {
+    engine: Arc<Engine>,
+    config: Mutex<Arc<Config>>,
+    clock: Arc<dyn Clock>,
+    grace: Duration,
+}
+
+impl App {
+    /// Opens the state and wires sources and receivers. Nothing runs yet.
+    pub fn build(config: Config, clock: Arc<dyn Clock>) -> anyhow::Result<App> {
+        let store = Store::open(&config.state, &config.datasets)
+            .with_context(|| format!("cannot open the state in `{}`", config.state.display()))?;
+        let plant = plant::build(&config, &clock)?;
+        let seed = clock.now().timestamp_micros().unsigned_abs();
+        let engine = Engine::new(plant, Arc::new(store), Arc::clone(&clock), seed);
+        Ok(App {
+            engine: Arc::new(engine),
+            config: Mutex::new(Arc::new(config)),
+            clock,
+            grace: SHUTDOWN_GRACE,
+        })
+    }
+
+    /// Gives work under way so long after a stop signal, instead of 25 seconds.
+    pub fn with_grace(mut self, grace: Duration) -> App {
+        self.grace = grace;
+        self
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
+    /// The config in force.
+    pub fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.config.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts a new config in force, whole or not at all, and returns what changed. Moving the state
+    /// folder or changing a dataset's fields takes a restart.
+    pub async fn reload(&self, new: Config) -> anyhow::Result<Vec<String>> {
+        let old = self.config();
+        anyhow::ensure!(
+            old.state == new.state,
+            "`state` moved from `{}` to `{}`: that takes a restart",
+            old.state.display(),
+            new.state.display()
+        );
+        let plant = plant::build(&new, &self.clock)?;
+        let changes = config::diff(&old, &new);
+        self.engine.store().ensure(&new.datasets)?;
+        self.engine.replace_plant(plant);
+        self.engine.close_removed_rules().await?;
+        *self.config.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
+        Ok(changes)
+    }
+
+    /// Runs until `shutdown` is done, then drains: no new work is begun, what is under way gets its
+    /// grace. Fails at once when another daemon holds the state folder.
+    pub async fn run(&self, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
+        let _lock = self.engine.store().state.lock()?;
+        let cut_off = self.engine.recover().await?;
+        if cut_off > 0 {
+            tracing::warn!(deliveries = cut_off, "deliveries were cut off and are tried again");
+        }
+        let (beat, heart) = watch::channel(0u64);
+        let beat = Arc::new(beat);
+        let mut scheduler = self.heartbeat(&beat).await?;
+        let mut loops = self.loops(&beat, &heart);
+        shutdown.await;
+        tracing::info!("stopping: finishing what is under way");
+        self.engine.stop();
+        beat.send_modify(|count| *count += 1);
+        let drained = tokio::time::timeout(self.grace, async {
+            while loops.join_next().await.is_some() {}
+        })
+        .await;
+        if drained.is_err() {
+            tracing::warn!("stopped with deliveries under way; they are tried again at the next start");
+            loops.abort_all();
+        }
+        scheduler.shutdown().await.context("the heartbeat did not stop")?;
+        Ok(())
+    }
+
+    /// One beat a second, in UTC. A lost or doubled beat costs nothing: every loop looks for rows
+    /// that are due.
+    async fn heartbeat(&self, beat: &Arc<watch::Sender<u64>>) -> anyhow::Result<JobScheduler> {
+        let scheduler = JobScheduler::new().await.context("the heartbeat cannot be made")?;
+        let beat = Arc::clone(beat);
+        let job = Job::new("* * * * * *", move |_, _| beat.send_modify(|count| *count += 1))
+            .context("the heartbeat cannot be set")?;
+        scheduler.add(job).await.context("the heartbeat cannot be added")?;
+        scheduler.start().await.context("the heartbeat cannot be started")?;
+        Ok(scheduler)
+    }
+
+    fn loops(
+        &self,
+        beat: &Arc<watch::Sender<u64>>,
+        heart: &watch::Receiver<u64>,
+    ) -> JoinSet<()> {
+        let mut loops = JoinSet::new();
+        for name in self.engine.plant().sources.keys() {
+            let source = name.clone();
+            self.spawn(&mut loops, beat, heart, "pull", move |engine| {
+                let source = source.clone();
+                async move { engine.pull_due(&source).await }
+            });
+        }
+        self.spawn(&mut loops, beat, heart, "evaluate", |engine| async move {
+            engine.evaluate_due().await
+        });
+        self.spawn(&mut loops, beat, heart, "digests", |engine| async move {
+            engine.digests_due().await
+        });
+        self.spawn(&mut loops, beat, heart, "deliver", |engine| async move {
+            engine.deliver_due().await
+        });
+        self.spawn(&mut loops, beat, heart, "housekeeping", |engine| async move {
+            engine.housekeep().await
+        });
+        loops
+    }
+
+    /// One loop: at every beat, what is due. A failure or a panic costs one turn; the reason is
+    /// written down where it changes.
+    fn spawn<F>(
+        &self,
+        loops: &mut JoinSet<()>,
+        beat: &Arc<watch::Sender<u64>>,
+        heart: &watch::Receiver<u64>,
+        name: &'static str,
+        turn: impl Fn(Arc<Engine>) -> F + Send + 'static,
+    ) where
+        F: Future<Output = Result<usize, EngineError>> + Send + 'static,
+    {
+        let engine = Arc::clone(&self.engine);
+        let beat = Arc::clone(beat);
+        let mut heart = heart.clone();
+        loops.spawn(async move {
+            let mut failing = None;
+            while !engine.stopping() {
+                let done = match tokio::spawn(turn(Arc::clone(&engine))).await {
+                    Ok(done) => done,
+                    Err(err) => Err(EngineError::Panic(crate::engine::panic_text(err))),
+                };
+                match done {
+                    // Work makes work: a pull lets rules speak, rules owe deliveries.
+                    Ok(some) if some > 0 && name != "deliver" => {
+                        failing = None;
+                        beat.send_modify(|count| *count += 1);
+                    }
+                    Ok(_) => failing = None,
+                    Err(err) => {
+                        let text = format!("{:#}", anyhow::Error::from(err));
+                        if failing.as_deref() != Some(&text) {
+                            tracing::error!(part = name, error = %text, "failed; tried again");
+                            engine.remember(name, &text).await;
+                        }
+                        failing = Some(text);
+                    }
+                }
+                if heart.changed().await.is_err() {
+                    return;
+                }
+            }
+        });
+    }
+}
+
+impl Engine {
+    /// Writes a trouble of the engine itself into the ledger, as far as that is possible.
+    async fn remember(self: &Arc<Engine>, part: &'static str, text: &str) {
+        let (now, text) = (self.clock().now(), text.to_owned());
+        let _ = self.write(move |tx| ledger::note(tx, now, "trouble", part, &text)).await;
+    }
+}

@@ -1,0 +1,59 @@
+//! Config to plant: settings become sources and receivers.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+
+use crate::clock::Clock;
+use crate::config::{Config, ReceiverSettings};
+use crate::engine::{Destination, Mail, Plant, SourceLine};
+use crate::receiver::Receiver;
+use crate::receiver::smtp::Smtp;
+use crate::receiver::webhook::Webhook;
+use crate::source::Source;
+use crate::source::salesforce::Salesforce;
+
+/// Wires one config. Opens no connection.
+pub(super) fn build(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Plant> {
+    let mail = match &config.smtp {
+        Some(settings) => {
+            let smtp = Smtp::new(settings.clone()).context("the mail server cannot be used")?;
+            let receiver: Arc<dyn Receiver> = Arc::new(smtp);
+            let (from, from_address) = (settings.from.clone(), settings.from_address.clone());
+            Some(Mail { receiver, from, from_address })
+        }
+        None => None,
+    };
+    let mut plant = Plant {
+        zone: config.timezone.clone(),
+        locale: config.locale.clone(),
+        week_starts: config.week_starts,
+        owner: config.owner.clone(),
+        mail,
+        sources: Default::default(),
+        datasets: config.datasets.clone(),
+        digests: config.digests.clone(),
+        rules: config.rules.clone(),
+        routes: config.routes.clone(),
+        receivers: Default::default(),
+    };
+    for (name, settings) in &config.sources {
+        let (pull_every, history) = (settings.pull_every, settings.history);
+        let source = Salesforce::new(settings.clone(), Arc::clone(clock))
+            .with_context(|| format!("source `{name}` cannot be used"))?;
+        let source: Arc<dyn Source> = Arc::new(source);
+        plant.sources.insert(name.clone(), SourceLine { source, pull_every, history });
+    }
+    for (name, settings) in &config.receivers {
+        let destination = match settings {
+            ReceiverSettings::Email(to) => Destination::Mail(to.clone()),
+            ReceiverSettings::Webhook(settings) => {
+                let webhook = Webhook::new(settings.clone(), Arc::clone(clock))
+                    .with_context(|| format!("receiver `{name}` cannot be used"))?;
+                Destination::Webhook(Arc::new(webhook))
+            }
+        };
+        plant.receivers.insert(name.clone(), destination);
+    }
+    Ok(plant)
+}

@@ -1,0 +1,132 @@
+//! The command line: arguments and printing only. What a command does, it does through `app` and
+//! `engine`, never by a way of its own.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use self::context::Context;
+
+mod check;
+mod context;
+mod demo;
+mod outbox;
+mod plan;
+mod preview;
+mod print;
+mod pull;
+mod run;
+mod send;
+mod status;
+mod version;
+
+/// Scheduled report mails and alerts from REST sources: one binary, one TOML file.
+#[derive(Debug, Parser)]
+#[command(
+    name = "postrider",
+    version,
+    disable_help_subcommand = true,
+    after_help = "Examples:
+  postrider demo                     see everything work, with nothing set up
+  postrider check                    is config.toml right? (exit 2 if not)
+  postrider preview morning          the digest as it would be sent, as HTML
+  postrider plan --days 3            who gets what, when
+  postrider run                      the daemon
+
+Exit codes: 0 done, 1 failed, 2 bad arguments or config."
+)]
+struct Arguments {
+    /// The config file. Default: ./config.toml, then /etc/postrider/config.toml
+    #[arg(short, long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// What to log: error, warn, info, debug, or a filter such as postrider=debug
+    #[arg(long, global = true, value_name = "FILTER", env = "POSTRIDER_LOG", default_value = "info")]
+    log: String,
+    /// Log one JSON object a line
+    #[arg(long, global = true)]
+    log_json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon: pull, evaluate, send (SIGHUP reloads the config, SIGTERM stops)
+    Run(run::Run),
+    /// Check the config and show every mistake at once
+    Check(check::Check),
+    /// See everything work: a small org, an inbox and the daemon, in this process, at 60 times speed
+    Demo(demo::Demo),
+    /// Make a digest or a report and print it; sends nothing
+    Preview(preview::Preview),
+    /// Make a digest now and send it
+    Send(send::Send),
+    /// Pull datasets now
+    Pull(pull::Pull),
+    /// Who gets what, when: the slots of the next days, with those skipped and why
+    Plan(plan::Plan),
+    /// What runs, what waits, what failed
+    Status(status::Status),
+    /// Look into the outbox and retry
+    #[command(subcommand)]
+    Outbox(outbox::Outbox),
+    /// Version, time zone database, SQLite
+    Version(version::Version),
+}
+
+
+/// A failure with its exit code.
+enum Failure {
+    /// Exit 2: arguments or config are wrong. Already said on standard error where `None`.
+    Config(Option<anyhow::Error>),
+    /// Exit 1.
+    Failed(anyhow::Error),
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(err: E) -> Self {
+        Failure::Failed(err.into())
+    }
+}
+
+type Done = Result<(), Failure>;
+
+/// Runs the command line and returns the exit code.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let style = if arguments.log_json { crate::telemetry::Style::Json } else { crate::telemetry::Style::Text };
+    // One-off commands stay quiet unless asked; the daemon tells what it does.
+    let quiet = !matches!(arguments.command, Command::Run(_));
+    let filter = if quiet && arguments.log == "info" { "warn" } else { &arguments.log };
+    crate::telemetry::start(filter, style);
+    let context = Context { config: arguments.config };
+    match dispatch(arguments.command, &context) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Config(err)) => {
+            if let Some(err) = err {
+                print::error(&err);
+            }
+            ExitCode::from(2)
+        }
+        Err(Failure::Failed(err)) => {
+            print::error(&err);
+            ExitCode::from(1)
+        }
+    }
+}
+
+fn dispatch(command: Command, context: &Context) -> Done {
+    match command {
+        Command::Run(run) => run.execute(context),
+        Command::Check(check) => check.execute(context),
+        Command::Demo(demo) => demo.execute(),
+        Command::Preview(preview) => preview.execute(context),
+        Command::Send(send) => send.execute(context),
+        Command::Pull(pull) => pull.execute(context),
+        Command::Plan(plan) => plan.execute(context),
+        Command::Status(status) => status.execute(context),
+        Command::Outbox(outbox) => outbox.execute(context),
+        Command::Version(version) => version.execute(),
+    }
+}

@@ -1,0 +1,54 @@
+//! `postrider check`: the same code as the daemon reads its config with.
+
+use clap::Args;
+use serde_json::json;
+
+use super::context::Context;
+use super::{Done, Failure, print};
+use crate::config::{self, Mode};
+
+#[derive(Debug, Args)]
+#[command(after_help = "Exit code 0: the config is right. 2: every mistake is shown, with place and mend.
+A secret from an environment variable that is not set here is a remark; `run` refuses it.")]
+pub(super) struct Check {
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Check {
+    pub(super) fn execute(&self, context: &Context) -> Done {
+        let path = context.path()?;
+        match config::load(&path, &config::ProcessEnvironment, Mode::Check) {
+            Ok((config, notes)) => {
+                if self.json {
+                    print::json(&json!({
+                        "problems": [],
+                        "notes": notes.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                    }));
+                    return Ok(());
+                }
+                for note in notes {
+                    print::remark(format!("note: {note}"));
+                }
+                print::line(format!(
+                    "{} is right: {} reports, {} digests, {} rules, {} receivers",
+                    path.display(),
+                    config.reports.len(),
+                    config.digests.len(),
+                    config.rules.len(),
+                    config.receivers.len(),
+                ));
+                Ok(())
+            }
+            Err(problems) => {
+                if self.json {
+                    print::json(&problems.to_json());
+                } else {
+                    print::remark(problems.to_string());
+                }
+                Err(Failure::Config(None))
+            }
+        }
+    }
+}

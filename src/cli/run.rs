@@ -1,0 +1,94 @@
+//! `postrider run`: the daemon.
+
+use std::future::Future;
+
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::context::{Context, clock, runtime};
+use super::{Done, print};
+use crate::app::App;
+use crate::clock::{Clock, ScaledClock};
+use crate::config::{self, Mode};
+
+#[derive(Debug, Args)]
+#[command(after_help = "Signals:
+  SIGHUP            reload the config: whole, or not at all
+  SIGTERM, Ctrl-C   stop: finish what is under way, then exit 0; a second one exits at once")]
+pub(super) struct Run {
+    /// For trials: run on a clock that stood at START (ms since 1970) when the real one stood at
+    /// ANCHOR, and goes SPEED times as fast
+    #[arg(long, hide = true, value_name = "ANCHOR,START,SPEED")]
+    clock: Option<ScaledClock>,
+}
+
+impl Run {
+    pub(super) fn execute(&self, context: &Context) -> Done {
+        let config = context.run()?;
+        let clock: std::sync::Arc<dyn Clock> = match &self.clock {
+            Some(scaled) => std::sync::Arc::new(scaled.clone()),
+            None => clock(),
+        };
+        let (digests, rules) = (config.digests.len(), config.rules.len());
+        let app = std::sync::Arc::new(App::build(config, clock)?);
+        let path = context.path()?;
+        runtime()?.block_on(async {
+            tracing::info!(config = %path.display(), digests, rules, "postrider runs");
+            let reloads = tokio::spawn(reload_on_hup(std::sync::Arc::clone(&app), path));
+            let done = app.run(stopped()).await;
+            reloads.abort();
+            tracing::info!("postrider stopped");
+            done
+        })?;
+        Ok(())
+    }
+}
+
+/// Done at the first SIGTERM or Ctrl-C; a second one ends the process at once.
+pub(super) fn stopped() -> impl Future<Output = ()> {
+    async {
+        wait_for_stop().await;
+        tokio::spawn(async {
+            wait_for_stop().await;
+            std::process::exit(130);
+        });
+    }
+}
+
+async fn wait_for_stop() {
+    let Ok(mut term) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}
+
+/// At every SIGHUP reads the config again; one that has a problem changes nothing.
+async fn reload_on_hup(app: std::sync::Arc<App>, path: std::path::PathBuf) {
+    let Ok(mut hup) = signal(SignalKind::hangup()) else { return };
+    while hup.recv().await.is_some() {
+        match config::load(&path, &config::ProcessEnvironment, Mode::Run) {
+            Err(problems) => {
+                tracing::error!("config not reloaded, the old one stays in force");
+                print::remark(problems.to_string());
+            }
+            Ok((config, notes)) => {
+                for note in notes {
+                    tracing::warn!("{note}");
+                }
+                match app.reload(config).await {
+                    Ok(changes) if changes.is_empty() => tracing::info!("config reloaded: no change"),
+                    Ok(changes) => {
+                        for change in changes {
+                            tracing::info!("config reloaded: {change}");
+                        }
+                    }
+                    Err(err) => tracing::error!(
+                        error = %format!("{err:#}"),
+                        "config not reloaded, the old one stays in force"
+                    ),
+                }
+            }
+        }
+    }
+}

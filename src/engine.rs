@@ -1,0 +1,215 @@
+//! The engine: pull, evaluate, make digests, deliver. Its loops hold no state of their own; what is
+//! due is found in rows, so that a lost or doubled beat, a restart or a crash costs nothing.
+//!
+//! Everything the engine works with comes in through [`Plant`] (definitions and edges, swapped whole
+//! on reload), the [`Store`] and the [`Clock`].
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use rusqlite::Transaction;
+
+use crate::clock::Clock;
+use crate::domain::dataset::Dataset;
+use crate::domain::digest::Digest;
+use crate::domain::route::Route;
+use crate::domain::rule::Rule;
+use crate::domain::zone::Zone;
+use crate::receiver::Receiver;
+use crate::source::Source;
+use crate::store::state::StateError;
+use crate::store::{Store, StoreError};
+
+pub mod digest;
+pub mod evaluate;
+pub mod housekeep;
+pub mod notice;
+pub mod notify;
+pub mod outbox;
+pub mod plan;
+pub mod pull;
+
+/// Definitions and edges of one config, as the engine sees them.
+pub struct Plant {
+    /// Default zone.
+    pub zone: Zone,
+    /// Language and country of numbers and dates.
+    pub locale: String,
+    /// Weekday on which weeks begin, 1 (Monday) to 7.
+    pub week_starts: u8,
+    /// Told about postrider's own troubles.
+    pub owner: Option<String>,
+    /// The mail server and the sender.
+    pub mail: Option<Mail>,
+    /// Sources by name.
+    pub sources: BTreeMap<String, SourceLine>,
+    /// Datasets of all sources.
+    pub datasets: Vec<Arc<Dataset>>,
+    /// Digests by name.
+    pub digests: BTreeMap<String, Arc<Digest>>,
+    /// Rules by name.
+    pub rules: BTreeMap<String, Arc<Rule>>,
+    /// Routes in order.
+    pub routes: Vec<Route>,
+    /// Receivers by name.
+    pub receivers: BTreeMap<String, Destination>,
+}
+
+/// The mail server and the sender.
+pub struct Mail {
+    /// Makes the attempts.
+    pub receiver: Arc<dyn Receiver>,
+    /// `Name <address>`.
+    pub from: String,
+    /// The bare address.
+    pub from_address: String,
+}
+
+/// A source and how often it is read.
+pub struct SourceLine {
+    /// The source.
+    pub source: Arc<dyn Source>,
+    /// Time between pulls of a dataset that no rule needs more often.
+    pub pull_every: chrono::TimeDelta,
+    /// How far back the first load reaches.
+    pub history: Option<chrono::TimeDelta>,
+}
+
+/// Where a route's receiver leads.
+pub enum Destination {
+    /// Mail to each address by itself.
+    Mail(Vec<String>),
+    /// A webhook.
+    Webhook(Arc<dyn Receiver>),
+}
+
+/// Why a piece of the engine's work could not be done.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A task panicked.
+    #[error("a task panicked: {0}")]
+    Panic(String),
+}
+
+impl From<StateError> for EngineError {
+    fn from(err: StateError) -> Self {
+        EngineError::Store(StoreError::State(err))
+    }
+}
+
+/// The engine.
+pub struct Engine {
+    plant: RwLock<Arc<Plant>>,
+    store: Arc<Store>,
+    clock: Arc<dyn Clock>,
+    stopping: AtomicBool,
+    /// Receivers with a round under way, so that a doubled beat starts no second one.
+    rounds: Mutex<HashSet<String>>,
+    jitter: AtomicU64,
+}
+
+impl Engine {
+    /// An engine on a store; `seed` starts the jitter of retries.
+    pub fn new(plant: Plant, store: Arc<Store>, clock: Arc<dyn Clock>, seed: u64) -> Engine {
+        Engine {
+            plant: RwLock::new(Arc::new(plant)),
+            store,
+            clock,
+            stopping: AtomicBool::new(false),
+            rounds: Mutex::new(HashSet::new()),
+            jitter: AtomicU64::new(seed | 1),
+        }
+    }
+
+    /// The definitions in force.
+    pub fn plant(&self) -> Arc<Plant> {
+        Arc::clone(&self.plant.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts new definitions in force; work under way finishes with the old ones.
+    pub fn replace_plant(&self, plant: Plant) {
+        *self.plant.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(plant);
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// No new work is begun from here on; what is under way finishes.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether [`Engine::stop`] was called.
+    pub fn stopping(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst)
+    }
+
+    /// Runs a durable transaction on the state off the async threads.
+    pub(crate) async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, StateError> + Send + 'static,
+    ) -> Result<T, EngineError> {
+        let store = Arc::clone(&self.store);
+        blocking(move || Ok(store.state.write(work)?)).await
+    }
+
+    /// Reads the state off the async threads.
+    pub(crate) async fn state<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, StateError> + Send + 'static,
+    ) -> Result<T, EngineError> {
+        let store = Arc::clone(&self.store);
+        blocking(move || Ok(store.state.read(work)?)).await
+    }
+
+    fn begin_round(&self, receiver: &str) -> bool {
+        self.rounds.lock().unwrap_or_else(PoisonError::into_inner).insert(receiver.to_owned())
+    }
+
+    fn end_round(&self, receiver: &str) {
+        self.rounds.lock().unwrap_or_else(PoisonError::into_inner).remove(receiver);
+    }
+
+    /// The next jitter, in `-1.0..=1.0` (xorshift: it spreads retries, it guards nothing).
+    fn jitter(&self) -> f64 {
+        let mut x = self.jitter.load(Ordering::Relaxed);
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        self.jitter.store(x, Ordering::Relaxed);
+        (x >> 11) as f64 / (1u64 << 52) as f64 - 1.0
+    }
+}
+
+/// Runs blocking work off the async threads; a panic in it is an error, not the end.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, EngineError> + Send + 'static,
+) -> Result<T, EngineError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(err) => Err(EngineError::Panic(panic_text(err))),
+    }
+}
+
+/// What a panicked task said.
+pub(crate) fn panic_text(err: tokio::task::JoinError) -> String {
+    match err.try_into_panic() {
+        Ok(payload) => payload
+            .downcast_ref::<&str>()
+            .map(|text| (*text).to_owned())
+            .or_else(|| payload.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "no message".to_owned()),
+        Err(_) => "cancelled".to_owned(),
+    }
+}

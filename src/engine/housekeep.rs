@@ -1,0 +1,35 @@
+//! Housekeeping: what is past its retention goes, once an hour.
+
+use chrono::TimeDelta;
+
+use super::{Engine, EngineError};
+use crate::store::state::{ledger, outbox};
+
+/// Ended messages are kept this long, for `outbox show` and for questions.
+const OUTBOX_KEPT: TimeDelta = TimeDelta::days(30);
+/// Decisions are kept this long.
+const LEDGER_KEPT: TimeDelta = TimeDelta::days(400);
+/// Time between two rounds.
+const EVERY: TimeDelta = TimeDelta::hours(1);
+
+impl Engine {
+    /// At start: deliveries that a crash cut off become due again. Returns how many.
+    pub async fn recover(&self) -> Result<usize, EngineError> {
+        let now = self.clock.now();
+        self.write(move |tx| outbox::recover(tx, now)).await
+    }
+
+    /// Forgets what is past its retention, if the last round is an hour ago.
+    pub async fn housekeep(&self) -> Result<usize, EngineError> {
+        let now = self.clock.now();
+        if !self.housekeeping_due(now, EVERY) {
+            return Ok(0);
+        }
+        self.write(move |tx| {
+            outbox::prune(tx, now - OUTBOX_KEPT)?;
+            ledger::prune(tx, now - LEDGER_KEPT)
+        })
+        .await?;
+        Ok(0)
+    }
+}

@@ -1,0 +1,188 @@
+//! Delivering: what is due in the outbox is tried, per receiver, and the outcome is written down.
+//!
+//! Receivers never wait for each other: each has its own round of attempts with its own bound on
+//! concurrency. A receiver that is down or broken is held as a whole and probed with one message
+//! when the hold is over.
+
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+
+use super::{Destination, Engine, EngineError, Plant};
+use crate::domain::delivery::{self, Message, Next, Outcome, RetryPolicy};
+use crate::receiver::Receiver;
+use crate::store::state::outbox::{self, Delivery, Kind, SMTP};
+use crate::store::state::ledger;
+
+/// Attempts at one receiver that run at the same time.
+const CONCURRENCY: usize = 8;
+/// Messages of one receiver in memory at a time.
+const CLAIM: usize = 64;
+
+impl Engine {
+    /// Tries everything that is due and not held, until nothing is due any more or the engine stops.
+    /// Returns the number of attempts made.
+    pub async fn deliver_due(&self) -> Result<usize, EngineError> {
+        let now = self.clock.now();
+        let due = self.state(move |tx| outbox::receivers_due(tx, now)).await?;
+        let plant = self.plant();
+        let rounds = due.into_iter().map(|receiver| self.round(Arc::clone(&plant), receiver));
+        let results: Vec<_> = rounds.collect::<FuturesUnordered<_>>().collect().await;
+        results.into_iter().sum()
+    }
+
+    /// One receiver's round: claim, attempt, record, until it has nothing due or is held.
+    async fn round(&self, plant: Arc<Plant>, name: String) -> Result<usize, EngineError> {
+        if !self.begin_round(&name) {
+            return Ok(0);
+        }
+        let done = self.round_of(&plant, &name).await;
+        self.end_round(&name);
+        done
+    }
+
+    async fn round_of(&self, plant: &Plant, name: &str) -> Result<usize, EngineError> {
+        let mut attempts = 0;
+        while !self.stopping() {
+            let now = self.clock.now();
+            let claimed = {
+                let name = name.to_owned();
+                self.write(move |tx| {
+                    // A receiver that was held is probed with one message first.
+                    let held = outbox::holds(tx)?.into_iter().find(|hold| hold.0 == name);
+                    match held {
+                        Some((_, until, ..)) if now < until => Ok(Vec::new()),
+                        Some(_) => outbox::begin(tx, &name, 1, now),
+                        None => outbox::begin(tx, &name, CLAIM, now),
+                    }
+                })
+                .await?
+            };
+            if claimed.is_empty() {
+                break;
+            }
+            attempts += claimed.len();
+            let mut running = futures_util::stream::iter(claimed)
+                .map(|(row, message)| self.attempt(plant, name, row, message))
+                .buffer_unordered(CONCURRENCY);
+            while let Some(done) = running.next().await {
+                done?;
+            }
+        }
+        Ok(attempts)
+    }
+
+    async fn attempt(
+        &self,
+        plant: &Plant,
+        name: &str,
+        row: Delivery,
+        message: Message,
+    ) -> Result<(), EngineError> {
+        let outcome = match plant.receiver(name) {
+            // A panic costs one attempt, not the loop.
+            Some(receiver) => isolated(receiver, message).await,
+            None => Outcome::ReceiverBroken(format!("no receiver is called `{name}` any more")),
+        };
+        let word = word(&outcome);
+        let broken = matches!(outcome, Outcome::ReceiverBroken(_));
+        let policy = policy(row.kind);
+        let now = self.clock.now();
+        let next = delivery::after_attempt(
+            policy,
+            row.created_at,
+            row.attempts,
+            outcome,
+            now,
+            self.jitter(),
+        );
+        tracing::info!(
+            delivery = row.id,
+            kind = row.kind.word(),
+            receiver = name,
+            recipient = %masked(&row.recipient),
+            outcome = word,
+            "attempt ended"
+        );
+        let owner = plant.owner.clone();
+        let name = name.to_owned();
+        let (id, subject) = (row.id, row.subject.clone());
+        let newly_broken = self
+            .write(move |tx| {
+                outbox::finish(tx, id, word, &next, now)?;
+                match &next {
+                    Next::Retry { at, reason, hold_receiver: true, .. } => {
+                        outbox::hold(tx, &name, *at, reason, broken)
+                    }
+                    Next::Delivered(_) => {
+                        outbox::release(tx, &name)?;
+                        Ok(false)
+                    }
+                    Next::Ended { rejected, reason } => {
+                        let state = if *rejected { "rejected" } else { "expired" };
+                        let text = format!("`{subject}` {state}: {reason}");
+                        ledger::note(tx, now, "delivery", &name, &text)?;
+                        Ok(false)
+                    }
+                    Next::Retry { .. } => Ok(false),
+                }
+            })
+            .await?;
+        if newly_broken && row.kind != Kind::Notice && owner.is_some() {
+            self.tell_owner_of_receiver(plant, &row.receiver).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Runs an attempt on a task of its own, so that a panic in it is an outcome.
+async fn isolated(receiver: Arc<dyn Receiver>, message: Message) -> Outcome {
+    let attempt = tokio::spawn(async move { receiver.deliver(&message).await });
+    match attempt.await {
+        Ok(outcome) => outcome,
+        Err(_) => Outcome::Retry { after: None, reason: "the attempt panicked".to_owned() },
+    }
+}
+
+fn policy(kind: Kind) -> RetryPolicy {
+    match kind {
+        Kind::Digest => delivery::DIGEST,
+        Kind::Notification | Kind::Notice => delivery::NOTIFICATION,
+    }
+}
+
+fn word(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Delivered(_) => "delivered",
+        Outcome::Retry { .. } => "retry",
+        Outcome::ServerDown(_) => "server down",
+        Outcome::Rejected(_) => "rejected",
+        Outcome::ReceiverBroken(_) => "receiver broken",
+        Outcome::Uncertain(_) => "uncertain",
+    }
+}
+
+/// An address as logs may show it: `a…@example.com`.
+pub(crate) fn masked(recipient: &str) -> String {
+    match recipient.split_once('@') {
+        Some((name, domain)) => {
+            let first: String = name.chars().take(1).collect();
+            format!("{first}…@{domain}")
+        }
+        None => recipient.to_owned(),
+    }
+}
+
+impl Plant {
+    /// The receiver of an outbox row: the mail server, or a webhook by name.
+    fn receiver(&self, name: &str) -> Option<Arc<dyn Receiver>> {
+        if name == SMTP {
+            return self.mail.as_ref().map(|mail| Arc::clone(&mail.receiver));
+        }
+        match self.receivers.get(name) {
+            Some(Destination::Webhook(receiver)) => Some(Arc::clone(receiver)),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Answering: reports to tables, for a slot. One report that fails costs its section, no more.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::StreamExt;
+
+use super::{Engine, EngineError, Plant, blocking};
+use crate::domain::coverage;
+use crate::domain::period::Window;
+use crate::domain::query::{Frame, Query};
+use crate::domain::report::Report;
+use crate::domain::table::{Section, Table};
+use crate::store::{Store, StoreError};
+
+/// At most so many groups or list rows are read for one report.
+const ROWS_MAX: usize = 200_000;
+/// Reports answered at the same time: scans run on both cores of a small machine.
+const AT_ONCE: usize = 2;
+
+impl Engine {
+    /// The sections of some reports for a slot, in order.
+    pub async fn sections(&self, reports: &[Arc<Report>], slot: DateTime<Utc>) -> Vec<Section> {
+        let plant = self.plant();
+        futures_util::stream::iter(reports.to_vec())
+            .map(|report| {
+                let (store, plant) = (Arc::clone(&self.store), Arc::clone(&plant));
+                let (name, title) = (report.name.clone(), report.title.clone());
+                let work = move || Ok(section(&store, &plant, &report, slot));
+                async move {
+                    blocking(work).await.unwrap_or_else(|err: EngineError| Section::Failed {
+                        report: name,
+                        title,
+                        reason: err.to_string(),
+                    })
+                }
+            })
+            .buffered(AT_ONCE)
+            .collect()
+            .await
+    }
+
+    /// The datasets that must be complete up to an instant for these reports to be final: their
+    /// period's end, or the slot where there is no period.
+    pub(super) fn needed(
+        &self,
+        plant: &Plant,
+        reports: &[Arc<Report>],
+        slot: DateTime<Utc>,
+    ) -> Vec<(String, DateTime<Utc>)> {
+        let mut needed: Vec<(String, DateTime<Utc>)> = Vec::new();
+        for report in reports {
+            let window = report.period.window(slot, &report.zone, plant.week_starts);
+            // A report over all time is as of its watermark; nothing is waited for.
+            let Some(window) = window else { continue };
+            for dataset in report.query.datasets() {
+                match needed.iter_mut().find(|(name, _)| *name == dataset) {
+                    Some((_, until)) => *until = (*until).max(window.to),
+                    None => needed.push((dataset, window.to)),
+                }
+            }
+        }
+        needed
+    }
+}
+
+fn section(store: &Store, plant: &Plant, report: &Report, slot: DateTime<Utc>) -> Section {
+    table(store, plant, report, slot).map_or_else(
+        |err| Section::Failed {
+            report: report.name.clone(),
+            title: report.title.clone(),
+            reason: reason(&err),
+        },
+        Section::Table,
+    )
+}
+
+fn table(
+    store: &Store,
+    plant: &Plant,
+    report: &Report,
+    slot: DateTime<Utc>,
+) -> Result<Table, StoreError> {
+    let window = report.period.window(slot, &report.zone, plant.week_starts);
+    let frame = Frame {
+        bounds: window.map(|window| (window.from, window.to)),
+        as_of: slot,
+        zone: report.zone.clone(),
+        week_starts: plant.week_starts,
+        rows_max: ROWS_MAX,
+    };
+    store.read_records(|records| {
+        let complete_to = records.complete_to(&report.query.datasets())?;
+        let answer = records.answer(&report.query, &frame)?;
+        let mut lines = Vec::new();
+        for covering in &report.coverage {
+            let counted = counts(&covering.query, &records.answer(&covering.query, &frame)?);
+            lines.extend(coverage::sentence(
+                &covering.noun,
+                &covering.verb,
+                &counted,
+                &covering.reasons,
+            ));
+        }
+        for dataset in report.query.datasets() {
+            lines.extend(records.started_at(&dataset)?.and_then(|start| {
+                let began = window.is_none_or(|window| window.from < start);
+                began.then(|| {
+                    let date = report.zone.civil(start).format("%-d %b %Y");
+                    format!("{dataset} records are loaded from {date} on.")
+                })
+            }));
+        }
+        let provisional = provisional(window, complete_to, slot);
+        Ok(Table::shape(report, &answer, window, lines, complete_to, provisional))
+    })
+}
+
+/// The counts of a coverage query: all, those that have, then one a reason.
+fn counts(query: &Query, answer: &crate::domain::query::Answer) -> Vec<u64> {
+    let row = answer.rows.first();
+    (0..query.columns.len())
+        .map(|column| {
+            let value = row.and_then(|row| row.values.get(column)).and_then(|v| v.number());
+            value.unwrap_or(0.0) as u64
+        })
+        .collect()
+}
+
+/// Why the figures may still change, if they may: the data ends before the period does.
+fn provisional(
+    window: Option<Window>,
+    complete_to: Option<DateTime<Utc>>,
+    slot: DateTime<Utc>,
+) -> Option<String> {
+    let until = window.map_or(slot - TimeDelta::hours(1), |window| window.to);
+    match complete_to {
+        Some(complete) if until <= complete => None,
+        Some(_) => Some("Provisional: the data does not yet reach the end of the period.".into()),
+        None => Some("Provisional: the first load of the data is still under way.".into()),
+    }
+}
+
+/// A failure as the reader of a mail should see it: no paths, no SQL.
+fn reason(err: &StoreError) -> String {
+    match err {
+        StoreError::Loading(dataset) => {
+            format!("{dataset} is still being loaded; the next mail will have it")
+        }
+        other => other.to_string(),
+    }
+}

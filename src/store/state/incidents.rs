@@ -1,0 +1,121 @@
+//! Incidents, what each receiver was told of them, and up to where rules have been evaluated.
+
+use chrono::{DateTime, Utc};
+use rusqlite::{OptionalExtension, Transaction, params};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{StateError, instant, millis};
+use crate::domain::incident::Incident;
+use crate::domain::notification::Told;
+
+fn written<T: Serialize>(what: &'static str, value: &T) -> Result<String, StateError> {
+    serde_json::to_string(value).map_err(|source| StateError::Unreadable { what, source })
+}
+
+fn read<T: DeserializeOwned>(what: &'static str, text: &str) -> Result<T, StateError> {
+    serde_json::from_str(text).map_err(|source| StateError::Unreadable { what, source })
+}
+
+/// All open incidents.
+pub fn open(tx: &Transaction<'_>) -> Result<Vec<Incident>, StateError> {
+    bodies(tx, "select body from incident where open = 1 and ?1 is null order by rule, id", None)
+}
+
+/// The open incidents of a rule.
+pub fn open_of(tx: &Transaction<'_>, rule: &str) -> Result<Vec<Incident>, StateError> {
+    bodies(tx, "select body from incident where open = 1 and rule = ?1 order by id", Some(rule))
+}
+
+/// Incidents that have ended but of which some receiver is still owed the end.
+pub fn owed(tx: &Transaction<'_>, rule: &str) -> Result<Vec<Incident>, StateError> {
+    let sql = "select body from incident where open = 0 and rule = ?1
+               and id in (select incident from told where closed = 0) order by id";
+    bodies(tx, sql, Some(rule))
+}
+
+fn bodies(
+    tx: &Transaction<'_>,
+    sql: &str,
+    rule: Option<&str>,
+) -> Result<Vec<Incident>, StateError> {
+    let mut statement = tx.prepare_cached(sql)?;
+    let rows = statement.query_map([rule], |row| row.get::<_, String>(0))?;
+    rows.map(|body| read("incident", &body?)).collect()
+}
+
+/// Writes an incident as it now is.
+pub fn put(tx: &Transaction<'_>, incident: &Incident) -> Result<(), StateError> {
+    tx.prepare_cached(
+        "insert into incident (id, rule, group_key, state, body, open)
+         values (?1, ?2, ?3, ?4, ?5, ?6)
+         on conflict (id) do update set state = ?4, body = ?5, open = ?6",
+    )?
+    .execute(params![
+        incident.id,
+        incident.rule,
+        incident.group.key,
+        incident.state.word(),
+        written("incident", incident)?,
+        incident.is_open(),
+    ])?;
+    Ok(())
+}
+
+/// Removes an incident that nobody was told of.
+pub fn forget(tx: &Transaction<'_>, id: &str) -> Result<(), StateError> {
+    tx.prepare_cached("delete from incident where id = ?1")?.execute([id])?;
+    Ok(())
+}
+
+/// What each receiver was told of an incident.
+pub fn told(tx: &Transaction<'_>, incident: &str) -> Result<Vec<Told>, StateError> {
+    let mut statement =
+        tx.prepare_cached("select body from told where incident = ?1 order by receiver")?;
+    let rows = statement.query_map([incident], |row| row.get::<_, String>(0))?;
+    rows.map(|body| read("told", &body?)).collect()
+}
+
+/// Writes what a receiver was told.
+pub fn put_told(tx: &Transaction<'_>, told: &Told) -> Result<(), StateError> {
+    tx.prepare_cached(
+        "insert into told (incident, receiver, closed, body) values (?1, ?2, ?3, ?4)
+         on conflict (incident, receiver) do update set closed = ?3, body = ?4",
+    )?
+    .execute(params![told.incident, told.receiver, told.closed, written("told", told)?])?;
+    Ok(())
+}
+
+/// Up to which slot a rule has been evaluated.
+pub fn evaluated_until(
+    tx: &Transaction<'_>,
+    rule: &str,
+) -> Result<Option<DateTime<Utc>>, StateError> {
+    let found: Option<i64> = tx
+        .prepare_cached("select evaluated_until from rule_state where rule = ?1")?
+        .query_row([rule], |row| row.get(0))
+        .optional()?;
+    Ok(found.map(instant))
+}
+
+/// Records that every slot of a rule up to `until` has been dealt with.
+pub fn evaluated(
+    tx: &Transaction<'_>,
+    rule: &str,
+    until: DateTime<Utc>,
+) -> Result<(), StateError> {
+    tx.prepare_cached(
+        "insert into rule_state (rule, evaluated_until) values (?1, ?2)
+         on conflict (rule) do update set evaluated_until = ?2",
+    )?
+    .execute(params![rule, millis(until)])?;
+    Ok(())
+}
+
+/// Rules that the state knows: those with open incidents.
+pub fn rules_with_open(tx: &Transaction<'_>) -> Result<Vec<String>, StateError> {
+    let mut statement =
+        tx.prepare_cached("select distinct rule from incident where open = 1 order by rule")?;
+    let rows = statement.query_map([], |row| row.get(0))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}

@@ -1,0 +1,385 @@
+//! The outbox: messages owed, with the bytes they will have on every attempt.
+//!
+//! A row is born `pending`; an attempt makes it `sending` before the first byte leaves; the outcome
+//! makes it `pending` again (with a later `next_attempt_at`) or ends it as `delivered`, `rejected`
+//! or `expired`. A row found `sending` at start was cut off by a crash: it may have arrived, and is
+//! tried again with the same bytes and id. Nothing is deleted before its retention time.
+
+use chrono::{DateTime, Utc};
+use rusqlite::{OptionalExtension, Row, Transaction, params};
+
+use super::{StateError, instant, millis};
+use crate::domain::delivery::{Message, Next};
+
+/// What a message is, for its retry policy and for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A digest's mail or payload.
+    Digest,
+    /// About an incident.
+    Notification,
+    /// About postrider's own troubles, to the owner.
+    Notice,
+}
+
+impl Kind {
+    /// As stored.
+    pub fn word(self) -> &'static str {
+        match self {
+            Kind::Digest => "digest",
+            Kind::Notification => "notification",
+            Kind::Notice => "notice",
+        }
+    }
+
+    fn from_word(word: &str) -> Kind {
+        match word {
+            "digest" => Kind::Digest,
+            "notification" => Kind::Notification,
+            _ => Kind::Notice,
+        }
+    }
+}
+
+/// The receiver every mail goes through.
+pub const SMTP: &str = "smtp";
+
+/// A message to be owed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owed {
+    /// What it is.
+    pub kind: Kind,
+    /// The run or incident it comes from.
+    pub origin: String,
+    /// [`SMTP`], or the name of a webhook receiver.
+    pub receiver: String,
+    /// For people: the mail's subject.
+    pub subject: String,
+    /// Identity, recipient and bytes.
+    pub message: Message,
+}
+
+/// A row of the outbox, without its bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// Row id.
+    pub id: i64,
+    /// Message-ID or webhook-id.
+    pub message_id: String,
+    /// What it is.
+    pub kind: Kind,
+    /// The run or incident it comes from.
+    pub origin: String,
+    /// [`SMTP`], or the name of a webhook receiver.
+    pub receiver: String,
+    /// The address, or the webhook's name.
+    pub recipient: String,
+    /// For people.
+    pub subject: String,
+    /// `pending`, `sending`, `delivered`, `rejected` or `expired`.
+    pub state: String,
+    /// Failed attempts that counted.
+    pub attempts: u32,
+    /// When it was owed.
+    pub created_at: DateTime<Utc>,
+    /// When it is tried next.
+    pub next_attempt_at: Option<DateTime<Utc>>,
+    /// When it ended.
+    pub finished_at: Option<DateTime<Utc>>,
+    /// What the far side said last, or why it waits.
+    pub reason: Option<String>,
+}
+
+/// One try.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// Counted from 1.
+    pub n: u32,
+    /// When it began.
+    pub started_at: DateTime<Utc>,
+    /// When it ended; `None` while it runs or if it was cut off.
+    pub finished_at: Option<DateTime<Utc>>,
+    /// `delivered`, `retry`, `server down`, `rejected`, `receiver broken`, `uncertain`.
+    pub outcome: Option<String>,
+    /// What the far side said.
+    pub words: Option<String>,
+}
+
+const COLUMNS: &str = "id, message_id, kind, origin, receiver, recipient, subject, state, attempts, \
+                       created_at, next_attempt_at, finished_at, reason";
+
+fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
+    Ok(Delivery {
+        id: row.get(0)?,
+        message_id: row.get(1)?,
+        kind: Kind::from_word(row.get_ref(2)?.as_str()?),
+        origin: row.get(3)?,
+        receiver: row.get(4)?,
+        recipient: row.get(5)?,
+        subject: row.get(6)?,
+        state: row.get(7)?,
+        attempts: row.get(8)?,
+        created_at: instant(row.get(9)?),
+        next_attempt_at: row.get::<_, Option<i64>>(10)?.map(instant),
+        finished_at: row.get::<_, Option<i64>>(11)?.map(instant),
+        reason: row.get(12)?,
+    })
+}
+
+/// Owes a message from `now` on; false if the same message is already owed or was sent.
+pub fn owe(tx: &Transaction<'_>, owed: &Owed, now: DateTime<Utc>) -> Result<bool, StateError> {
+    let inserted = tx
+        .prepare_cached(
+            "insert into outbox (message_id, kind, origin, receiver, recipient, subject, bytes,
+                                 state, created_at, next_attempt_at)
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'pending', ?8, ?8) on conflict do nothing",
+        )?
+        .execute(params![
+            owed.message.id,
+            owed.kind.word(),
+            owed.origin,
+            owed.receiver,
+            owed.message.recipient,
+            owed.subject,
+            owed.message.bytes,
+            millis(now)
+        ])?;
+    Ok(inserted == 1)
+}
+
+/// Claims up to `limit` messages of one receiver that are due, notifications before digests, and
+/// records that an attempt at each begins: from here on it may arrive.
+pub fn begin(
+    tx: &Transaction<'_>,
+    receiver: &str,
+    limit: usize,
+    now: DateTime<Utc>,
+) -> Result<Vec<(Delivery, Message)>, StateError> {
+    let sql = format!(
+        "select {COLUMNS}, bytes from outbox
+         where state = 'pending' and next_attempt_at <= ?1 and receiver = ?2
+         order by kind = 'digest', next_attempt_at, id limit ?3"
+    );
+    let mut statement = tx.prepare_cached(&sql)?;
+    let rows = statement.query_map(params![millis(now), receiver, limit as i64], |row| {
+        let delivery = delivery(row)?;
+        let message = Message {
+            id: delivery.message_id.clone(),
+            recipient: delivery.recipient.clone(),
+            bytes: row.get(13)?,
+        };
+        Ok((delivery, message))
+    })?;
+    let due: Vec<(Delivery, Message)> = rows.collect::<Result<_, _>>()?;
+    for (delivery, _) in &due {
+        mark_sending(tx, delivery.id, now)?;
+    }
+    Ok(due)
+}
+
+fn mark_sending(tx: &Transaction<'_>, id: i64, now: DateTime<Utc>) -> Result<(), StateError> {
+    tx.prepare_cached("update outbox set state = 'sending' where id = ?1")?.execute([id])?;
+    tx.prepare_cached(
+        "insert into attempt (delivery, n, started_at)
+         values (?1, (select coalesce(max(n), 0) + 1 from attempt where delivery = ?1), ?2)",
+    )?
+    .execute(params![id, millis(now)])?;
+    Ok(())
+}
+
+/// Records what an attempt came to and what is next.
+pub fn finish(
+    tx: &Transaction<'_>,
+    id: i64,
+    outcome: &str,
+    next: &Next,
+    now: DateTime<Utc>,
+) -> Result<(), StateError> {
+    let words = match next {
+        Next::Delivered(words) => words,
+        Next::Retry { reason, .. } | Next::Ended { reason, .. } => reason,
+    };
+    tx.prepare_cached(
+        "update attempt set finished_at = ?2, outcome = ?3, words = ?4
+         where delivery = ?1 and n = (select max(n) from attempt where delivery = ?1)",
+    )?
+    .execute(params![id, millis(now), outcome, words])?;
+    match next {
+        Next::Delivered(_) => end(tx, id, "delivered", words, now),
+        Next::Ended { rejected: true, .. } => end(tx, id, "rejected", words, now),
+        Next::Ended { rejected: false, .. } => end(tx, id, "expired", words, now),
+        Next::Retry { at, counts, reason, .. } => {
+            tx.prepare_cached(
+                "update outbox set state = 'pending', next_attempt_at = ?2,
+                                   attempts = attempts + ?3, reason = ?4 where id = ?1",
+            )?
+            .execute(params![id, millis(*at), i64::from(*counts), reason])?;
+            Ok(())
+        }
+    }
+}
+
+fn end(
+    tx: &Transaction<'_>,
+    id: i64,
+    state: &str,
+    reason: &str,
+    now: DateTime<Utc>,
+) -> Result<(), StateError> {
+    tx.prepare_cached(
+        "update outbox set state = ?2, reason = ?3, finished_at = ?4, next_attempt_at = null
+         where id = ?1",
+    )?
+    .execute(params![id, state, reason, millis(now)])?;
+    Ok(())
+}
+
+/// At start: attempts that a crash cut off become due again. Returns how many.
+pub fn recover(tx: &Transaction<'_>, now: DateTime<Utc>) -> Result<usize, StateError> {
+    tx.execute(
+        "update attempt set outcome = 'uncertain', words = 'cut off: the message may have arrived'
+         where finished_at is null and outcome is null",
+        [],
+    )?;
+    Ok(tx.execute(
+        "update outbox set state = 'pending', next_attempt_at = ?1,
+                           reason = 'cut off: the message may have arrived'
+         where state = 'sending'",
+        [millis(now)],
+    )?)
+}
+
+/// Makes a message due now, whatever it waited for or ended as; false if there is none such.
+pub fn retry(tx: &Transaction<'_>, id: i64, now: DateTime<Utc>) -> Result<bool, StateError> {
+    let changed = tx.execute(
+        "update outbox set state = 'pending', next_attempt_at = ?2, finished_at = null,
+                           created_at = case when state = 'expired' then ?2 else created_at end
+         where id = ?1 and state in ('pending', 'rejected', 'expired')",
+        params![id, millis(now)],
+    )?;
+    tx.execute(
+        "delete from hold where receiver = (select receiver from outbox where id = ?1)",
+        [id],
+    )?;
+    Ok(changed == 1)
+}
+
+/// Receivers that have something due and are not held.
+pub fn receivers_due(
+    tx: &Transaction<'_>,
+    now: DateTime<Utc>,
+) -> Result<Vec<String>, StateError> {
+    let mut statement = tx.prepare_cached(
+        "select distinct receiver from outbox
+         where state = 'pending' and next_attempt_at <= ?1
+           and receiver not in (select receiver from hold where until > ?1)",
+    )?;
+    let rows = statement.query_map([millis(now)], |row| row.get(0))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Makes a whole receiver wait. Returns whether it is newly broken, so that the owner is told once.
+pub fn hold(
+    tx: &Transaction<'_>,
+    receiver: &str,
+    until: DateTime<Utc>,
+    reason: &str,
+    broken: bool,
+) -> Result<bool, StateError> {
+    let was: Option<bool> = tx
+        .prepare_cached("select broken from hold where receiver = ?1")?
+        .query_row([receiver], |row| row.get(0))
+        .optional()?;
+    tx.prepare_cached(
+        "insert into hold (receiver, until, reason, broken) values (?1, ?2, ?3, ?4)
+         on conflict (receiver) do update set until = ?2, reason = ?3, broken = ?4",
+    )?
+    .execute(params![receiver, millis(until), reason, broken])?;
+    Ok(broken && was != Some(true))
+}
+
+/// A receiver works again.
+pub fn release(tx: &Transaction<'_>, receiver: &str) -> Result<bool, StateError> {
+    Ok(tx.prepare_cached("delete from hold where receiver = ?1")?.execute([receiver])? == 1)
+}
+
+/// Receivers that wait: name, until when, why, whether somebody must mend them.
+pub fn holds(
+    tx: &Transaction<'_>,
+) -> Result<Vec<(String, DateTime<Utc>, String, bool)>, StateError> {
+    let mut statement =
+        tx.prepare_cached("select receiver, until, reason, broken from hold order by receiver")?;
+    let rows = statement.query_map([], |row| {
+        Ok((row.get(0)?, instant(row.get(1)?), row.get(2)?, row.get(3)?))
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Deliveries, newest first; of one state or origin where that is named.
+pub fn list(
+    tx: &Transaction<'_>,
+    state: Option<&str>,
+    origin: Option<&str>,
+    limit: usize,
+) -> Result<Vec<Delivery>, StateError> {
+    let sql = format!(
+        "select {COLUMNS} from outbox
+         where (?1 is null or state = ?1) and (?2 is null or origin = ?2)
+         order by id desc limit ?3"
+    );
+    let mut statement = tx.prepare_cached(&sql)?;
+    let rows = statement.query_map(params![state, origin, limit as i64], delivery)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// One delivery with its bytes and attempts.
+pub fn show(
+    tx: &Transaction<'_>,
+    id: i64,
+) -> Result<Option<(Delivery, Vec<u8>, Vec<Attempt>)>, StateError> {
+    let sql = format!("select {COLUMNS}, bytes from outbox where id = ?1");
+    let found = tx
+        .prepare_cached(&sql)?
+        .query_row([id], |row| Ok((delivery(row)?, row.get::<_, Vec<u8>>(13)?)))
+        .optional()?;
+    let Some((delivery, bytes)) = found else { return Ok(None) };
+    let mut statement = tx.prepare_cached(
+        "select n, started_at, finished_at, outcome, words from attempt
+         where delivery = ?1 order by n",
+    )?;
+    let rows = statement.query_map([id], |row| {
+        Ok(Attempt {
+            n: row.get(0)?,
+            started_at: instant(row.get(1)?),
+            finished_at: row.get::<_, Option<i64>>(2)?.map(instant),
+            outcome: row.get(3)?,
+            words: row.get(4)?,
+        })
+    })?;
+    Ok(Some((delivery, bytes, rows.collect::<Result<_, _>>()?)))
+}
+
+/// How many deliveries are in each state.
+pub fn counts(tx: &Transaction<'_>) -> Result<Vec<(String, u64)>, StateError> {
+    let mut statement =
+        tx.prepare_cached("select state, count(*) from outbox group by state order by state")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)? as u64)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// The next instant at which something becomes due; `None` if nothing waits.
+pub fn next_due(tx: &Transaction<'_>) -> Result<Option<DateTime<Utc>>, StateError> {
+    let next: Option<i64> = tx
+        .prepare_cached("select min(next_attempt_at) from outbox where state = 'pending'")?
+        .query_row([], |row| row.get(0))?;
+    Ok(next.map(instant))
+}
+
+/// Forgets messages that ended before an instant, with their attempts.
+pub fn prune(tx: &Transaction<'_>, before: DateTime<Utc>) -> Result<usize, StateError> {
+    tx.execute(
+        "delete from attempt where delivery in (select id from outbox where finished_at < ?1)",
+        [millis(before)],
+    )?;
+    Ok(tx.execute("delete from outbox where finished_at < ?1", [millis(before)])?)
+}

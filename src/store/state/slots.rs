@@ -1,0 +1,139 @@
+//! Slots and runs: which planned instants were considered, and what was made for them.
+
+use chrono::{DateTime, Utc};
+use rusqlite::{OptionalExtension, Transaction, params};
+
+use super::{StateError, instant, millis};
+
+/// One making of a digest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// Its id: derived from digest, slot and trigger, so that a repeated making has the same.
+    pub id: String,
+    /// The digest's name.
+    pub digest: String,
+    /// The slot it is for.
+    pub planned_at: DateTime<Utc>,
+    /// When it was made.
+    pub made_at: DateTime<Utc>,
+    /// Fingerprint of the definition it was made from.
+    pub definition_hash: String,
+    /// The subject of the mail.
+    pub subject: String,
+    /// `schedule`, or `sent by hand`.
+    pub trigger: String,
+    /// `made`, or `made with failed reports`, or `failed`.
+    pub outcome: String,
+    /// What went wrong, if something did.
+    pub detail: Option<String>,
+}
+
+/// Up to when a digest's schedule has been considered; `None` for one never seen. A changed pattern
+/// counts as never seen, so that it does not backfill.
+pub fn considered_until(
+    tx: &Transaction<'_>,
+    digest: &str,
+    pattern: &str,
+) -> Result<Option<DateTime<Utc>>, StateError> {
+    let mut statement = tx.prepare_cached(
+        "select considered_until from schedule where digest = ?1 and pattern = ?2",
+    )?;
+    let found: Option<i64> = statement.query_row([digest, pattern], |row| row.get(0)).optional()?;
+    Ok(found.map(instant))
+}
+
+/// Records that every slot up to `until` has been dealt with.
+pub fn consider(
+    tx: &Transaction<'_>,
+    digest: &str,
+    pattern: &str,
+    until: DateTime<Utc>,
+) -> Result<(), StateError> {
+    tx.prepare_cached(
+        "insert into schedule (digest, pattern, considered_until) values (?1, ?2, ?3)
+         on conflict (digest) do update set pattern = ?2, considered_until = ?3",
+    )?
+    .execute(params![digest, pattern, millis(until)])?;
+    Ok(())
+}
+
+/// Claims a slot; false if it was claimed before. `run` or `skipped` says what became of it.
+pub fn claim(
+    tx: &Transaction<'_>,
+    digest: &str,
+    planned_at: DateTime<Utc>,
+    run: Option<&str>,
+    skipped: Option<&str>,
+) -> Result<bool, StateError> {
+    let inserted = tx
+        .prepare_cached(
+            "insert into slot (digest, planned_at, run, skipped) values (?1, ?2, ?3, ?4)
+             on conflict do nothing",
+        )?
+        .execute(params![digest, millis(planned_at), run, skipped])?;
+    Ok(inserted == 1)
+}
+
+/// Stores a run; false if it is already there.
+pub fn insert_run(tx: &Transaction<'_>, run: &Run) -> Result<bool, StateError> {
+    let inserted = tx
+        .prepare_cached(
+            "insert into run (id, digest, planned_at, made_at, definition_hash, subject, trigger,
+                              outcome, detail)
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) on conflict do nothing",
+        )?
+        .execute(params![
+            run.id,
+            run.digest,
+            millis(run.planned_at),
+            millis(run.made_at),
+            run.definition_hash,
+            run.subject,
+            run.trigger,
+            run.outcome,
+            run.detail
+        ])?;
+    Ok(inserted == 1)
+}
+
+/// The newest runs, newest first; of one digest where that is named.
+pub fn runs(
+    tx: &Transaction<'_>,
+    digest: Option<&str>,
+    limit: usize,
+) -> Result<Vec<Run>, StateError> {
+    let mut statement = tx.prepare_cached(
+        "select id, digest, planned_at, made_at, definition_hash, subject, trigger, outcome, detail
+         from run where ?1 is null or digest = ?1 order by made_at desc, id limit ?2",
+    )?;
+    let rows = statement.query_map(params![digest, limit as i64], |row| {
+        Ok(Run {
+            id: row.get(0)?,
+            digest: row.get(1)?,
+            planned_at: instant(row.get(2)?),
+            made_at: instant(row.get(3)?),
+            definition_hash: row.get(4)?,
+            subject: row.get(5)?,
+            trigger: row.get(6)?,
+            outcome: row.get(7)?,
+            detail: row.get(8)?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// How many slots of a digest were skipped since an instant, with the newest reason.
+pub fn skipped_since(
+    tx: &Transaction<'_>,
+    digest: &str,
+    since: DateTime<Utc>,
+) -> Result<Vec<(DateTime<Utc>, String)>, StateError> {
+    let mut statement = tx.prepare_cached(
+        "select planned_at, skipped from slot
+         where digest = ?1 and planned_at > ?2 and skipped is not null order by planned_at",
+    )?;
+    let rows = statement.query_map(params![digest, millis(since)], |row| {
+        Ok((instant(row.get(0)?), row.get(1)?))
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}

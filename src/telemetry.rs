@@ -1,0 +1,31 @@
+//! Logs: to standard error, filtered by `POSTRIDER_LOG`, never with secrets, bodies or whole addresses.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::FmtSpan;
+
+/// How logs are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Starts logging with a filter such as `info` or `postrider=debug`. A second call does nothing.
+pub fn start(filter: &str, style: Style) {
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .with_span_events(FmtSpan::NONE)
+        .with_ansi(std::io::stderr().is_terminal());
+    // An error means that logging runs already, as in tests.
+    let _ = match style {
+        Style::Text => builder.try_init(),
+        Style::Json => builder.json().try_init(),
+    };
+}
