@@ -1,0 +1,288 @@
+//! Pulling: each dataset in use is read as often as its fastest reader needs, and at once where a
+//! digest waits for it.
+//!
+//! What is due is kept in memory alone: after a restart everything is due, which costs one request
+//! a dataset. A source that fails is tried again with growing waits; the owner is told once when it
+//! is down and once when it is back, with the digests and rules that are blind meanwhile.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::sync::mpsc;
+
+use super::{Engine, EngineError, Plant, blocking};
+use crate::domain::dataset::{Batch, Dataset};
+use crate::domain::query::Query;
+use crate::source::{PullRequest, Pulled, SourceError};
+use crate::store::StoreError;
+
+/// Batches on their way from the source to the store: parsing and writing overlap, memory is bounded.
+const BATCHES_AHEAD: usize = 4;
+/// No dataset is pulled more often than this.
+const EVERY_MIN: TimeDelta = TimeDelta::seconds(10);
+/// Waits after the first, second, ... failed pull; the last one repeats.
+const RETRIES: &[i64] = &[15, 30, 60, 120, 300];
+/// A source that is down is an incident after this long, or at once when a person must mend it.
+const DOWN_AFTER: TimeDelta = TimeDelta::minutes(10);
+
+/// What the engine remembers of a dataset between pulls.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Memo {
+    next: Option<DateTime<Utc>>,
+    /// A digest waits for the data to be complete up to here.
+    wanted: Option<DateTime<Utc>>,
+    failing: Option<Failing>,
+}
+
+#[derive(Clone, Debug)]
+struct Failing {
+    since: DateTime<Utc>,
+    times: usize,
+    told: bool,
+}
+
+/// How far a pull is, for whoever watches.
+#[derive(Debug, Default)]
+pub struct Progress {
+    records: AtomicU64,
+}
+
+impl Progress {
+    /// Records stored so far.
+    pub fn records(&self) -> u64 {
+        self.records.load(Ordering::Relaxed)
+    }
+}
+
+/// Why a pull failed.
+#[derive(Debug, thiserror::Error)]
+pub enum PullError {
+    /// The source failed.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The store or a task failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+impl Plant {
+    /// The datasets that some report or rule reads, in the order of the sources' lists.
+    pub fn datasets_in_use(&self) -> Vec<Arc<Dataset>> {
+        let queries = self.queries();
+        let used: BTreeSet<String> = queries.iter().flat_map(|query| query.reads().into_keys()).collect();
+        self.datasets.iter().filter(|dataset| used.contains(&dataset.name)).cloned().collect()
+    }
+
+    /// Every query of reports, their coverage, and rules.
+    pub fn queries(&self) -> Vec<&Query> {
+        let reports = self.digests.values().flat_map(|digest| &digest.reports);
+        let of_reports = reports.flat_map(|report| {
+            let coverage = report.coverage.iter().map(|covering| &covering.query);
+            std::iter::once(report.query.as_ref()).chain(coverage)
+        });
+        of_reports.chain(self.rules.values().map(|rule| rule.query.as_ref())).collect()
+    }
+
+    /// How often a dataset is pulled: as its fastest reader needs.
+    pub(super) fn cadence(&self, dataset: &Dataset) -> TimeDelta {
+        let every = self.sources.get(&dataset.source).map(|line| line.pull_every);
+        let rules = self.rules.values().filter(|rule| rule.query.reads().contains_key(&dataset.name));
+        let fastest = rules.map(|rule| rule.every).chain(every).min();
+        fastest.unwrap_or(TimeDelta::minutes(5)).max(EVERY_MIN)
+    }
+}
+
+impl Engine {
+    /// Pulls what is due of one source. Returns how many pulls succeeded.
+    pub async fn pull_due(&self, source: &str) -> Result<usize, EngineError> {
+        let plant = self.plant();
+        let mut pulled = 0;
+        for dataset in plant.datasets_in_use() {
+            if self.stopping() {
+                break;
+            }
+            if dataset.source != source || !self.pull_is_due(&dataset.name).await? {
+                continue;
+            }
+            let started = self.clock.now();
+            match self.pull(&plant, &dataset, None, &Progress::default()).await {
+                Ok(done) => {
+                    self.pull_succeeded(&plant, &dataset, started, &done).await?;
+                    pulled += 1;
+                }
+                Err(PullError::Source(SourceError::Stopped)) => break,
+                Err(err) => self.pull_failed(&plant, &dataset, &err).await?,
+            }
+        }
+        Ok(pulled)
+    }
+
+    /// Reads one dataset up to now: complete, or failed and nothing half-visible. `since` reads again
+    /// from there.
+    pub async fn pull(
+        &self,
+        plant: &Plant,
+        dataset: &Arc<Dataset>,
+        since: Option<DateTime<Utc>>,
+        progress: &Progress,
+    ) -> Result<Pulled, PullError> {
+        let Some(line) = plant.sources.get(&dataset.source) else {
+            let reason = "it is not in the config any more".to_owned();
+            return Err(SourceError::Refused { name: dataset.source.clone(), reason }.into());
+        };
+        let from = line.history.map(|history| self.clock.now() - history);
+        let store = Arc::clone(&self.store);
+        let (name, now) = (dataset.name.clone(), self.clock.now());
+        let mut load = {
+            let dataset = Arc::clone(dataset);
+            blocking(move || Ok(store.begin_load(&dataset, from, now)?)).await?
+        };
+        let request = PullRequest {
+            dataset: Arc::clone(dataset),
+            since: since.or(load.since()),
+            resume: load.resume(),
+            from,
+        };
+        let (into, mut batches) = mpsc::channel::<Batch>(BATCHES_AHEAD);
+        let (counted, mut counts) = mpsc::channel::<u64>(BATCHES_AHEAD * 4);
+        let writing = tokio::task::spawn_blocking(move || {
+            while let Some(batch) = batches.blocking_recv() {
+                load.append(&batch)?;
+                // Progress is for whoever looks; nobody looking is fine.
+                let _ = counted.try_send(batch.rows() as u64);
+            }
+            Ok::<_, StoreError>(load)
+        });
+        let reading = line.source.pull(request, into);
+        tokio::pin!(reading);
+        let pulled = loop {
+            tokio::select! {
+                done = &mut reading => break done,
+                Some(rows) = counts.recv() => {
+                    progress.records.fetch_add(rows, Ordering::Relaxed);
+                }
+            }
+        };
+        let load = match writing.await {
+            Ok(written) => written.map_err(EngineError::from)?,
+            Err(err) => return Err(EngineError::Panic(super::panic_text(err)).into()),
+        };
+        let pulled = pulled?;
+        let done = pulled.clone();
+        let finished = self.clock.now();
+        blocking(move || Ok(load.finish(&done, finished)?)).await?;
+        tracing::debug!(
+            dataset = name,
+            records = pulled.records,
+            requests = pulled.requests,
+            "pulled"
+        );
+        Ok(pulled)
+    }
+
+    async fn pull_is_due(&self, dataset: &str) -> Result<bool, EngineError> {
+        let now = self.clock.now();
+        let memo = self.memo(dataset, |memo| memo.clone());
+        if memo.next.is_none_or(|next| next <= now) {
+            return Ok(true);
+        }
+        // A digest waits: asked again as soon as the answer can be a better one.
+        Ok(memo.failing.is_none() && memo.wanted.is_some_and(|wanted| wanted <= now))
+    }
+
+    async fn pull_succeeded(
+        &self,
+        plant: &Plant,
+        dataset: &Dataset,
+        started: DateTime<Utc>,
+        pulled: &Pulled,
+    ) -> Result<(), EngineError> {
+        let next = started + plant.cadence(dataset);
+        let failing = self.memo(&dataset.name, |memo| {
+            memo.next = Some(next);
+            memo.wanted = memo.wanted.filter(|wanted| pulled.watermark < *wanted).map(|wanted| {
+                // The source's margin keeps the watermark behind its clock: ask again by when it
+                // has passed.
+                let behind = started - pulled.watermark;
+                wanted.max(wanted + behind.max(TimeDelta::seconds(1)))
+            });
+            memo.failing.take()
+        });
+        if pulled.misfits > 0 {
+            tracing::warn!(
+                dataset = %dataset.name,
+                misfits = pulled.misfits,
+                first = pulled.misfit_samples.first().map_or("", String::as_str),
+                "values that do not fit their field were left out"
+            );
+        }
+        if let Some(failing) = failing.filter(|failing| failing.told) {
+            self.tell_source_back(plant, dataset, failing.since).await?;
+        }
+        Ok(())
+    }
+
+    async fn pull_failed(
+        &self,
+        plant: &Plant,
+        dataset: &Dataset,
+        err: &PullError,
+    ) -> Result<(), EngineError> {
+        let now = self.clock.now();
+        let hopeless = matches!(err, PullError::Source(SourceError::Refused { .. }));
+        let reason = err.to_string();
+        let (tell, since, first) = self.memo(&dataset.name, |memo| {
+            let failing =
+                memo.failing.get_or_insert(Failing { since: now, times: 0, told: false });
+            let wait = RETRIES[failing.times.min(RETRIES.len() - 1)];
+            memo.next = Some(now + TimeDelta::seconds(wait));
+            failing.times += 1;
+            let tell = !failing.told && (hopeless || now - failing.since >= DOWN_AFTER);
+            failing.told |= tell;
+            (tell, failing.since, failing.times == 1)
+        });
+        if first {
+            tracing::warn!(dataset = %dataset.name, error = %reason, "pull failed; tried again");
+        }
+        let (name, text) = (dataset.name.clone(), reason.clone());
+        let store = Arc::clone(&self.store);
+        blocking(move || Ok(store.pull_failed(&name, &text, now)?)).await?;
+        if tell {
+            self.tell_source_down(plant, dataset, since, &reason).await?;
+        }
+        Ok(())
+    }
+
+    /// Asks for datasets to be complete up to an instant, for a digest that waits.
+    pub(super) fn want(&self, missing: &[(String, DateTime<Utc>)]) {
+        for (dataset, until) in missing {
+            self.memo(dataset, |memo| {
+                if memo.wanted.is_none() {
+                    memo.wanted = Some(*until);
+                }
+            });
+        }
+    }
+
+    /// Of datasets and the instants they must be complete to, those that are not there yet.
+    pub(super) async fn incomplete(
+        &self,
+        needed: Vec<(String, DateTime<Utc>)>,
+    ) -> Result<Vec<(String, DateTime<Utc>)>, EngineError> {
+        let store = Arc::clone(&self.store);
+        blocking(move || {
+            let states = store.dataset_states()?;
+            let complete = |name: &str| {
+                let state = states.iter().find(|state| state.name == name);
+                state.filter(|state| state.ready).and_then(|state| state.watermark)
+            };
+            Ok(needed
+                .into_iter()
+                .filter(|(name, until)| complete(name).is_none_or(|watermark| watermark < *until))
+                .collect())
+        })
+        .await
+    }
+}
