@@ -3,6 +3,8 @@
 use chrono::TimeDelta;
 use secrecy::SecretString;
 
+pub mod objects;
+
 /// One org.
 #[derive(Clone, Debug)]
 pub struct SalesforceSettings {
