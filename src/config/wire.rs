@@ -103,7 +103,6 @@ pub(super) struct DigestToml {
     pub(super) missed: Option<Text>,
     pub(super) max_lateness: Option<Text>,
     pub(super) calendar: Option<Text>,
-    pub(super) skip: Option<Text>,
     pub(super) to: Option<Spanned<Vec<Text>>>,
 }
 
