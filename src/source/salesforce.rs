@@ -3,7 +3,11 @@
 use chrono::TimeDelta;
 use secrecy::SecretString;
 
+mod instant;
+mod mend;
+mod misfits;
 pub mod objects;
+mod page;
 
 /// One org.
 #[derive(Clone, Debug)]
