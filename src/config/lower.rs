@@ -100,6 +100,8 @@ pub(super) struct Names {
     receivers: Known<ReceiverSettings>,
     /// Places that make postrider send mail, with the words for it.
     mails: Vec<(At, String)>,
+    /// The first rule's name, and where it is.
+    first_rule: Option<(String, At)>,
 }
 
 /// Lowers a whole config. `None` only where a mistake was noted.
@@ -133,6 +135,7 @@ pub(super) fn lower(
         reports: Known::new("report", "reports"),
         receivers: Known::new("receiver", "receivers"),
         mails: Vec::new(),
+        first_rule: None,
     };
     names.reports = Known::lower("report", "reports", section("reports"), |raw| {
         reports::lower(raw, found, &names).map(Arc::new)
@@ -144,12 +147,12 @@ pub(super) fn lower(
     let digests = Known::lower("digest", "digests", section("digests"), |raw| {
         digests::lower(raw, found, &names, &mut mails).map(Arc::new)
     });
-    let rules = Known::lower("rule", "rules", section("rules"), |raw| {
-        rules::lower(raw, found, &names).map(Arc::new)
-    });
+    let rules = section("rules");
     names.mails = mails;
-    let first_rule = rules.declared.first().cloned();
-    let routes = routes::lower(routes, found, &mut names, first_rule.as_deref());
+    names.first_rule = rules.iter().next().map(|(name, raw)| (name.clone(), raw.at.clone()));
+    let rules =
+        Known::lower("rule", "rules", rules, |raw| rules::lower(raw, found, &names).map(Arc::new));
+    let routes = routes::lower(routes, found, &mut names);
     if !smtp_written {
         edges::smtp_missing(found, &names);
     }

@@ -317,7 +317,8 @@ fn first_line(text: &str, range: std::ops::Range<usize>) -> std::ops::Range<usiz
     let piece = &text[range.clone()];
     let start = range.start + (piece.len() - piece.trim_start().len());
     let rest = &text[start..range.end];
-    let end = start + rest.find('\n').map_or(rest.len(), |newline| rest[..newline].trim_end().len());
+    let end =
+        start + rest.find('\n').map_or(rest.len(), |newline| rest[..newline].trim_end().len());
     if start < end { start..end } else { range }
 }
 

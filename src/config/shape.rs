@@ -7,7 +7,6 @@
 
 use std::collections::BTreeSet;
 
-use serde::Deserialize;
 use serde::de::value::Error as ValueError;
 use serde::de::{DeserializeOwned, Deserializer, Error as _, Visitor};
 use serde::forward_to_deserialize_any;
@@ -136,6 +135,11 @@ impl<T> Shaped<T> {
     /// The place of something in this table.
     pub(super) fn at<V>(&self, value: &Spanned<V>) -> At {
         At::new(self.file, value.span())
+    }
+
+    /// Whether a key has the right shape or is not there at all.
+    pub(super) fn is_whole(&self, key: &str) -> bool {
+        !self.bad.contains(key)
     }
 
     /// The value of a key that must be there; told as missing unless it is there in a wrong shape.

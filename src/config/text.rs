@@ -161,7 +161,8 @@ fn hidden_in_lines(text: &str) -> Vec<Range<usize>> {
     for (equals, _) in text.match_indices('=') {
         let key = text[..equals].trim_end().trim_end_matches(['"', '\'']);
         let word = key.rfind(|c: char| !c.is_alphanumeric() && c != '_' && c != '-');
-        let key = &key[word.map_or(0, |at| at + key[at..].chars().next().map_or(1, char::len_utf8))..];
+        let key =
+            &key[word.map_or(0, |at| at + key[at..].chars().next().map_or(1, char::len_utf8))..];
         if !names_a_secret(key) {
             continue;
         }

@@ -106,8 +106,14 @@ mod tests {
         check("3 moons", Err("`moons` is not a unit of time: write `s`, `min`, `h` or `days`"));
         check("2 months", Err("`months` are not equally long: write `days`"));
         check("4000 days", Err("`4000 days` is longer than ten years"));
-        check("99999999999999999999 s", Err("`99999999999999999999 s` is not a length of time: write e.g. `5 min`"));
-        check("9223372036854775807 days", Err("`9223372036854775807 days` is longer than ten years"));
+        check(
+            "99999999999999999999 s",
+            Err("`99999999999999999999 s` is not a length of time: write e.g. `5 min`"),
+        );
+        check(
+            "9223372036854775807 days",
+            Err("`9223372036854775807 days` is longer than ten years"),
+        );
     }
 
     #[track_caller]

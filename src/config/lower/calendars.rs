@@ -35,8 +35,10 @@ pub(super) fn lower(
         }
     }
     let hours: Vec<_> = wire.hours.iter().collect();
-    let texts: Vec<(&str, &str)> =
-        hours.iter().map(|(days, ranges)| (days.get_ref().as_str(), ranges.get_ref().as_str())).collect();
+    let texts: Vec<(&str, &str)> = hours
+        .iter()
+        .map(|(days, ranges)| (days.get_ref().as_str(), ranges.get_ref().as_str()))
+        .collect();
     let zone = zone.unwrap_or_else(|| default.clone());
     match Calendar::parse(&table.name, zone, &texts, &holidays) {
         Ok(calendar) => (found.count() == before).then(|| Arc::new(calendar)),

@@ -35,7 +35,8 @@ pub(super) fn lower(
     let wire = &table.wire;
     let before = found.count();
     let reports = reports(found, names, &table);
-    let headline = wire.headline.as_ref().map(|text| headline(found, &table, text, reports.as_deref()));
+    let headline =
+        wire.headline.as_ref().map(|text| headline(found, &table, text, reports.as_deref()));
     let subject = subject(found, &table);
     let schedule = schedule(found, names, &table);
     let recipients = recipients(found, names, &table, mails);
@@ -116,7 +117,8 @@ fn headline(
     }
     if report.query.list || !(report.query.total || report.query.groups.is_empty()) {
         let message = format!("the report `{name}` has no total to take `{heading}` from");
-        let help = Some(format!("write `total = true` in `[reports.{name}]`, which must be grouped"));
+        let help =
+            Some(format!("write `total = true` in `[reports.{name}]`, which must be grouped"));
         found.mistake(table.file, text, Mistake { at, message, help });
         return None;
     }
@@ -127,7 +129,8 @@ fn headline(
 fn subject(found: &mut Findings<'_>, table: &Shaped<DigestToml>) -> String {
     let has_headline = table.wire.headline.is_some();
     let Some(text) = &table.wire.subject else {
-        let default = if has_headline { "{{ digest }}: {{ headline }}" } else { "{{ digest }} {{ date }}" };
+        let default =
+            if has_headline { "{{ digest }}: {{ headline }}" } else { "{{ digest }} {{ date }}" };
         return default.to_owned();
     };
     let written = text.get_ref();
@@ -136,7 +139,7 @@ fn subject(found: &mut Findings<'_>, table: &Shaped<DigestToml>) -> String {
     match strict.template_from_str(written) {
         Err(err) => {
             let message = err.detail().map_or_else(|| err.to_string(), str::to_owned);
-            let at = err.range().unwrap_or(0..written.len());
+            let at = 0..written.len();
             let help = Some("write e.g. `{{ digest }}: {{ headline }}`".to_owned());
             let message = format!("the subject is not a template: {message}");
             found.mistake(table.file, text, Mistake { at, message, help });
@@ -166,21 +169,26 @@ fn subject(found: &mut Findings<'_>, table: &Shaped<DigestToml>) -> String {
     written.clone()
 }
 
-fn schedule(found: &mut Findings<'_>, names: &Names, table: &Shaped<DigestToml>) -> Option<Schedule> {
+fn schedule(
+    found: &mut Findings<'_>,
+    names: &Names,
+    table: &Shaped<DigestToml>,
+) -> Option<Schedule> {
     let wire = &table.wire;
     let zone = zone(found, table.file, wire.timezone.as_ref(), &names.general.zone);
     let missed = [("latest", Missed::Latest), ("all", Missed::All), ("none", Missed::None)];
     let missed = wire.missed.as_ref().map(|text| word(found, table.file, text, &missed));
-    let lateness = wire.max_lateness.as_ref().map(|text| {
-        found.value(table.at(text), units::duration_above_zero(text.get_ref()))
-    });
-    let calendar =
-        wire.calendar.as_ref().map(|name| names.calendars.find(found, table.file, name));
+    let lateness = wire
+        .max_lateness
+        .as_ref()
+        .map(|text| found.value(table.at(text), units::duration_above_zero(text.get_ref())));
+    let calendar = wire.calendar.as_ref().map(|name| names.calendars.find(found, table.file, name));
     let pattern = table.required(found, "schedule", &wire.schedule, "\"0 8 * * mon-fri\"")?;
     let mut schedule = match Schedule::parse(pattern.get_ref(), zone?) {
         Ok(schedule) => schedule,
         Err(message) => {
-            let help = "write five fields: minute, hour, day, month, weekday, e.g. `0 8 * * mon-fri`";
+            let help =
+                "write five fields: minute, hour, day, month, weekday, e.g. `0 8 * * mon-fri`";
             found.problem(table.at(pattern), message, help);
             return None;
         }
@@ -241,8 +249,16 @@ fn recipients(
         // One that is written twice in the list itself was told before.
         if !addresses.iter().any(|known| known.eq_ignore_ascii_case(&address)) {
             addresses.push(address);
-        } else if !list.get_ref().iter().any(|entry| *entry.get_ref() == address && twice_in(list.get_ref(), &address)) {
-            found.problem(at, format!("recipient `{address}` would get it twice"), "remove one of them");
+        } else if !list
+            .get_ref()
+            .iter()
+            .any(|entry| *entry.get_ref() == address && twice_in(list.get_ref(), &address))
+        {
+            found.problem(
+                at,
+                format!("recipient `{address}` would get it twice"),
+                "remove one of them",
+            );
         }
     }
     if addresses.len() > RECIPIENTS_MAX {

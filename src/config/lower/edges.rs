@@ -83,7 +83,11 @@ fn smtp_host(found: &mut Findings<'_>, table: &Shaped<SmtpToml>, text: &Text) ->
         return Some(host.to_owned());
     }
     let message = format!("`{written}` is not the name of a host");
-    found.problem(table.at(text), message, "write it without scheme and port; the port goes into `port`");
+    found.problem(
+        table.at(text),
+        message,
+        "write it without scheme and port; the port goes into `port`",
+    );
     None
 }
 
@@ -201,7 +205,8 @@ pub(super) fn address_trouble(address: &str) -> Option<&'static str> {
 /// Mail is to be sent, and there is no `[smtp]`: told once, where the first mail is asked for.
 pub(super) fn smtp_missing(found: &mut Findings<'_>, names: &Names) {
     let owner = names.general.owner_at.clone().map(|at| (at, "the owner".to_owned()));
-    if let Some((at, who)) = names.mails.iter().cloned().chain(owner).min_by_key(|(at, _)| at.clone())
+    if let Some((at, who)) =
+        names.mails.iter().cloned().chain(owner).min_by_key(|(at, _)| at.clone())
     {
         let message = format!("mail goes to {who}, but there is no `[smtp]`");
         let help = "write `[smtp]` with `host = \"smtp.example.com\"` and \
@@ -248,7 +253,8 @@ fn salesforce(
     let example = "\"https://acme.my.salesforce.com\"";
     let login_url = table.required(found, "login_url", &wire.login_url, example);
     let login_url = login_url.and_then(|text| login_address(found, table.at(text), text));
-    let api_version = wire.api_version.as_ref().map(|text| api_version(found, table.at(text), text));
+    let api_version =
+        wire.api_version.as_ref().map(|text| api_version(found, table.at(text), text));
     let mut length = |text: &Option<Text>, read: fn(&str) -> Result<_, String>| {
         text.as_ref().and_then(|text| found.value(table.at(text), read(text.get_ref())))
     };

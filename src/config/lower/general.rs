@@ -45,7 +45,8 @@ pub(super) fn lower(raw: Option<Raw<'_>>, found: &mut Findings<'_>) -> General {
     if let Some(day) = wire.week_starts.as_ref().and_then(|t| word(found, file, t, &WEEKDAYS)) {
         general.week_starts = day;
     }
-    if let Some(state) = wire.state.as_ref().and_then(|text| state(found, table.at(text), text, base))
+    if let Some(state) =
+        wire.state.as_ref().and_then(|text| state(found, table.at(text), text, base))
     {
         general.state = state;
     }

@@ -49,7 +49,8 @@ pub(super) fn lower(raw: Raw<'_>, found: &mut Findings<'_>, names: &Names) -> Op
     let mask = mask(found, &table, shown.as_deref());
     (found.count() == before).then_some(())?;
     let (zone, query) = (zone?, query?);
-    let hash = fingerprint(&[&canonical, &from, zone.name(), &names.general.week_starts.to_string()]);
+    let hash =
+        fingerprint(&[&canonical, &from, zone.name(), &names.general.week_starts.to_string()]);
     Some(Report {
         title: wire.title.as_ref().map_or_else(|| title_of(&table.name), |t| t.get_ref().clone()),
         about: wire.about.as_ref().map(|text| text.get_ref().clone()),

@@ -15,10 +15,9 @@ pub(super) fn lower(
     raws: Vec<Raw<'_>>,
     found: &mut Findings<'_>,
     names: &mut Names,
-    first_rule: Option<&str>,
 ) -> Option<Vec<Route>> {
     if raws.is_empty() {
-        return all_receivers(found, names, first_rule);
+        return all_receivers(found, names);
     }
     let before = found.count();
     let tables: Vec<Shaped<RouteToml>> =
@@ -30,22 +29,23 @@ pub(super) fn lower(
     routes.filter(|_| found.count() == before)
 }
 
-fn route(
-    table: &Shaped<RouteToml>,
-    found: &mut Findings<'_>,
-    names: &mut Names,
-) -> Option<Route> {
+fn route(table: &Shaped<RouteToml>, found: &mut Findings<'_>, names: &mut Names) -> Option<Route> {
     let wire = &table.wire;
-    let when = wire.when.as_ref().map(|text| {
-        found.mistakes(table.file, text, RouteCondition::parse(text.get_ref()))
-    });
+    let when = wire
+        .when
+        .as_ref()
+        .map(|text| found.mistakes(table.file, text, RouteCondition::parse(text.get_ref())));
     let repeat = wire.repeat.as_ref().map(|text| {
         let length = units::duration_above_zero(text.get_ref());
         found.value(table.at(text), length)
     });
     let list = table.required(found, "to", &wire.to, "[\"ops@example.com\"]")?;
     if list.get_ref().is_empty() {
-        found.problem(table.at(list), "a route to nobody", "write e.g. `to = [\"ops@example.com\"]`");
+        found.problem(
+            table.at(list),
+            "a route to nobody",
+            "write e.g. `to = [\"ops@example.com\"]`",
+        );
     }
     twice(found, table.file, list.get_ref(), "receiver");
     let mut to = Vec::new();
@@ -96,29 +96,23 @@ fn default_comes_last(found: &mut Findings<'_>, tables: &[Shaped<RouteToml>]) {
     }
 }
 
-fn all_receivers(
-    found: &mut Findings<'_>,
-    names: &mut Names,
-    first_rule: Option<&str>,
-) -> Option<Vec<Route>> {
-    let Some(rule) = first_rule else { return Some(Vec::new()) };
-    if names.receivers.declared.is_empty() {
+/// One route to every receiver; without receivers, to the owner.
+fn all_receivers(found: &mut Findings<'_>, names: &mut Names) -> Option<Vec<Route>> {
+    let Some((rule, at)) = names.first_rule.clone() else { return Some(Vec::new()) };
+    let mut to: Vec<String> = names.receivers.declared.iter().cloned().collect();
+    if to.is_empty() {
         let Some(owner) = names.general.owner.clone() else {
-            let message = format!("rule `{rule}` would fire and nobody be told");
             let help = "write `[[routes]]` with `to = [\"ops@example.com\"]`, or an `owner`";
-            found.problem(names.rules_at.clone()?, message, help);
+            found.problem(at, format!("rule `{rule}` would fire and nobody be told"), help);
             return None;
         };
         let settings = ReceiverSettings::Email(vec![owner.clone()]);
         names.receivers.made.insert(owner.clone(), settings);
-        return Some(vec![Route { when: None, to: vec![owner], repeat: None }]);
+        to.push(owner);
     }
-    let to: Vec<String> = names.receivers.declared.iter().cloned().collect();
     for name in &to {
-        if let (Some(ReceiverSettings::Email(_)), Some(at)) =
-            (names.receivers.made.get(name), names.rules_at.clone())
-        {
-            names.mails.push((at, format!("receiver `{name}`")));
+        if let Some(ReceiverSettings::Email(_)) = names.receivers.made.get(name) {
+            names.mails.push((at.clone(), format!("receiver `{name}`")));
         }
     }
     Some(vec![Route { when: None, to, repeat: None }])

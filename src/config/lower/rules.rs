@@ -13,7 +13,8 @@ use super::{Names, fingerprint, reports, title_of, types, zone};
 use crate::domain::expr::{Mistake, ReportType};
 use crate::domain::query::{Part, Query, QueryText};
 use crate::domain::report::Format;
-use crate::domain::rule::{Comparison, Level, Rule, WhenEmpty, WhenGone, level_mistakes};
+use crate::domain::rule::levels::mistakes as level_mistakes;
+use crate::domain::rule::{Comparison, Level, Rule, WhenEmpty, WhenGone};
 
 const GROUPS_MAX: u32 = 10_000;
 
@@ -106,9 +107,8 @@ impl Lengths {
             window,
             every: every.unwrap_or_else(|| TimeDelta::minutes(5)),
             // A rule without window reads the state as it is: nothing has to settle.
-            settle: settle.unwrap_or_else(|| {
-                TimeDelta::minutes(if wire.window.is_some() { 2 } else { 0 })
-            }),
+            settle: settle
+                .unwrap_or_else(|| TimeDelta::minutes(if wire.window.is_some() { 2 } else { 0 })),
             hold: hold.unwrap_or_default(),
             keep_firing_for: keep_firing_for.unwrap_or_default(),
         }
@@ -124,7 +124,8 @@ fn dated(found: &mut Findings<'_>, table: &Shaped<RuleToml>) {
             found.problem(table.at(window), message, help);
         }
         (None, Some(date)) => {
-            let help = "write e.g. `window = \"30 min\"`, or remove `date` to judge the state as it is";
+            let help =
+                "write e.g. `window = \"30 min\"`, or remove `date` to judge the state as it is";
             found.problem(table.at(date), "`date` without `window` bounds nothing", help);
         }
         _ => {}
@@ -147,7 +148,9 @@ fn invisible(
         return;
     }
     let better: Vec<String> = (dataset.visible.iter())
-        .map(|field| format!("`{}.{}`", report_type.tables[date.table].alias, dataset.fields[*field].name))
+        .map(|field| {
+            format!("`{}.{}`", report_type.tables[date.table].alias, dataset.fields[*field].name)
+        })
         .collect();
     let message = format!(
         "`{}` is not when a record of `{}` became visible: what is recorded later than the window \
@@ -284,11 +287,7 @@ fn labels(found: &mut Findings<'_>, table: &Shaped<RuleToml>) -> BTreeMap<String
 }
 
 /// Notes each mistake of a query in the text it is in.
-fn misplaced(
-    found: &mut Findings<'_>,
-    table: &Shaped<RuleToml>,
-    mistakes: Vec<(Part, Mistake)>,
-) {
+fn misplaced(found: &mut Findings<'_>, table: &Shaped<RuleToml>, mistakes: Vec<(Part, Mistake)>) {
     let wire = &table.wire;
     for (part, mistake) in mistakes {
         let text = match part {

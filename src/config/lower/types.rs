@@ -46,7 +46,8 @@ pub(super) fn find(
         return Some((Arc::new(parsed), written.to_owned()));
     }
     let known = names.types.declared.iter().map(String::as_str);
-    let known: Vec<&str> = known.chain(names.datasets.iter().map(|set| set.name.as_str())).collect();
+    let known: Vec<&str> =
+        known.chain(names.datasets.iter().map(|set| set.name.as_str())).collect();
     let help = suggestion(written, known)
         .unwrap_or_else(|| format!("there is no `[report_types.{written}]`"));
     let at = At::new(file, name.span());
