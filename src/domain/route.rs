@@ -32,10 +32,3 @@ pub enum RouteCondition {
 
 /// Labels of an incident: names to values.
 pub type Labels = BTreeMap<String, String>;
-
-impl RouteCondition {
-    /// Reads a condition, e.g. `level = 'critical' and team in ('a', 'b')`.
-    pub fn parse(_text: &str) -> Result<RouteCondition, Vec<super::expr::Mistake>> {
-        unimplemented!("incidents helper")
-    }
-}
