@@ -1,7 +1,11 @@
 //! Config: one TOML file to domain types, or every mistake at once.
+//!
+//! [`load`] reads a file and what it includes, [`load_text`] a text that is no file. Both give a
+//! [`Config`] that cannot be wrong, with [`Note`]s worth knowing, or [`Problems`] with every mistake
+//! of shape and meaning in one go. Nothing downstream checks again.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::domain::calendar::Calendar;
@@ -14,6 +18,77 @@ use crate::domain::zone::Zone;
 use crate::receiver::smtp::SmtpSettings;
 use crate::receiver::webhook::WebhookSettings;
 use crate::source::salesforce::SalesforceSettings;
+
+mod diff;
+mod load;
+mod lower;
+mod overlay;
+mod problem;
+mod secret;
+mod shape;
+mod text;
+mod units;
+mod wire;
+
+pub use self::diff::diff;
+pub use self::overlay::Overlay;
+pub use self::problem::{Note, Place, Problem, Problems};
+pub use self::secret::{Environment, Given, Process};
+
+/// What a config is read for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// To say whether it is right, perhaps on another machine: a reference to a secret that leads
+    /// nowhere is a note, and the secret is empty.
+    Check,
+    /// To act on it: a reference that leads nowhere is a problem.
+    Run,
+}
+
+/// Reads the config at `path` and what it includes. Relative paths in a file are relative to that
+/// file's folder.
+pub fn load(
+    path: &Path,
+    env: &dyn Environment,
+    mode: Mode,
+) -> Result<(Config, Vec<Note>), Problems> {
+    load_source(load::read(path, env)?, env, mode)
+}
+
+/// Reads a config from a text: `name` is what problems call it, `base` the folder that relative
+/// paths in it are relative to.
+pub fn load_text(
+    name: &str,
+    text: &str,
+    base: &Path,
+    env: &dyn Environment,
+    mode: Mode,
+) -> Result<(Config, Vec<Note>), Problems> {
+    let source =
+        text::Source { name: name.to_owned(), text: text.to_owned(), base: base.to_owned() };
+    load_source(source, env, mode)
+}
+
+fn load_source(
+    main: text::Source,
+    env: &dyn Environment,
+    mode: Mode,
+) -> Result<(Config, Vec<Note>), Problems> {
+    let (sources, lost) = load::read_included(main, env);
+    let mut found = problem::Findings::new(&sources);
+    let config = load::draft(&sources, lost, &mut found)
+        .and_then(|draft| lower::lower(draft, &mut found, secret::Surroundings { env, mode }));
+    let name = sources.first().map(|source| source.name.clone()).unwrap_or_default();
+    let notes = found.finish()?;
+    match config {
+        Some(config) => Ok((config, notes)),
+        // Every `None` above is noted; should one ever not be, it must not pass for a config.
+        None => {
+            let message = "the config cannot be read, and no reason was noted".to_owned();
+            Err(Problems(vec![Problem::of_file(&name, message, None)]))
+        }
+    }
+}
 
 /// A whole, valid config.
 #[derive(Clone, Debug)]

@@ -5,11 +5,12 @@
 //! over each group's keys and aggregates, sorted, cut at `top`. A query without groups and
 //! aggregates is a list of rows.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::expr::{Aggregate, Expr, FieldRef, ReportType};
+use super::expr::{Aggregate, Expr, FieldRef, Mistake, ReportType};
 use super::value::{Type, Value};
 use super::zone::Zone;
 
@@ -54,6 +55,53 @@ pub struct Fold {
     /// Named values over keys ([`Expr::Key`]), carried fields and aggregates. In the query around
     /// it they are [`Expr::Folded`], numbered after the keys.
     pub values: Vec<(String, Expr, Option<Type>)>,
+}
+
+impl Query {
+    /// Checks the texts of a query against a report type. All mistakes come at once.
+    pub fn check(
+        report_type: &Arc<ReportType>,
+        text: &QueryText<'_>,
+    ) -> Result<Query, Vec<(Part, Mistake)>> {
+        let _ = (report_type, text);
+        unimplemented!("the first commit holds signatures alone")
+    }
+
+    /// Checks the texts of a rule's query; `text.columns` is its `value` alone. Column 0 is the
+    /// value, a number; column 1 is the count of the records behind it.
+    pub fn check_rule(
+        report_type: &Arc<ReportType>,
+        text: &QueryText<'_>,
+    ) -> Result<Query, Vec<(Part, Mistake)>> {
+        let _ = (report_type, text);
+        unimplemented!("the first commit holds signatures alone")
+    }
+
+    /// The headings of an answer in order, grouping columns first.
+    pub fn columns_shown(&self) -> Vec<ColumnShown> {
+        unimplemented!("the first commit holds signatures alone")
+    }
+
+    /// What the query reads: names of fields by name of dataset, joins and labels included. Of a
+    /// dataset whose records are only counted the set is empty.
+    pub fn reads(&self) -> BTreeMap<String, BTreeSet<String>> {
+        unimplemented!("the first commit holds signatures alone")
+    }
+}
+
+/// A heading of an answer with what its cells hold.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ColumnShown {
+    /// The heading.
+    pub name: String,
+    /// Whether it names the row rather than measuring it.
+    pub grouping: bool,
+    /// The type of its cells as shown (labels and calendar units are text); `None`: always null.
+    pub ty: Option<Type>,
+    /// Whether its cells are figures, to be aligned right and formatted.
+    pub numeric: bool,
+    /// Whether its cells are shares, to be written as percent.
+    pub share: bool,
 }
 
 /// One grouping expression.

@@ -1,4 +1,8 @@
 //! Rules: a condition on a value computed from records, with levels and holds.
+//!
+//! Here is what a rule *is*, which slots of it are due ([`slots`]), what an answer of the records
+//! reads for each group ([`readings`]) and which level a value reaches ([`levels`]). What readings
+//! do to an incident is [`super::incident`]'s.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,10 +10,15 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
 
 use super::calendar::Calendar;
 use super::query::Query;
 use super::zone::Zone;
+
+pub mod levels;
+pub mod readings;
+pub mod slots;
 
 /// A `state` rule.
 #[derive(Clone, Debug)]
@@ -98,6 +107,17 @@ impl Comparison {
             Op::Different => value != self.than,
         }
     }
+
+    /// How far a value is beyond the threshold: larger is worse, whatever the direction. Negative
+    /// when the value is on the good side.
+    pub fn excess(self, value: f64) -> f64 {
+        match self.op {
+            Op::Greater | Op::GreaterOrEqual => value - self.than,
+            Op::Less | Op::LessOrEqual => self.than - value,
+            Op::Equal => -(value - self.than).abs(),
+            Op::Different => (value - self.than).abs(),
+        }
+    }
 }
 
 impl FromStr for Comparison {
@@ -159,7 +179,8 @@ pub enum WhenGone {
 }
 
 /// What one evaluation saw for one group.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Reading {
     /// A value.
     Value(f64),
@@ -169,4 +190,95 @@ pub enum Reading {
     Gone,
     /// Source down, data incomplete, field still loading.
     Unknown,
+}
+
+#[cfg(test)]
+pub(crate) mod sample {
+    //! Rules for tests.
+
+    use super::super::expr::ReportType;
+    use super::super::report::Format;
+    use super::*;
+
+    /// A rule without hold, one slot a minute, over 30 minutes, with the given levels as
+    /// (name, breach, recover).
+    pub(crate) fn rule(levels: &[(&str, &str, Option<&str>)]) -> Rule {
+        let parse = |text: &str| text.parse::<Comparison>().expect("a comparison");
+        let query = Query {
+            report_type: Arc::new(ReportType { name: "waits".into(), tables: Vec::new() }),
+            date: None,
+            filter: None,
+            fold: None,
+            groups: Vec::new(),
+            carried: Vec::new(),
+            aggregates: Vec::new(),
+            columns: Vec::new(),
+            list: false,
+            sort: Vec::new(),
+            top: None,
+            total: false,
+        };
+        Rule {
+            name: "slow-answer".into(),
+            title: "Customers wait too long".into(),
+            query: Arc::new(query),
+            window: Some(TimeDelta::minutes(30)),
+            every: TimeDelta::minutes(1),
+            settle: TimeDelta::minutes(2),
+            levels: levels
+                .iter()
+                .map(|(name, breach, recover)| Level {
+                    name: (*name).into(),
+                    breach: parse(breach),
+                    recover: recover.map(parse),
+                })
+                .collect(),
+            hold: TimeDelta::zero(),
+            keep_firing_for: TimeDelta::zero(),
+            min_records: 0,
+            during: None,
+            when_empty: WhenEmpty::Hold,
+            when_gone: WhenGone::ResolveAfter(TimeDelta::minutes(3)),
+            max_groups: 1000,
+            labels: BTreeMap::new(),
+            format: Format::Auto,
+            zone: Zone::utc(),
+            runbook: None,
+            hash: String::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comparisons_are_read_and_written() {
+        for text in ["> 300", ">= 0.5", "< 10", "<= -3", "= 0", "!= 1"] {
+            assert_eq!(text.parse::<Comparison>().map(|c| c.to_string()), Ok(text.to_owned()));
+        }
+        assert_eq!("<>2".parse::<Comparison>().map(|c| c.to_string()), Ok("!= 2".to_owned()));
+        for text in ["", "300", "=> 3", "> ", "> x", "> nan", "> inf", ">> 3", "> 3 4"] {
+            let message = text.parse::<Comparison>().expect_err(text);
+            assert!(message.contains("write e.g. `> 300`"), "{message}");
+        }
+    }
+
+    #[test]
+    fn excess_is_larger_the_worse_the_value_whatever_the_direction() {
+        check("> 300", 900.0, 400.0);
+        check(">= 300", 301.0, 300.0);
+        check("< 10", 2.0, 9.0);
+        check("<= 10", -5.0, 0.0);
+        check("= 0", 0.0, 7.0);
+        check("!= 100", 90.0, 101.0);
+        check("!= 100", 110.0, 99.0);
+    }
+
+    #[track_caller]
+    fn check(comparison: &str, worse: f64, better: f64) {
+        let comparison: Comparison = comparison.parse().expect("a comparison");
+        assert!(comparison.excess(worse) > comparison.excess(better));
+    }
 }

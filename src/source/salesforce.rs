@@ -3,6 +3,12 @@
 use chrono::TimeDelta;
 use secrecy::SecretString;
 
+mod instant;
+mod mend;
+mod misfits;
+pub mod objects;
+mod page;
+
 /// One org.
 #[derive(Clone, Debug)]
 pub struct SalesforceSettings {

@@ -1,0 +1,100 @@
+//! What a reload changed, by name.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::{Config, ReceiverSettings};
+use crate::receiver::smtp::SmtpSettings;
+use crate::source::salesforce::SalesforceSettings;
+
+/// One line for each thing that is not as it was, e.g. "rule `slow-answer` changed". Nothing where
+/// the two mean the same; comments, order and spelling do not count.
+pub fn diff(old: &Config, new: &Config) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut changed = |what: &str, is: bool| lines.extend(is.then(|| format!("{what} changed")));
+    changed("the time zone", old.timezone != new.timezone);
+    changed("the locale", old.locale != new.locale);
+    changed("the first weekday", old.week_starts != new.week_starts);
+    changed("the owner", old.owner != new.owner);
+    changed("the mail server", !same_option(&old.smtp, &new.smtp, same_smtp));
+    if old.state != new.state {
+        lines.push("the place of the state changed: that takes a restart".to_owned());
+    }
+    named("source", &old.sources, &new.sources, same_source, &mut lines);
+    named("calendar", &old.calendars, &new.calendars, PartialEq::eq, &mut lines);
+    named("report", &old.reports, &new.reports, |a, b| a.hash == b.hash, &mut lines);
+    named(
+        "digest",
+        &old.digests,
+        &new.digests,
+        |a, b| a.hash == b.hash && a.to == b.to,
+        &mut lines,
+    );
+    named("rule", &old.rules, &new.rules, |a, b| a.hash == b.hash, &mut lines);
+    named("receiver", &old.receivers, &new.receivers, same_receiver, &mut lines);
+    if old.routes != new.routes {
+        lines.push("the routes changed".to_owned());
+    }
+    lines
+}
+
+fn named<T>(
+    noun: &str,
+    old: &BTreeMap<String, T>,
+    new: &BTreeMap<String, T>,
+    same: impl Fn(&T, &T) -> bool,
+    lines: &mut Vec<String>,
+) {
+    let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    for name in names {
+        let word = match (old.get(name), new.get(name)) {
+            (Some(old), Some(new)) if same(old, new) => continue,
+            (Some(_), Some(_)) => "changed",
+            (Some(_), None) => "removed",
+            (None, _) => "added",
+        };
+        lines.push(format!("{noun} `{name}` {word}"));
+    }
+}
+
+fn same_option<T>(old: &Option<T>, new: &Option<T>, same: impl Fn(&T, &T) -> bool) -> bool {
+    match (old, new) {
+        (Some(old), Some(new)) => same(old, new),
+        (None, None) => true,
+        _ => false,
+    }
+}
+
+fn same_secret(old: &SecretString, new: &SecretString) -> bool {
+    old.expose_secret() == new.expose_secret()
+}
+
+fn same_smtp(old: &SmtpSettings, new: &SmtpSettings) -> bool {
+    let same_login = same_option(&old.login, &new.login, |old, new| {
+        old.0 == new.0 && same_secret(&old.1, &new.1)
+    });
+    same_login
+        && (&old.host, old.port, old.tls, &old.ca) == (&new.host, new.port, new.tls, &new.ca)
+        && (&old.from, &old.from_address) == (&new.from, &new.from_address)
+}
+
+fn same_source(old: &SalesforceSettings, new: &SalesforceSettings) -> bool {
+    same_secret(&old.client_id, &new.client_id)
+        && same_secret(&old.client_secret, &new.client_secret)
+        && (&old.login_url, &old.api_version) == (&new.login_url, &new.api_version)
+        && (old.pull_every, old.history) == (new.pull_every, new.history)
+        && old.quota_share == new.quota_share
+}
+
+fn same_receiver(old: &ReceiverSettings, new: &ReceiverSettings) -> bool {
+    match (old, new) {
+        (ReceiverSettings::Email(old), ReceiverSettings::Email(new)) => old == new,
+        (ReceiverSettings::Webhook(old), ReceiverSettings::Webhook(new)) => {
+            same_secret(&old.url, &new.url)
+                && old.secrets.len() == new.secrets.len()
+                && old.secrets.iter().zip(&new.secrets).all(|(old, new)| same_secret(old, new))
+        }
+        _ => false,
+    }
+}

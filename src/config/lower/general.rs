@@ -1,0 +1,88 @@
+//! `[postrider]`: what is in force for the whole config.
+
+use std::path::{Path, PathBuf};
+
+use super::super::problem::Findings;
+use super::super::shape::Raw;
+use super::super::text::At;
+use super::super::wire::{PostriderToml, Text};
+use super::{General, address, word, zone};
+use crate::domain::zone::Zone;
+
+const WEEKDAYS: [(&str, u8); 7] = [
+    ("monday", 1),
+    ("tuesday", 2),
+    ("wednesday", 3),
+    ("thursday", 4),
+    ("friday", 5),
+    ("saturday", 6),
+    ("sunday", 7),
+];
+
+/// Lowers it; every key has a default, and a broken one falls back to it, told.
+pub(super) fn lower(raw: Option<Raw<'_>>, found: &mut Findings<'_>) -> General {
+    let base = found.sources().first().map(|source| source.base.clone()).unwrap_or_default();
+    let mut general = General {
+        zone: Zone::utc(),
+        locale: "en-GB".to_owned(),
+        week_starts: 1,
+        state: base.join("state"),
+        owner: None,
+        owner_at: None,
+    };
+    let Some(raw) = raw else { return general };
+    let file = raw.file;
+    let base = &found.sources()[file].base;
+    let table = raw.shape::<PostriderToml>(found, &[]);
+    let wire = &table.wire;
+    if let Some(zone) = zone(found, file, wire.timezone.as_ref(), &general.zone) {
+        general.zone = zone;
+    }
+    if let Some(locale) = wire.locale.as_ref().and_then(|text| locale(found, table.at(text), text))
+    {
+        general.locale = locale;
+    }
+    if let Some(day) = wire.week_starts.as_ref().and_then(|t| word(found, file, t, &WEEKDAYS)) {
+        general.week_starts = day;
+    }
+    if let Some(state) =
+        wire.state.as_ref().and_then(|text| state(found, table.at(text), text, base))
+    {
+        general.state = state;
+    }
+    if let Some(owner) = &wire.owner {
+        general.owner = address(found, file, owner);
+        general.owner_at = Some(table.at(owner));
+    }
+    general
+}
+
+/// A language with a country: two or three small letters, a hyphen, two capitals.
+fn locale(found: &mut Findings<'_>, at: At, text: &Text) -> Option<String> {
+    let written = text.get_ref();
+    let right = written.split_once('-').is_some_and(|(language, country)| {
+        (2..=3).contains(&language.len())
+            && language.bytes().all(|b| b.is_ascii_lowercase())
+            && country.len() == 2
+            && country.bytes().all(|b| b.is_ascii_uppercase())
+    });
+    if !right {
+        let message = format!("`{written}` is not a locale");
+        found.problem(at, message, "write a language and a country, e.g. `en-GB`");
+    }
+    right.then(|| written.clone())
+}
+
+/// `sqlite:FOLDER`, relative to the file it is written in.
+fn state(found: &mut Findings<'_>, at: At, text: &Text, base: &Path) -> Option<PathBuf> {
+    match text.get_ref().strip_prefix("sqlite:") {
+        Some(folder) if !folder.trim().is_empty() && !folder.contains('\0') => {
+            Some(base.join(folder))
+        }
+        _ => {
+            let message = format!("`{}` is not a place for the state", text.get_ref());
+            found.problem(at, message, "write `sqlite:` and a folder, e.g. `sqlite:state`");
+            None
+        }
+    }
+}

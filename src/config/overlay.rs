@@ -1,0 +1,62 @@
+//! The overlay: the addresses and secrets of the outside world replaced by those of the demo's,
+//! nothing else.
+
+use secrecy::SecretString;
+
+use super::{Config, ReceiverSettings};
+use crate::receiver::smtp::SmtpTls;
+
+/// Where the outside world is instead.
+#[derive(Clone, Debug)]
+pub struct Overlay {
+    /// Host and port of a mail server that takes clear text without login.
+    pub smtp: (String, u16),
+    /// The address of every org.
+    pub login_url: String,
+    /// Consumer key and secret that the org takes.
+    pub credentials: (SecretString, SecretString),
+    /// The address of webhooks; each receiver's is this with its name as the last part of the path.
+    pub webhooks: String,
+    /// The signing secret of webhooks, `whsec_...`.
+    pub webhook_secret: SecretString,
+    /// The folder of the state.
+    pub state: std::path::PathBuf,
+}
+
+impl Config {
+    /// Replaces addresses and secrets, and says what was replaced: one line each, secrets not shown.
+    pub fn overlay(&mut self, overlay: &Overlay) -> Vec<String> {
+        let mut lines = Vec::new();
+        if let Some(smtp) = &mut self.smtp {
+            let (host, port) = overlay.smtp.clone();
+            lines.push(format!(
+                "[smtp] {}:{} is {host}:{port}, in clear text and without login",
+                smtp.host, smtp.port
+            ));
+            smtp.host = host;
+            smtp.port = port;
+            smtp.tls = SmtpTls::None;
+            smtp.login = None;
+            smtp.ca = None;
+        }
+        for (name, source) in &mut self.sources {
+            lines.push(format!(
+                "[sources.{name}] {} is {}, with its own credentials",
+                source.login_url, overlay.login_url
+            ));
+            source.login_url.clone_from(&overlay.login_url);
+            (source.client_id, source.client_secret) = overlay.credentials.clone();
+        }
+        for (name, receiver) in &mut self.receivers {
+            if let ReceiverSettings::Webhook(webhook) = receiver {
+                let url = format!("{}/{name}", overlay.webhooks.trim_end_matches('/'));
+                lines.push(format!("[receivers.{name}] the webhook is {url}, with its own secret"));
+                webhook.url = SecretString::from(url);
+                webhook.secrets = vec![overlay.webhook_secret.clone()];
+            }
+        }
+        lines.push(format!("[postrider] the state is in {}", overlay.state.display()));
+        self.state.clone_from(&overlay.state);
+        lines
+    }
+}

@@ -1,0 +1,196 @@
+use super::*;
+use crate::domain::dataset::Field;
+use proptest::prelude::*;
+
+fn dataset() -> Dataset {
+    let field = |name: &str, ty| Field {
+        name: name.to_owned(),
+        label: name.to_owned(),
+        ty,
+        nullable: true,
+        picklist: None,
+    };
+    Dataset {
+        name: "Thing".to_owned(),
+        source: "org".to_owned(),
+        fields: vec![
+            field("Id", Type::Text),
+            field("Note", Type::Text),
+            field("Count", Type::Integer),
+            field("Share", Type::Real),
+            field("Open", Type::Boolean),
+            field("Stamp", Type::Timestamp),
+        ],
+        key: 0,
+        updated: 5,
+        label: 0,
+        unique: vec![],
+        visible: vec![5],
+        whole: false,
+        coverage: vec![],
+    }
+}
+
+fn read(body: &str) -> Result<(Page, Misfits), String> {
+    let dataset = dataset();
+    let before = "2026-01-01T00:00:00Z".parse().unwrap();
+    let mut misfits = Misfits::default();
+    let mut reader = PageReader::new(&dataset, &[0, 1, 2, 3, 4, 5], before);
+    reader.read(body.as_bytes(), &mut misfits).map(|page| (page, misfits))
+}
+
+/// One record's JSON to its cells as text, and how many misfits.
+#[track_caller]
+fn check(record: &str, cells: &str, misfits: u64) {
+    let body = format!(r#"{{"totalSize":1,"done":true,"records":[{record}]}}"#);
+    let (page, found) = read(&body).unwrap();
+    assert_eq!(shown(&page.batch), cells);
+    assert_eq!(found.count, misfits, "{:?}", found.samples);
+}
+
+fn shown(batch: &Batch) -> String {
+    let cells = batch.cells.iter().map(|cell| match *cell {
+        Cell::Null => "-".to_owned(),
+        Cell::Boolean(value) => value.to_string(),
+        Cell::Integer(value) => value.to_string(),
+        Cell::Real(value) => format!("{value:?}"),
+        Cell::Timestamp(ms) => format!("@{ms}"),
+        Cell::Text(at, len) => batch.text_of(at, len).to_owned(),
+    });
+    cells.collect::<Vec<_>>().join("|")
+}
+
+#[test]
+fn values_are_typed_by_the_dataset_and_misfits_become_null() {
+    check(
+        r#"{"attributes":{"type":"Thing","url":"/x"},"Id":"a","Note":"n","Count":3,"Share":0.5,"Open":true,"Stamp":"1970-01-01T00:00:01.000+0000","IsDeleted":false}"#,
+        "a|n|3|0.5|true|@1000",
+        0,
+    );
+    check(r#"{"Id":"a","Note":null,"Count":null,"Share":null,"Open":null}"#, "a|-|-|-|-|-", 0);
+    // Any order, unknown fields, parents that are null or nested.
+    check(
+        r#"{"Stamp":5000,"Parent":{"deep":[[{}]]},"Open":false,"Other":null,"Count":2.0,"Id":"b"}"#,
+        "b|-|2|-|false|@5000",
+        0,
+    );
+    check(
+        r#"{"Id":"c","Note":7,"Count":"x","Share":true,"Open":"yes","Stamp":"soon"}"#,
+        "c|-|-|-|-|-",
+        5,
+    );
+    check(r#"{"Id":"d","Note":{"a":1},"Count":[1,2],"Share":7}"#, "d|-|-|7.0|-|-", 2);
+    check(
+        r#"{"Id":"e","Count":2.5,"Share":18446744073709551615}"#,
+        "e|-|-|1.8446744073709552e19|-|-",
+        1,
+    );
+    check(r#"{"Id":"f","Count":18446744073709551615}"#, "f|-|-|-|-|-", 1);
+    check(r#"{"Id":"g","Note":"a\u0000b\nc\ud83d\ude00=cmd"}"#, "g|a\0b\nc😀=cmd|-|-|-|-", 0);
+    check(r#"{"Id":"g","Note":"cut \ud83d"}"#, "g|cut \u{fffd}|-|-|-|-", 1);
+}
+
+#[test]
+fn a_record_without_a_key_is_left_out_and_told() {
+    let body = r#"{"done":true,"records":[{"Id":null,"Note":"x"},{"Id":"a","Note":"y"},{"Note":"z"},{"Id":""}]}"#;
+    let (page, misfits) = read(body).unwrap();
+    assert_eq!(shown(&page.batch), "a|y|-|-|-|-");
+    assert_eq!((page.batch.rows(), misfits.count), (1, 3));
+}
+
+#[test]
+fn an_endless_text_is_cut_and_told() {
+    let long = "ä".repeat(4 << 20);
+    let body = format!(r#"{{"done":true,"records":[{{"Id":"a","Note":"{long}"}}]}}"#);
+    let (page, misfits) = read(&body).unwrap();
+    let Cell::Text(_, len) = page.batch.cells[1] else { panic!("no text") };
+    assert_eq!(len as usize, CELL_BYTES_MAX);
+    assert!(misfits.samples[0].contains("8388608 bytes"), "{:?}", misfits.samples);
+    assert_eq!(misfits.count, 1);
+}
+
+#[test]
+fn samples_are_few_and_short() {
+    let records: Vec<String> =
+        (0..50).map(|n| format!(r#"{{"Id":"r{n}","Count":"{}"}}"#, "y".repeat(200))).collect();
+    let body = format!(r#"{{"done":true,"records":[{}]}}"#, records.join(","));
+    let (_, misfits) = read(&body).unwrap();
+    assert_eq!((misfits.count, misfits.samples.len()), (50, 5));
+    assert!(misfits.samples[0].starts_with("`Count` of r0: expected integer, found `yyy"));
+    assert!(misfits.samples[0].len() < 100);
+}
+
+#[test]
+fn the_cursor_is_the_last_row_that_did_not_change_meanwhile() {
+    let body = r#"{"done":true,"records":[
+        {"Id":"a","Stamp":"2025-01-01T00:00:00.000+0000"},
+        {"Id":"b","Stamp":"2025-01-01T00:00:01.000+0000","IsDeleted":true},
+        {"Id":"c","Stamp":"2026-03-01T00:00:00.000+0000"},
+        {"Id":"d","Stamp":null}]}"#;
+    let (page, _) = read(body).unwrap();
+    let stamp = "2025-01-01T00:00:01Z".parse().unwrap();
+    assert_eq!(page.batch.cursor, Some(Cursor { stamp, key: "b".to_owned() }));
+    assert_eq!(page.batch.deleted, [false, true, false, false]);
+}
+
+#[test]
+fn the_end_is_where_the_source_says_so() {
+    let next = |body: &str| read(body).map(|(page, _)| page.next);
+    assert_eq!(next(r#"{"done":true,"records":[]}"#), Ok(None));
+    assert_eq!(next(r#"{"records":[]}"#), Ok(None));
+    assert_eq!(next(r#"{"records":null,"done":true}"#), Ok(None));
+    assert_eq!(
+        next(r#"{"done":false,"nextRecordsUrl":"/q/1-500","records":[]}"#),
+        Ok(Some("/q/1-500".to_owned()))
+    );
+    assert_eq!(next(r#"{"nextRecordsUrl":"/q/1","records":[]}"#), Ok(Some("/q/1".to_owned())));
+    assert_eq!(next(r#"{"done":true,"nextRecordsUrl":null,"records":[]}"#), Ok(None));
+    assert!(next(r#"{"done":false,"records":[]}"#).is_err());
+}
+
+#[test]
+fn what_is_no_page_is_an_error_and_leaves_no_misfits() {
+    for body in [
+        "",
+        "{}",
+        "[]",
+        "null",
+        r#"{"done":true}"#,
+        r#"{"done":true,"records":[1]}"#,
+        r#"{"done":true,"records":[{"Id":"a"}"#,
+        r#"{"done":true,"records":[]} trailing"#,
+        "<html>Down for maintenance</html>",
+    ] {
+        assert!(read(body).is_err(), "{body}");
+    }
+    // A thousand nested lists, in a field nobody asked for and in one somebody did.
+    let deep = format!("{}{}", "[".repeat(1000), "]".repeat(1000));
+    for name in ["Other", "Note"] {
+        let body = format!(r#"{{"done":true,"records":[{{"Id":"a","{name}":{deep}}}]}}"#);
+        let _ = read(&body);
+    }
+}
+
+#[test]
+fn fields_hidden_from_us_stay_null() {
+    let dataset = dataset();
+    let mut reader = PageReader::new(&dataset, &[0, 2, 5], "2026-01-01T00:00:00Z".parse().unwrap());
+    let body = br#"{"done":true,"records":[{"Id":"a","Count":1,"Stamp":0,"IsDeleted":true}]}"#;
+    let page = reader.read(body, &mut Misfits::default()).unwrap();
+    assert_eq!(shown(&page.batch), "a|-|1|-|-|@0");
+    assert_eq!(page.batch.deleted, [true]);
+}
+
+proptest! {
+    #[test]
+    fn cut_bodies_never_panic_and_never_pass_for_whole(cut in 0usize..400) {
+        let body = r#"{"totalSize":2,"done":true,"records":[{"attributes":{"type":"Thing"},"Id":"aä","Note":"n\u00e4","Count":3,"Share":0.5,"Open":true,"Stamp":"2025-01-01T00:00:01.000+0000"},{"Id":"b"}]}"#;
+        let bytes = body.as_bytes();
+        if cut < bytes.len() {
+            let dataset = dataset();
+            let before = "2026-01-01T00:00:00Z".parse().unwrap();
+            let mut reader = PageReader::new(&dataset, &[0, 1, 2, 3, 4, 5], before);
+            prop_assert!(reader.read(&bytes[..cut], &mut Misfits::default()).is_err());
+        }
+    }
+}
