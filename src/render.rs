@@ -1,1 +1,44 @@
-//! Rendering: tables and notifications to mails and payloads. Pure: no clock, no network.
+//! Rendering: tables and notifications to mails and payloads.
+//!
+//! Pure: no clock, no network, no randomness. What is made depends on the arguments alone, ids and
+//! instants included, so that a preview is byte for byte what would be sent. Nothing here fails a
+//! mail: a subject template that cannot be used and a report that could not be made are told in
+//! it; only an address that is none refuses to become an envelope.
+
+mod digest;
+pub mod format;
+mod html;
+mod incident;
+pub mod mail;
+mod notice;
+mod palette;
+pub mod payload;
+pub mod subject;
+#[cfg(test)]
+mod tests;
+mod text;
+mod view;
+pub mod words;
+
+pub use digest::{DigestMail, HTML_BYTES_MAX, render_digest};
+pub use format::Locale;
+pub use incident::{IncidentKind, IncidentMail, render_incident};
+pub use mail::{Envelope, EnvelopeError, mail_bytes};
+pub use notice::{NoticeMail, render_notice};
+pub use payload::{digest_payload, incident_payload};
+
+/// A mail's content, before it is given to somebody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rendered {
+    /// One header-safe line.
+    pub subject: String,
+    /// The whole HTML document.
+    pub html: String,
+    /// The same in plain text, lines of at most 78 columns where a word allows it.
+    pub text: String,
+    /// The language of the words: for `Content-Language`.
+    pub language: &'static str,
+    /// What was wrong with the definition (a subject template that failed), for the log and the
+    /// owner; the mail is complete without it.
+    pub problem: Option<String>,
+}
