@@ -4,3 +4,4 @@
 pub mod catcher;
 pub mod inbox;
 pub mod org;
+mod shelf;

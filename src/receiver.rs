@@ -6,7 +6,9 @@ use futures_util::future::BoxFuture;
 use crate::domain::delivery::{Message, Outcome};
 
 pub mod smtp;
+mod tls;
 pub mod webhook;
+mod words;
 
 /// One way to reach people.
 pub trait Receiver: Send + Sync {

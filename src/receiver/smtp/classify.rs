@@ -1,0 +1,121 @@
+//! What a failed step of a mail transaction means. Pure, so that the whole table is one test.
+
+use std::time::Duration;
+
+use super::reply::Reply;
+use crate::domain::delivery::Outcome;
+use crate::receiver::words::words;
+
+/// Where in the conversation something went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Before anything is said: the settings, or this message, cannot go on the wire.
+    Prepare,
+    /// Name lookup and TCP.
+    Connect,
+    /// The server's first words.
+    Banner,
+    /// EHLO.
+    Hello,
+    /// STARTTLS.
+    StartTls,
+    /// The TLS handshake.
+    Handshake,
+    /// AUTH.
+    Login,
+    /// MAIL FROM.
+    Sender,
+    /// RCPT TO.
+    Recipient,
+    /// DATA, up to the permission to send.
+    Data,
+    /// The message, up to but without the final dot.
+    Content,
+    /// The final dot is on its way: the message is handed over.
+    Dot,
+}
+
+impl Step {
+    /// The step as people who read mail logs call it.
+    fn name(self) -> &'static str {
+        match self {
+            Step::Prepare => "preparation",
+            Step::Connect => "connect",
+            Step::Banner => "banner",
+            Step::Hello => "EHLO",
+            Step::StartTls => "STARTTLS",
+            Step::Handshake => "TLS handshake",
+            Step::Login => "AUTH",
+            Step::Sender => "MAIL FROM",
+            Step::Recipient => "RCPT TO",
+            Step::Data => "DATA",
+            Step::Content => "message",
+            Step::Dot => "end of message",
+        }
+    }
+}
+
+/// What went wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// The server said something other than what lets the transaction go on.
+    Reply(Reply),
+    /// Nothing came within the step's bound.
+    Timeout(Duration),
+    /// The connection could not be made or broke; the system's words.
+    Broken(String),
+    /// What came is not SMTP.
+    Garbage(String),
+    /// The settings or the server's set-up forbid going on, until somebody mends them.
+    Setup(String),
+    /// This message cannot be sent to this recipient through this server.
+    Unsendable(String),
+}
+
+/// What the failure of one step means for this message and for the server.
+pub(super) fn classify(step: Step, fault: &Fault) -> Outcome {
+    let said = |words: &str| self::words(&format!("{}: {words}", step.name()));
+    match fault {
+        Fault::Reply(reply) => classify_reply(step, reply, said(&reply.words())),
+        Fault::Timeout(bound) => lost(step, said(&format!("no answer within {bound:?}"))),
+        Fault::Broken(what) | Fault::Garbage(what) => lost(step, said(what)),
+        Fault::Setup(what) => Outcome::ReceiverBroken(words(what)),
+        Fault::Unsendable(what) => Outcome::Rejected(words(what)),
+    }
+}
+
+/// The connection is of no more use. Only the final dot makes that ambiguous.
+fn lost(step: Step, reason: String) -> Outcome {
+    match step {
+        Step::Dot => {
+            Outcome::Uncertain(words(&format!("{reason} (message may be sent more than once)")))
+        }
+        _ => Outcome::ServerDown(reason),
+    }
+}
+
+fn classify_reply(step: Step, reply: &Reply, reason: String) -> Outcome {
+    use Step::{Banner, Connect, Content, Data, Dot, Handshake, Hello, Login};
+    use Step::{Prepare, Recipient, Sender, StartTls};
+
+    let full = matches!(reply.enhanced(), Some((_, 2, 2)))
+        || (reply.code == 552 && reply.enhanced().is_none());
+    let too_big = matches!(reply.enhanced(), Some((5, 3, 4) | (5, 2, 3)));
+    match (step, reply.code, reply.class()) {
+        // The server closes, whatever was asked.
+        (_, 421, _) => Outcome::ServerDown(reason),
+        // It wants a login first: no message will pass without one.
+        (_, 530, 5) => Outcome::ReceiverBroken(reason),
+        (Prepare | Connect | Banner | Handshake, _, _) => Outcome::ServerDown(reason),
+        (Hello | StartTls | Login, _, 5) => Outcome::ReceiverBroken(reason),
+        (Hello | StartTls | Login, _, _) => Outcome::ServerDown(reason),
+        (Sender, _, 5) if too_big => Outcome::Rejected(reason),
+        (Sender, _, 5) => Outcome::ReceiverBroken(reason),
+        // A mailbox that is full today is emptied tomorrow.
+        (Recipient, _, 5) if full => Outcome::Retry { after: None, reason },
+        (Recipient | Data | Content | Dot, _, 5) => Outcome::Rejected(reason),
+        (Sender | Recipient | Data | Content | Dot, _, 4) => Outcome::Retry { after: None, reason },
+        // Neither yes nor no where one of them was due.
+        (step, _, _) => lost(step, reason),
+    }
+}
