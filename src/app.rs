@@ -179,7 +179,7 @@ impl App {
                     Ok(_) => failing = None,
                     Err(err) => {
                         let text = format!("{:#}", anyhow::Error::from(err));
-                        if failing.as_deref() != Some(&text) {
+                        if failing.as_deref() != Some(text.as_str()) {
                             tracing::error!(part = name, error = %text, "failed; tried again");
                             engine.remember(name, &text).await;
                         }

@@ -4,10 +4,11 @@
 //! Everything the engine works with comes in through [`Plant`] (definitions and edges, swapped whole
 //! on reload), the [`Store`] and the [`Clock`].
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::Transaction;
 
 use crate::clock::Clock;
@@ -29,6 +30,7 @@ pub mod notify;
 pub mod outbox;
 pub mod plan;
 pub mod pull;
+pub mod tables;
 
 /// Definitions and edges of one config, as the engine sees them.
 pub struct Plant {
@@ -62,8 +64,6 @@ pub struct Mail {
     pub receiver: Arc<dyn Receiver>,
     /// `Name <address>`.
     pub from: String,
-    /// The bare address.
-    pub from_address: String,
 }
 
 /// A source and how often it is read.
@@ -71,9 +71,9 @@ pub struct SourceLine {
     /// The source.
     pub source: Arc<dyn Source>,
     /// Time between pulls of a dataset that no rule needs more often.
-    pub pull_every: chrono::TimeDelta,
+    pub pull_every: TimeDelta,
     /// How far back the first load reaches.
-    pub history: Option<chrono::TimeDelta>,
+    pub history: Option<TimeDelta>,
 }
 
 /// Where a route's receiver leads.
@@ -109,6 +109,10 @@ pub struct Engine {
     stopping: AtomicBool,
     /// Receivers with a round under way, so that a doubled beat starts no second one.
     rounds: Mutex<HashSet<String>>,
+    /// Rules and reloads move incidents one at a time.
+    evaluating: tokio::sync::Mutex<()>,
+    pulls: Mutex<HashMap<String, pull::Memo>>,
+    housekept: Mutex<Option<DateTime<Utc>>>,
     jitter: AtomicU64,
 }
 
@@ -121,6 +125,9 @@ impl Engine {
             clock,
             stopping: AtomicBool::new(false),
             rounds: Mutex::new(HashSet::new()),
+            evaluating: tokio::sync::Mutex::new(()),
+            pulls: Mutex::new(HashMap::new()),
+            housekept: Mutex::new(None),
             jitter: AtomicU64::new(seed | 1),
         }
     }
@@ -179,6 +186,22 @@ impl Engine {
 
     fn end_round(&self, receiver: &str) {
         self.rounds.lock().unwrap_or_else(PoisonError::into_inner).remove(receiver);
+    }
+
+    /// What is remembered of a dataset's pulls.
+    fn memo<T>(&self, dataset: &str, work: impl FnOnce(&mut pull::Memo) -> T) -> T {
+        let mut pulls = self.pulls.lock().unwrap_or_else(PoisonError::into_inner);
+        work(pulls.entry(dataset.to_owned()).or_default())
+    }
+
+    /// Whether the last housekeeping is so long ago; if it is, this one counts.
+    fn housekeeping_due(&self, now: DateTime<Utc>, every: TimeDelta) -> bool {
+        let mut last = self.housekept.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = last.is_none_or(|last| now - last >= every);
+        if due {
+            *last = Some(now);
+        }
+        due
     }
 
     /// The next jitter, in `-1.0..=1.0` (xorshift: it spreads retries, it guards nothing).

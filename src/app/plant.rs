@@ -19,8 +19,7 @@ pub(super) fn build(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<P
         Some(settings) => {
             let smtp = Smtp::new(settings.clone()).context("the mail server cannot be used")?;
             let receiver: Arc<dyn Receiver> = Arc::new(smtp);
-            let (from, from_address) = (settings.from.clone(), settings.from_address.clone());
-            Some(Mail { receiver, from, from_address })
+            Some(Mail { receiver, from: settings.from.clone() })
         }
         None => None,
     };

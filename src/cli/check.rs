@@ -19,12 +19,12 @@ pub(super) struct Check {
 impl Check {
     pub(super) fn execute(&self, context: &Context) -> Done {
         let path = context.path()?;
-        match config::load(&path, &config::ProcessEnvironment, Mode::Check) {
+        match config::load(&path, &config::Process, Mode::Check) {
             Ok((config, notes)) => {
                 if self.json {
                     print::json(&json!({
                         "problems": [],
-                        "notes": notes.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                        "notes": notes,
                     }));
                     return Ok(());
                 }
@@ -43,7 +43,7 @@ impl Check {
             }
             Err(problems) => {
                 if self.json {
-                    print::json(&problems.to_json());
+                    print::json(&json!({ "problems": problems, "notes": [] }));
                 } else {
                     print::remark(problems.to_string());
                 }

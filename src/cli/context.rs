@@ -44,7 +44,7 @@ impl Context {
 
     fn load(&self, mode: Mode) -> Result<Config, Failure> {
         let path = self.path()?;
-        match config::load(&path, &config::ProcessEnvironment, mode) {
+        match config::load(&path, &config::Process, mode) {
             Ok((config, notes)) => {
                 if mode == Mode::Run {
                     for note in notes {

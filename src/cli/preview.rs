@@ -54,7 +54,7 @@ impl Preview {
             let making = Making { planned_at, missed: 0, by_hand: None, only: None };
             app.engine().make(&plant, &digest, &making).await
         });
-        let bytes = self.written(&app, &digest, &made)?;
+        let bytes = self.written(&digest, &made)?;
         match &self.output {
             Some(path) => std::fs::write(path, bytes)
                 .with_context(|| format!("cannot write `{}`", path.display()))?,
@@ -63,11 +63,11 @@ impl Preview {
         Ok(())
     }
 
-    fn written(&self, app: &App, digest: &Digest, made: &Made) -> anyhow::Result<Vec<u8>> {
+    fn written(&self, digest: &Digest, made: &Made) -> anyhow::Result<Vec<u8>> {
         Ok(match self.format {
             Format::Html => made.mail.html.clone().into_bytes(),
             Format::Text => format!("Subject: {}\n\n{}", made.mail.subject, made.mail.text).into_bytes(),
-            Format::Json => app.engine().payload(digest, made),
+            Format::Json => made.payload.clone(),
             Format::Eml => {
                 let mail = made.owed.iter().find(|owed| owed.message.recipient.contains('@'));
                 let mail = mail.ok_or_else(|| {

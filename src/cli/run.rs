@@ -2,13 +2,14 @@
 
 use std::future::Future;
 
+use chrono::DateTime;
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::context::{Context, clock, runtime};
 use super::{Done, print};
 use crate::app::App;
-use crate::clock::{Clock, ScaledClock};
+use crate::clock::{Clock, ScaledClock, SystemClock};
 use crate::config::{self, Mode};
 
 #[derive(Debug, Args)]
@@ -18,7 +19,7 @@ use crate::config::{self, Mode};
 pub(super) struct Run {
     /// For trials: run on a clock that stood at START (ms since 1970) when the real one stood at
     /// ANCHOR, and goes SPEED times as fast
-    #[arg(long, hide = true, value_name = "ANCHOR,START,SPEED")]
+    #[arg(long, hide = true, value_name = "ANCHOR,START,SPEED", value_parser = trial_clock)]
     clock: Option<ScaledClock>,
 }
 
@@ -44,6 +45,18 @@ impl Run {
     }
 }
 
+/// A clock that several runs of one trial share: it goes on while none of them runs.
+fn trial_clock(text: &str) -> Result<ScaledClock, String> {
+    let numbers: Vec<i64> = text.split(',').filter_map(|number| number.parse().ok()).collect();
+    let [anchor, start, speed] = numbers.as_slice() else {
+        return Err("three whole numbers are needed: ANCHOR,START,SPEED".to_owned());
+    };
+    let passed = SystemClock.now().timestamp_millis() - anchor;
+    let start = DateTime::from_timestamp_millis(start + passed * speed);
+    let speed = u32::try_from(*speed).map_err(|_| "SPEED must be at least 0")?;
+    Ok(ScaledClock::new(start.ok_or("START is out of range")?, speed))
+}
+
 /// Done at the first SIGTERM or Ctrl-C; a second one ends the process at once.
 pub(super) fn stopped() -> impl Future<Output = ()> {
     async {
@@ -67,7 +80,7 @@ async fn wait_for_stop() {
 async fn reload_on_hup(app: std::sync::Arc<App>, path: std::path::PathBuf) {
     let Ok(mut hup) = signal(SignalKind::hangup()) else { return };
     while hup.recv().await.is_some() {
-        match config::load(&path, &config::ProcessEnvironment, Mode::Run) {
+        match config::load(&path, &config::Process, Mode::Run) {
             Err(problems) => {
                 tracing::error!("config not reloaded, the old one stays in force");
                 print::remark(problems.to_string());

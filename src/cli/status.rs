@@ -67,11 +67,11 @@ fn facts(app: &App) -> anyhow::Result<Value> {
         "incidents": open.iter().map(|incident| json!({
             "incident": incident.id,
             "rule": incident.rule,
-            "group": incident.group_text(),
+            "group": incident.group.name(),
             "state": incident.state.word(),
-            "level": incident.level_name(),
+            "level": incident.level.name,
             "began": print::stamp(incident.began),
-            "value": incident.last_value,
+            "value": incident.value,
         })).collect::<Vec<_>>(),
         "runs": runs.iter().map(|run| json!({
             "run": run.id, "made_at": print::stamp(run.made_at), "subject": run.subject,

@@ -28,6 +28,24 @@ pub struct Digest {
     pub hash: String,
 }
 
+impl Digest {
+    /// A digest of one report alone, to look at it: it has no recipients and no slots.
+    pub fn of_report(report: &Arc<Report>) -> Digest {
+        let schedule = Schedule::parse("0 0 * * *", report.zone.clone());
+        Digest {
+            name: report.name.clone(),
+            subject: "{{ digest }}: {{ period }}".to_owned(),
+            headline: None,
+            intro: None,
+            reports: vec![Arc::clone(report)],
+            schedule: schedule.expect("midnight is a pattern"),
+            to: Vec::new(),
+            webhooks: Vec::new(),
+            hash: report.hash.clone(),
+        }
+    }
+}
+
 /// A total of one of the digest's reports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Headline {

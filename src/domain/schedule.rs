@@ -61,6 +61,8 @@ pub struct Slot {
     pub planned_at: DateTime<Utc>,
     /// Why it does not run; `None` if it does.
     pub skipped: Option<String>,
+    /// Whether it does not run because it was missed: it was due while nobody looked, or is too late.
+    pub missed: bool,
 }
 
 /// A slot considered this late or later was missed, not merely picked up late: `missed = "none"`
@@ -81,6 +83,11 @@ impl Schedule {
         let pattern = pattern.split_whitespace().collect::<Vec<_>>().join(" ");
         let missed = Missed::Latest;
         Ok(Schedule { pattern, zone, missed, max_lateness: None, calendar: None, read })
+    }
+
+    /// What makes it the same schedule: a schedule that was edited is a new one and fills nothing in.
+    pub fn identity(&self) -> String {
+        format!("{} {}", self.pattern, self.zone.name())
     }
 
     /// The planned slots in `(after, until]`, in order, with those that the calendar skips and the
@@ -119,6 +126,7 @@ impl Schedule {
         for slot in &mut due {
             if slot.skipped.is_none() {
                 slot.skipped = self.too_late(slot.planned_at, newest, now);
+                slot.missed = slot.skipped.is_some();
             }
         }
         due.into()
@@ -157,7 +165,7 @@ impl Schedule {
                 let calendar = self.calendar.as_ref()?;
                 calendar.closed_on(calendar.zone().date(planned_at))
             };
-            Slot { planned_at, skipped: missing.map(no_date).or_else(closed) }
+            Slot { planned_at, skipped: missing.map(no_date).or_else(closed), missed: false }
         })
     }
 

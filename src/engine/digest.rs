@@ -9,7 +9,7 @@ use crate::domain::delivery::Message;
 use crate::domain::digest::Digest;
 use crate::domain::schedule::Slot;
 use crate::domain::table::Section;
-use crate::render::{self, DigestMail, Envelope};
+use crate::render::{self, DigestMail, Envelope, Rendered};
 use crate::store::state::outbox::{Kind, Owed, SMTP};
 use crate::store::state::slots::Run;
 use crate::store::state::{ledger, outbox, slots};
@@ -26,9 +26,9 @@ pub struct Made {
     /// The messages, one a recipient.
     pub owed: Vec<Owed>,
     /// The mail as everybody gets it.
-    pub mail: render::Rendered,
-    /// The sections behind it.
-    pub sections: Vec<Section>,
+    pub mail: Rendered,
+    /// The tables as a webhook gets them: JSON.
+    pub payload: Vec<u8>,
 }
 
 /// What a digest is made for.
@@ -77,7 +77,7 @@ impl Engine {
                 // Slots after this one wait behind it.
                 return Ok(made);
             }
-            let missed = skipped.iter().filter(|skipped| skipped.is_missed()).count();
+            let missed = skipped.iter().filter(|slot| slot.missed).count();
             let making =
                 Making { planned_at: slot.planned_at, missed, by_hand: None, only: None };
             let done = self.make(plant, digest, &making).await;
@@ -106,91 +106,43 @@ impl Engine {
     /// Makes a digest: answers its reports and renders. Stores and sends nothing.
     pub async fn make(&self, plant: &Plant, digest: &Digest, making: &Making) -> Made {
         let made_at = self.clock.now();
-        let sections = self.sections(&digest.reports, making.planned_at).await;
         let id = run_id(&digest.name, making);
         let mail = DigestMail {
-            digest,
+            name: digest.name.clone(),
+            subject: digest.subject.clone(),
+            intro: digest.intro.clone(),
+            headline: digest.headline.clone(),
+            sections: self.sections(&digest.reports, making.planned_at).await,
             planned_at: making.planned_at,
             made_at,
-            missed_slots: making.missed,
-            by_hand: making.by_hand.is_some(),
-            sections: &sections,
-            run: &id,
-            locale: &plant.locale,
-            owner: plant.owner.as_deref(),
+            zone: digest.schedule.zone.clone(),
+            schedule: render::words::schedule(&digest.schedule.pattern),
+            missed: missed_words(making.missed),
+            run: id.clone(),
+            locale: plant.locale.clone(),
+            instance: None,
+            owner: plant.owner.clone(),
         };
         let rendered = render::render_digest(&mail);
-        let failed: Vec<&str> = sections
-            .iter()
-            .filter_map(|section| match section {
-                Section::Failed { reason, .. } => Some(reason.as_str()),
-                Section::Table(_) => None,
-            })
-            .collect();
+        let mut wrong: Vec<String> = rendered.problem.iter().cloned().collect();
+        wrong.extend(mail.sections.iter().filter_map(|section| match section {
+            Section::Failed { title, reason, .. } => Some(format!("{title}: {reason}")),
+            Section::Table(_) => None,
+        }));
         let run = Run {
-            id: id.clone(),
+            id,
             digest: digest.name.clone(),
             planned_at: making.planned_at,
             made_at,
             definition_hash: digest.hash.clone(),
             subject: rendered.subject.clone(),
             trigger: making.by_hand.as_ref().map_or("schedule", |_| "sent by hand").to_owned(),
-            outcome: if failed.is_empty() { "made" } else { "made with failed reports" }.to_owned(),
-            detail: (!failed.is_empty()).then(|| failed.join("; ")),
+            outcome: if wrong.is_empty() { "made" } else { "made with faults" }.to_owned(),
+            detail: (!wrong.is_empty()).then(|| wrong.join("; ")),
         };
-        let owed = self.owed(plant, digest, making, &mail, &rendered, &id);
-        Made { run, owed, mail: rendered, sections }
-    }
-
-    /// One message a recipient, each with an id and bytes of its own that never change.
-    fn owed(
-        &self,
-        plant: &Plant,
-        digest: &Digest,
-        making: &Making,
-        mail: &DigestMail<'_>,
-        rendered: &render::Rendered,
-        run: &str,
-    ) -> Vec<Owed> {
-        let owe = |receiver: &str, message: Message| Owed {
-            kind: Kind::Digest,
-            origin: run.to_owned(),
-            receiver: receiver.to_owned(),
-            subject: rendered.subject.clone(),
-            message,
-        };
-        let addresses = match &making.only {
-            Some(only) => vec![only.clone()],
-            None => digest.to.clone(),
-        };
-        let mut owed = Vec::new();
-        if let Some(line) = &plant.mail {
-            for to in &addresses {
-                let id = render::message_id(&[run, to], &line.from_address);
-                let envelope = Envelope {
-                    from: &line.from,
-                    to,
-                    message_id: &id,
-                    date: mail.made_at,
-                    thread: None,
-                    list: Some(&digest.name),
-                    owner: plant.owner.as_deref(),
-                    locale: &plant.locale,
-                    origin: ("Run", run),
-                };
-                let bytes = render::mail_bytes(&envelope, rendered);
-                owed.push(owe(SMTP, Message { id, recipient: to.clone(), bytes }));
-            }
-        }
-        let webhooks = digest.webhooks.iter().filter(|_| making.only.is_none());
-        for name in webhooks {
-            if let Some(Destination::Webhook(_)) = plant.receivers.get(name) {
-                let id = render::webhook_id(&[run, name]);
-                let bytes = render::digest_payload(mail, rendered);
-                owed.push(owe(name, Message { id, recipient: name.clone(), bytes }));
-            }
-        }
-        owed
+        let payload = render::digest_payload(&mail, &rendered);
+        let owed = owed(plant, digest, making, &run, &rendered, &payload);
+        Made { run, owed, mail: rendered, payload }
     }
 
     /// One transaction: the slots' claims, the run, the messages, and how far the schedule has been
@@ -233,6 +185,62 @@ impl Engine {
             Ok(made)
         })
         .await
+    }
+}
+
+/// One message a recipient, each with an id and bytes of its own that never change.
+fn owed(
+    plant: &Plant,
+    digest: &Digest,
+    making: &Making,
+    run: &Run,
+    rendered: &Rendered,
+    payload: &[u8],
+) -> Vec<Owed> {
+    let owe = |receiver: &str, message: Message| Owed {
+        kind: Kind::Digest,
+        origin: run.id.clone(),
+        receiver: receiver.to_owned(),
+        subject: rendered.subject.clone(),
+        message,
+    };
+    let only = making.only.as_ref();
+    let addresses = only.map_or(digest.to.as_slice(), std::slice::from_ref);
+    let mut owed = Vec::new();
+    if let Some(line) = &plant.mail {
+        for to in addresses {
+            let id = render::mail::message_id(&[&run.id, to], render::mail::domain_of(&line.from));
+            let envelope = Envelope {
+                from: line.from.clone(),
+                to: to.clone(),
+                message_id: id.clone(),
+                date: run.made_at,
+                thread: None,
+                list: Some(digest.name.clone()),
+                owner: plant.owner.clone(),
+                run: Some(run.id.clone()),
+                rule: None,
+            };
+            if let Some(bytes) = super::notice::bytes_or_told(&envelope, rendered) {
+                owed.push(owe(SMTP, Message { id, recipient: to.clone(), bytes }));
+            }
+        }
+    }
+    for name in digest.webhooks.iter().filter(|_| only.is_none()) {
+        if let Some(Destination::Webhook(_)) = plant.receivers.get(name) {
+            let id = render::mail::webhook_id(&[&run.id, name]);
+            owed.push(owe(name, Message { id, recipient: name.clone(), bytes: payload.to_vec() }));
+        }
+    }
+    owed
+}
+
+/// The sentence about slots that were missed before this one.
+fn missed_words(missed: usize) -> Option<String> {
+    match missed {
+        0 => None,
+        1 => Some("One earlier mail was missed while postrider was not running.".into()),
+        n => Some(format!("{n} earlier mails were missed while postrider was not running.")),
     }
 }
 

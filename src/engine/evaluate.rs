@@ -202,7 +202,7 @@ impl Outcome {
             let about = step.incident.as_ref().or(before.as_ref());
             let name = about.map(|incident| incident.group.name()).unwrap_or_default();
             let id = about.map_or("", |incident| incident.id.as_str());
-            self.lines.push(format!("{transition} {id} {name}: {}", step.why));
+            self.lines.push(format!("{} {id} {name}: {}", transition.word(), step.why));
         }
         match step.incident {
             Some(incident) if incident.is_open() => {

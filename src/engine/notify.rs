@@ -1,6 +1,6 @@
 //! Notifying: notices become messages, in the transaction that stores what they are about.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::Transaction;
 
 use super::evaluate::Outcome;
@@ -8,7 +8,8 @@ use super::{Destination, Plant};
 use crate::domain::delivery::Message;
 use crate::domain::incident::Incident;
 use crate::domain::notification::{self, Notice};
-use crate::render::{self, Envelope, IncidentMail};
+use crate::domain::period::Window;
+use crate::render::{self, Envelope, IncidentKind, IncidentMail};
 use crate::store::state::outbox::{Kind, Owed, SMTP};
 use crate::store::state::{StateError, incidents, ledger, outbox};
 
@@ -52,16 +53,16 @@ fn messages(plant: &Plant, notice: &Notice, now: DateTime<Utc>) -> Vec<Owed> {
     };
     match (plant.receivers.get(&notice.receiver), &plant.mail) {
         (Some(Destination::Webhook(_)), _) => {
-            let id = render::webhook_id(&[&notice.key]);
+            let id = render::mail::webhook_id(&[&notice.key]);
             let bytes = render::incident_payload(&mail, &rendered);
             vec![owe(&notice.receiver, Message { id, recipient: notice.receiver.clone(), bytes })]
         }
         (Some(Destination::Mail(addresses)), Some(line)) => addresses
             .iter()
             .filter_map(|to| {
-                let domain = render::domain_of(&line.from);
-                let id = render::message_id(&[&notice.key, to], domain);
-                let thread = render::message_id(&[&notice.incident.id, to], domain);
+                let domain = render::mail::domain_of(&line.from);
+                let id = render::mail::message_id(&[&notice.key, to], domain);
+                let thread = render::mail::message_id(&[&notice.incident.id, to], domain);
                 let envelope = Envelope {
                     from: line.from.clone(),
                     to: to.clone(),
@@ -82,6 +83,60 @@ fn messages(plant: &Plant, notice: &Notice, now: DateTime<Utc>) -> Vec<Owed> {
     }
 }
 
+/// What is told, from the incident as it is and its rule as it is configured (a removed rule leaves
+/// what the incident remembers of it).
 fn incident_mail(plant: &Plant, notice: &Notice) -> IncidentMail {
-    todo!()
+    let incident = &notice.incident;
+    let rule = plant.rules.get(&incident.rule);
+    let level = rule.and_then(|rule| rule.levels.iter().find(|level| level.name == incident.level.name));
+    let levels = incident.about.levels.len();
+    IncidentMail {
+        kind: match notice.kind {
+            notification::Kind::Fired => IncidentKind::Fired,
+            notification::Kind::LevelUp => IncidentKind::LevelUp,
+            notification::Kind::Reminder => IncidentKind::Reminder,
+            notification::Kind::Resolved => IncidentKind::Resolved,
+        },
+        incident: incident.id.clone(),
+        rule: incident.rule.clone(),
+        title: incident.about.title.clone(),
+        group: incident.group.shown.clone(),
+        level: incident.level.name.clone(),
+        severe: levels > 1 && incident.level.index + 1 == levels,
+        previous_level: None,
+        value: incident.value,
+        format: incident.about.format,
+        threshold: notice.threshold.parse().ok(),
+        recover: level.and_then(|level| level.recover),
+        keep_firing_for: rule.map_or(TimeDelta::zero(), |rule| rule.keep_firing_for),
+        records: None,
+        window: rule.and_then(|rule| rule.window).map(|length| Window {
+            from: incident.last_read_at - length,
+            to: incident.last_read_at,
+        }),
+        at: incident.last_read_at,
+        began: incident.began,
+        fired: incident.fired_at.unwrap_or(incident.began),
+        resolved: incident.resolved.map(|resolved| resolved.at),
+        worst: incident.worst,
+        value_at_fire: incident.value_at_fire,
+        reason: reason(notice),
+        sequence: notice.seq,
+        labels: incident.about.labels.clone(),
+        runbook: incident.about.runbook.clone(),
+        zone: plant.zone.clone(),
+        locale: plant.locale.clone(),
+        instance: None,
+        owner: plant.owner.clone(),
+    }
+}
+
+/// Why this is told, with the incidents that came and went before anybody could be told.
+fn reason(notice: &Notice) -> String {
+    let passed = notice.passed.len() + notice.passed_more;
+    match passed {
+        0 => notice.reason.clone(),
+        1 => format!("{}; one earlier incident of this group came and went meanwhile", notice.reason),
+        n => format!("{}; {n} earlier incidents of this group came and went meanwhile", notice.reason),
+    }
 }

@@ -105,32 +105,35 @@ impl Engine {
             outcome = word,
             "attempt ended"
         );
-        let owner = plant.owner.clone();
-        let name = name.to_owned();
-        let (id, subject) = (row.id, row.subject.clone());
+        let reason = match &next {
+            Next::Retry { reason, .. } | Next::Ended { reason, .. } => reason.clone(),
+            Next::Delivered(_) => String::new(),
+        };
+        let ended = matches!(next, Next::Ended { .. });
+        let (id, subject, receiver) = (row.id, row.subject.clone(), name.to_owned());
         let newly_broken = self
             .write(move |tx| {
                 outbox::finish(tx, id, word, &next, now)?;
                 match &next {
                     Next::Retry { at, reason, hold_receiver: true, .. } => {
-                        outbox::hold(tx, &name, *at, reason, broken)
+                        outbox::hold(tx, &receiver, *at, reason, broken)
                     }
-                    Next::Delivered(_) => {
-                        outbox::release(tx, &name)?;
-                        Ok(false)
-                    }
+                    Next::Delivered(_) => outbox::release(tx, &receiver).map(|_| false),
                     Next::Ended { rejected, reason } => {
                         let state = if *rejected { "rejected" } else { "expired" };
                         let text = format!("`{subject}` {state}: {reason}");
-                        ledger::note(tx, now, "delivery", &name, &text)?;
-                        Ok(false)
+                        ledger::note(tx, now, "delivery", &receiver, &text).map(|()| false)
                     }
                     Next::Retry { .. } => Ok(false),
                 }
             })
             .await?;
-        if newly_broken && row.kind != Kind::Notice && owner.is_some() {
-            self.tell_owner_of_receiver(plant, &row.receiver).await?;
+        if newly_broken {
+            self.tell_owner_of_receiver(plant, name, &reason).await?;
+        }
+        // A notice that cannot be delivered is not told by another one.
+        if ended && row.kind != Kind::Notice {
+            self.tell_owner_of_delivery(plant, &row, &reason).await?;
         }
         Ok(())
     }

@@ -134,10 +134,10 @@ impl Engine {
         };
         let from = line.history.map(|history| self.clock.now() - history);
         let store = Arc::clone(&self.store);
-        let (name, now) = (dataset.name.clone(), self.clock.now());
+        let name = dataset.name.clone();
         let mut load = {
             let dataset = Arc::clone(dataset);
-            blocking(move || Ok(store.begin_load(&dataset, from, now)?)).await?
+            blocking(move || Ok(store.begin_load(&dataset, from)?)).await?
         };
         let request = PullRequest {
             dataset: Arc::clone(dataset),
@@ -149,7 +149,7 @@ impl Engine {
         let (counted, mut counts) = mpsc::channel::<u64>(BATCHES_AHEAD * 4);
         let writing = tokio::task::spawn_blocking(move || {
             while let Some(batch) = batches.blocking_recv() {
-                load.append(&batch)?;
+                load.append(&batch).map_err(StoreError::from)?;
                 // Progress is for whoever looks; nobody looking is fine.
                 let _ = counted.try_send(batch.rows() as u64);
             }
@@ -170,9 +170,8 @@ impl Engine {
             Err(err) => return Err(EngineError::Panic(super::panic_text(err)).into()),
         };
         let pulled = pulled?;
-        let done = pulled.clone();
-        let finished = self.clock.now();
-        blocking(move || Ok(load.finish(&done, finished)?)).await?;
+        let (watermark, requests, at) = (pulled.watermark, pulled.requests, self.clock.now());
+        blocking(move || Ok(load.finish(watermark, requests, at).map_err(StoreError::from)?)).await?;
         tracing::debug!(
             dataset = name,
             records = pulled.records,

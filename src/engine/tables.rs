@@ -53,7 +53,7 @@ impl Engine {
             let window = report.period.window(slot, &report.zone, plant.week_starts);
             // A report over all time is as of its watermark; nothing is waited for.
             let Some(window) = window else { continue };
-            for dataset in report.query.datasets() {
+            for dataset in report.query.reads().into_keys() {
                 match needed.iter_mut().find(|(name, _)| *name == dataset) {
                     Some((_, until)) => *until = (*until).max(window.to),
                     None => needed.push((dataset, window.to)),
@@ -90,7 +90,8 @@ fn table(
         rows_max: ROWS_MAX,
     };
     store.read_records(|records| {
-        let complete_to = records.complete_to(&report.query.datasets())?;
+        let datasets: Vec<String> = report.query.reads().into_keys().collect();
+        let complete_to = records.complete_to(&datasets);
         let answer = records.answer(&report.query, &frame)?;
         let mut lines = Vec::new();
         for covering in &report.coverage {
@@ -102,8 +103,8 @@ fn table(
                 &covering.reasons,
             ));
         }
-        for dataset in report.query.datasets() {
-            lines.extend(records.started_at(&dataset)?.and_then(|start| {
+        for dataset in &datasets {
+            lines.extend(records.history_from(dataset).and_then(|start| {
                 let began = window.is_none_or(|window| window.from < start);
                 began.then(|| {
                     let date = report.zone.civil(start).format("%-d %b %Y");

@@ -29,3 +29,9 @@ pub struct SalesforceSettings {
     /// How far back the first load reaches.
     pub history: Option<TimeDelta>,
 }
+pub struct Salesforce;
+impl Salesforce { pub fn new(_: SalesforceSettings, _: std::sync::Arc<dyn crate::clock::Clock>) -> Result<Self, super::SourceError> { Ok(Salesforce) } }
+impl super::Source for Salesforce {
+  fn pull<'a>(&'a self, _: super::PullRequest, _: tokio::sync::mpsc::Sender<crate::domain::dataset::Batch>) -> futures_util::future::BoxFuture<'a, Result<super::Pulled, super::SourceError>> { unimplemented!() }
+  fn quota(&self) -> Option<super::Quota> { None }
+}

@@ -132,14 +132,15 @@ impl State {
 fn migrate(connection: &mut Connection) -> Result<(), StateError> {
     // One immediate transaction: two processes that start together migrate once.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let found: usize = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let found: u32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let found = found as usize;
     if found > MIGRATIONS.len() {
         return Err(StateError::Newer { found, known: MIGRATIONS.len() });
     }
     for step in &MIGRATIONS[found..] {
         transaction.execute_batch(step)?;
     }
-    transaction.pragma_update(None, "user_version", MIGRATIONS.len())?;
+    transaction.pragma_update(None, "user_version", MIGRATIONS.len() as u32)?;
     transaction.commit()?;
     Ok(())
 }

@@ -54,6 +54,22 @@ pub enum Transition {
     Resolved(Reason),
 }
 
+impl Transition {
+    /// The word for it, as in the ledger.
+    pub fn word(self) -> &'static str {
+        match self {
+            Transition::Began => "began",
+            Transition::Forgotten => "forgotten",
+            Transition::Fired => "fired",
+            Transition::LevelUp { .. } => "level up",
+            Transition::LevelDown { .. } => "level down",
+            Transition::Recovering => "recovering",
+            Transition::Returned => "returned",
+            Transition::Resolved(_) => "resolved",
+        }
+    }
+}
+
 /// What a reading means under the rule's policies.
 enum Verdict {
     /// Nothing moves; why.

@@ -218,7 +218,7 @@ fn holidays_and_days_without_hours_are_skipped() {
     ];
     assert_eq!(reasons, expected);
     let next = schedule.next(utc("2026-12-24 07:00")).unwrap();
-    assert_eq!(next, Slot { planned_at: utc("2026-12-28 06:00"), skipped: None });
+    assert_eq!(next, Slot { planned_at: utc("2026-12-28 06:00"), skipped: None, missed: false });
 
     // The holiday is the calendar's: late on Christmas Eve in Los Angeles it has begun in Berlin.
     let only_holidays = Calendar::parse("feast", berlin, &[], &christmas).unwrap();

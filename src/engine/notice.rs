@@ -1,0 +1,198 @@
+//! Notices to the owner about postrider's own troubles: told once each, through the outbox like
+//! everything else.
+
+use chrono::{DateTime, Utc};
+
+use super::{Engine, EngineError, Plant};
+use crate::domain::dataset::Dataset;
+use crate::domain::delivery::Message;
+use crate::render::{self, Envelope, NoticeMail, Rendered};
+use crate::store::state::outbox::{self, Kind, Owed, SMTP};
+use crate::store::state::ledger;
+
+/// A trouble to be told: what identifies it (told once), and the words.
+pub(super) struct Trouble {
+    /// Same identity, same message: it is owed once.
+    pub(super) identity: Vec<String>,
+    /// What it is about, for the ledger.
+    pub(super) subject: String,
+    /// What happened, in a few words.
+    pub(super) title: String,
+    /// What it means and what to do.
+    pub(super) paragraphs: Vec<String>,
+    /// Names and values.
+    pub(super) facts: Vec<(String, String)>,
+}
+
+/// The message to the owner, if there is an owner and a mail server.
+fn owed(plant: &Plant, trouble: &Trouble, now: DateTime<Utc>) -> Option<Owed> {
+    let (owner, line) = (plant.owner.as_ref()?, plant.mail.as_ref()?);
+    let mail = NoticeMail {
+        title: trouble.title.clone(),
+        paragraphs: trouble.paragraphs.clone(),
+        facts: trouble.facts.clone(),
+        instance: None,
+        locale: plant.locale.clone(),
+    };
+    let rendered = render::render_notice(&mail);
+    let mut parts: Vec<&str> = trouble.identity.iter().map(String::as_str).collect();
+    parts.push(owner);
+    let id = render::mail::message_id(&parts, render::mail::domain_of(&line.from));
+    let envelope = Envelope {
+        from: line.from.clone(),
+        to: owner.clone(),
+        message_id: id.clone(),
+        date: now,
+        thread: None,
+        list: None,
+        owner: None,
+        run: None,
+        rule: None,
+    };
+    let bytes = bytes_or_told(&envelope, &rendered)?;
+    Some(Owed {
+        kind: Kind::Notice,
+        origin: trouble.subject.clone(),
+        receiver: SMTP.to_owned(),
+        subject: rendered.subject.clone(),
+        message: Message { id, recipient: owner.clone(), bytes },
+    })
+}
+
+/// A mail's bytes; an address that cannot be one is told in the log, and costs that mail alone.
+pub(super) fn bytes_or_told(envelope: &Envelope, rendered: &Rendered) -> Option<Vec<u8>> {
+    match render::mail_bytes(envelope, rendered) {
+        Ok(bytes) => Some(bytes),
+        Err(err) => {
+            tracing::error!(error = %err, "a mail cannot be written");
+            None
+        }
+    }
+}
+
+impl Engine {
+    pub(super) async fn tell_owner(&self, plant: &Plant, trouble: Trouble) -> Result<(), EngineError> {
+        let now = self.clock.now();
+        let owed = owed(plant, &trouble, now);
+        self.write(move |tx| {
+            if let Some(owed) = owed {
+                outbox::owe(tx, &owed, now)?;
+            }
+            ledger::note(tx, now, "trouble", &trouble.subject, &trouble.title)
+        })
+        .await
+    }
+
+    /// A webhook or the mail server refuses us as a whole. (Where it is the mail server, the mail
+    /// waits with the others and the ledger and `status` say so.)
+    pub(super) async fn tell_owner_of_receiver(
+        &self,
+        plant: &Plant,
+        receiver: &str,
+        reason: &str,
+    ) -> Result<(), EngineError> {
+        let since = self.clock.now();
+        let trouble = Trouble {
+            identity: vec!["receiver".into(), receiver.into(), since.to_rfc3339()],
+            subject: receiver.to_owned(),
+            title: format!("receiver {receiver} is broken"),
+            paragraphs: vec![
+                "It takes no message until somebody mends it. Messages to it are kept, no attempt \
+                 is counted, and it is tried again every five minutes."
+                    .into(),
+                "After mending it, `postrider outbox retry --state pending` tries at once.".into(),
+            ],
+            facts: vec![("Receiver".into(), receiver.into()), ("It said".into(), reason.into())],
+        };
+        self.tell_owner(plant, trouble).await
+    }
+
+    /// A message has ended without reaching its recipient.
+    pub(super) async fn tell_owner_of_delivery(
+        &self,
+        plant: &Plant,
+        row: &outbox::Delivery,
+        reason: &str,
+    ) -> Result<(), EngineError> {
+        let trouble = Trouble {
+            identity: vec!["delivery".into(), row.message_id.clone()],
+            subject: row.receiver.clone(),
+            title: format!("a {} did not reach {}", row.kind.word(), row.recipient),
+            paragraphs: vec![format!(
+                "The other recipients are not affected. After mending the cause, `postrider outbox \
+                 retry {}` sends it again.",
+                row.id
+            )],
+            facts: vec![
+                ("Subject".into(), row.subject.clone()),
+                ("Recipient".into(), row.recipient.clone()),
+                ("The far side said".into(), reason.to_owned()),
+            ],
+        };
+        self.tell_owner(plant, trouble).await
+    }
+
+    /// A source gives no data: one notice that names everything that is blind.
+    pub(super) async fn tell_source_down(
+        &self,
+        plant: &Plant,
+        dataset: &Dataset,
+        since: DateTime<Utc>,
+        reason: &str,
+    ) -> Result<(), EngineError> {
+        let (digests, rules) = blind(plant, dataset);
+        let trouble = Trouble {
+            identity: vec!["source".into(), dataset.name.clone(), since.to_rfc3339()],
+            subject: dataset.source.clone(),
+            title: format!("source {} gives no {}", dataset.source, dataset.name),
+            paragraphs: vec![
+                "Rules on it see nothing until it is back: open incidents stay as they are, none is \
+                 resolved and none begins. Digests go out marked provisional. It is tried again \
+                 every five minutes."
+                    .into(),
+            ],
+            facts: vec![
+                ("It said".into(), reason.to_owned()),
+                ("Since".into(), plant.zone.civil(since).format("%Y-%m-%d %H:%M").to_string()),
+                ("Digests affected".into(), listed(&digests)),
+                ("Rules blind".into(), listed(&rules)),
+            ],
+        };
+        self.tell_owner(plant, trouble).await
+    }
+
+    pub(super) async fn tell_source_back(
+        &self,
+        plant: &Plant,
+        dataset: &Dataset,
+        since: DateTime<Utc>,
+    ) -> Result<(), EngineError> {
+        let civil = plant.zone.civil(since).format("%Y-%m-%d %H:%M");
+        let trouble = Trouble {
+            identity: vec!["source back".into(), dataset.name.clone(), since.to_rfc3339()],
+            subject: dataset.source.clone(),
+            title: format!("source {} gives {} again", dataset.source, dataset.name),
+            paragraphs: vec![format!(
+                "It gave nothing since {civil} ({}). The missed slots of rules are evaluated now, in \
+                 order; what they would have told is told with its own times.",
+                plant.zone.name()
+            )],
+            facts: Vec::new(),
+        };
+        self.tell_owner(plant, trouble).await
+    }
+}
+
+/// The digests and rules that read a dataset.
+fn blind(plant: &Plant, dataset: &Dataset) -> (Vec<String>, Vec<String>) {
+    let reads = |query: &crate::domain::query::Query| query.reads().contains_key(&dataset.name);
+    let digests = plant.digests.values().filter(|digest| {
+        digest.reports.iter().any(|report| reads(&report.query))
+    });
+    let rules = plant.rules.values().filter(|rule| reads(&rule.query));
+    (digests.map(|d| d.name.clone()).collect(), rules.map(|r| r.name.clone()).collect())
+}
+
+fn listed(names: &[String]) -> String {
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
