@@ -3,6 +3,7 @@
 
 use proptest::prelude::*;
 
+use super::super::rule::readings::overflow_rule;
 use super::super::rule::{Comparison, WhenEmpty, WhenGone, sample, slots::Slot};
 use super::*;
 
@@ -279,6 +280,27 @@ fn removing_a_rule_ends_what_fired_and_drops_what_did_not() {
 }
 
 #[test]
+fn groups_beyond_the_bound_are_an_incident_of_their_own() {
+    let mut rule = rule(5, 1);
+    rule.max_groups = 2;
+    let overflow = overflow_rule(&rule);
+    assert_eq!(overflow.title, "More than 2 groups: Customers wait too long");
+    let (mut incident, mut seen) = (None, String::new());
+    for (n, left_out) in (0..).zip([0.0, 3.0, 40.0, 0.0, 0.0]) {
+        let group = Group::overflow();
+        let reading = Reading::Value(left_out);
+        let step = step(&overflow, incident.as_ref(), &group, reading, &slot(n));
+        seen.push(symbol(&step));
+        incident = step.incident;
+    }
+    assert_eq!(seen, "-FfCR");
+    let incident = incident.expect("the resolved one is given back");
+    assert_eq!((incident.worst, incident.group.name().as_str()), (Some(40.0), "all other groups"));
+    assert_eq!(incident.labels().get("overflow").map(String::as_str), Some("true"));
+    assert_ne!(incident.id, incident_id(&rule.name, "[]", incident.began));
+}
+
+#[test]
 fn labels_are_the_rules_under_the_groups_under_rule_and_level() {
     let mut rule = rule(0, 0);
     for (label, value) in [("team", "messaging"), ("Channel", "x"), ("level", "x"), ("rule", "x")] {
@@ -307,6 +329,31 @@ fn lengths_of_time_are_two_units() {
     ] {
         assert_eq!(words(TimeDelta::seconds(seconds)), expected);
     }
+}
+
+#[test]
+fn what_is_stored_is_milliseconds_and_short_words() {
+    let mut rule = rule(0, 0);
+    for (format, stored) in [
+        (Format::Auto, "auto"),
+        (Format::Duration, "duration"),
+        (Format::Percent, "percent"),
+        (Format::Decimals(2), "decimals 2"),
+    ] {
+        rule.format = format;
+        let fired = step(&rule, None, &Group::all(), Reading::Value(400.0), &slot(0)).incident;
+        let fired = fired.expect("it fired");
+        let json = serde_json::to_value(&fired).expect("an incident is stored");
+        assert_eq!(json["about"]["format"], stored);
+        assert_eq!(json["began"], minute(0).timestamp_millis());
+        assert_eq!((&json["state"], &json["held"]["counted"]), (&"firing".into(), &0.into()));
+        assert_eq!(restart(&fired), fired);
+    }
+    let broken = serde_json::from_str::<Timer>(r#"{"since":9e18,"counted":0,"last":0}"#);
+    assert!(broken.is_err());
+    let far = format!(r#"{{"since":{},"counted":0,"last":0}}"#, i64::MAX);
+    let message = serde_json::from_str::<Timer>(&far).expect_err("no such instant").to_string();
+    assert!(message.contains("is not an instant"), "{message}");
 }
 
 fn rules() -> impl Strategy<Value = Rule> {

@@ -92,7 +92,7 @@ impl<'a> Work<'a> {
                     }
                     match self.told_of(incident).find(|told| told.receiver == *receiver) {
                         None => self.tell_first(incident, receiver, route, nobody_knows),
-                        Some(told) => self.tell_again(incident, told, Some(route)),
+                        Some(told) => self.tell_again(incident, told, route),
                     }
                 }
             }
@@ -132,7 +132,7 @@ impl<'a> Work<'a> {
     }
 
     /// To a receiver that was told before, while it is picked.
-    fn tell_again(&mut self, incident: &Incident, told: &Told, route: Option<&Route>) {
+    fn tell_again(&mut self, incident: &Incident, told: &Told, route: &Route) {
         if told.closed {
             return self.quiet(incident, Some(&told.receiver), "told the end already");
         }
@@ -151,7 +151,7 @@ impl<'a> Work<'a> {
             return self.owe(notice, false);
         }
         let since = self.now - told.last_told_at;
-        let due = route.and_then(|route| route.repeat).filter(|repeat| since >= *repeat);
+        let due = route.repeat.filter(|repeat| since >= *repeat);
         if let (State::Firing, Some(repeat)) = (incident.state, due) {
             let mut reason = format!("still firing; told every {}", words(repeat));
             let unread = self.now - incident.last_read_at;
@@ -163,7 +163,7 @@ impl<'a> Work<'a> {
             return self.owe(notice, false);
         }
         self.follow_down(incident, told);
-        let reason = match (route.and_then(|route| route.repeat), incident.state) {
+        let reason = match (route.repeat, incident.state) {
             (_, State::Recovering) => {
                 "told; it is clear, not yet long enough to be over".to_owned()
             }
