@@ -144,8 +144,7 @@ fn hours_follow_the_clock_on_the_wall() {
 
 #[test]
 fn clocks_put_back_over_midnight_leave_no_hole() {
-    // Cairo shows 23:00 to 24:00 of 29 October twice; Thursday's hours end with the first pass of
-    // neither: they end at the civil midnight, which comes once.
+    // Cairo shows 23:00 to 24:00 of 29 October twice: Thursday ends after the second.
     let thursday = calendar("Africa/Cairo", &[("thu", "20:00-24:00")], &[]);
     let (from, to) = (at(&thursday, "2026-10-29 20:00"), at(&thursday, "2026-10-30 00:00"));
     assert_eq!((to - from).num_hours(), 5);
@@ -178,9 +177,11 @@ fn mistakes_come_all_at_once_with_their_places() {
     };
     assert_eq!(one("mo-fr", "08:00-18:00"), "`mo` is no weekday; did you mean `mon`?");
     assert_eq!(one("mon-fry", "08:00-18:00"), "`fry` is no weekday; did you mean `fri`?");
-    assert_eq!(one("weekdays", "08:00-18:00"), "`weekdays` is no weekday; did you mean `wed`?");
-    let no_days = "`daily` names no weekdays; write e.g. `mon-fri` or `sat`";
-    assert_eq!(one("daily", "08:00-18:00"), no_days);
+    let weekdays = "`weekdays` is no weekday; did you mean `mon-fri`?";
+    assert_eq!(one("weekdays", "08:00-18:00"), weekdays);
+    let no_days = "`open` is no list of weekdays; write e.g. `mon-fri` or `sat`";
+    assert_eq!(one("open", "08:00-18:00"), no_days);
+    assert_eq!(one("", "08:00-18:00"), no_days.replace("open", ""));
     let time =
         |text: &str| format!("`{text}` is no time of day; write e.g. `08:00` (`24:00` at most)");
     assert_eq!(one("mon", "8-18"), time("8"));
