@@ -26,6 +26,8 @@ mod rng;
 mod schema;
 mod soql;
 mod table;
+#[cfg(test)]
+mod tests;
 mod traffic;
 mod value;
 mod world;
@@ -269,6 +271,12 @@ impl Org {
         }
         let used = self.traffic().used(now, 0);
         Some(format!("api-usage={used}/{}; api-bursts=1/750", self.settings.daily_requests))
+    }
+}
+
+impl std::fmt::Debug for Org {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Org").finish_non_exhaustive()
     }
 }
 

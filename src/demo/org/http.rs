@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, Response, StatusCode, header};
-use futures_util::stream;
+use futures_util::stream::{self, StreamExt as _};
 
 use super::Org;
 use super::faults::Fault;
@@ -248,7 +248,12 @@ fn send(
     let body = if fault == Some(&Fault::Disconnect) {
         body.truncate(body.len() / 2);
         let broken = std::io::Error::from(std::io::ErrorKind::ConnectionAborted);
-        Body::from_stream(stream::iter([Ok(body), Err(broken)]))
+        // The pause lets the first half out before the connection dies.
+        let end = stream::once(async {
+            tokio::task::yield_now().await;
+            Err(broken)
+        });
+        Body::from_stream(stream::iter([Ok(body)]).chain(end))
     } else {
         Body::from(body)
     };
