@@ -1,0 +1,260 @@
+//! Trouble on demand: what a test switches on, an org really does now and then.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
+
+use super::rng::Rng;
+use super::traffic::Call;
+
+/// One kind of trouble, for one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// 401 `INVALID_SESSION_ID`; the token is gone for good.
+    TokenExpired,
+    /// 401 with the same code, but no new login helps (a session policy of the org).
+    SessionRefused,
+    /// An HTML page with this status (500, 502, 503, 420, ...).
+    Html(u16),
+    /// 503 with the JSON error `SERVER_UNAVAILABLE`.
+    Unavailable,
+    /// An HTML page with status 200.
+    HtmlOk,
+    /// The JSON body breaks off; the HTTP message is complete.
+    TruncatedJson,
+    /// The connection closes in the middle of the body.
+    Disconnect,
+    /// The answer comes this much later (real time).
+    Slow(Duration),
+    /// 400 `QUERY_TIMEOUT`.
+    QueryTimeout,
+    /// 403 `REQUEST_LIMIT_EXCEEDED`.
+    RequestLimit,
+    /// 400 `INVALID_QUERY_LOCATOR`; the locator is gone for good.
+    LocatorExpired,
+    /// This page has at most so many records; 0 gives an empty page that is not the last.
+    Page(usize),
+    /// The field holds this JSON in every record of the answer: a value of a wrong type, or a
+    /// picklist value nobody knows (`"\"Telepathy\""`).
+    Value {
+        /// Field of the primary object.
+        field: &'static str,
+        /// What stands there.
+        json: &'static str,
+    },
+    /// An error with any status and code.
+    Error {
+        /// HTTP status.
+        status: u16,
+        /// `errorCode`.
+        code: &'static str,
+        /// `message`.
+        message: &'static str,
+    },
+}
+
+/// Which requests a fault meets.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct On {
+    /// Only this kind; `None`: every kind but [`Call::Versions`] and [`Call::Token`].
+    pub call: Option<Call>,
+    /// Only where the statement contains this.
+    pub soql: Option<String>,
+}
+
+impl On {
+    /// Every request behind a login.
+    pub fn any() -> On {
+        On::default()
+    }
+    /// Requests of one kind.
+    pub fn call(call: Call) -> On {
+        On { call: Some(call), soql: None }
+    }
+    /// Queries (first pages) whose statement contains this.
+    pub fn soql(part: &str) -> On {
+        On { call: None, soql: Some(part.to_owned()) }
+    }
+
+    fn matches(&self, call: Call, soql: Option<&str>) -> bool {
+        let kind = match self.call {
+            Some(wanted) => wanted == call,
+            None => !matches!(call, Call::Versions | Call::Token),
+        };
+        let text = self
+            .soql
+            .as_ref()
+            .is_none_or(|part| soql.is_some_and(|soql| soql.contains(part.as_str())));
+        kind && text
+    }
+}
+
+/// How many records a page has, within what the client asks for.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum PageSizes {
+    #[default]
+    Asked,
+    /// Any size from 0 to what was asked for.
+    Random(Rng),
+}
+
+/// Objects and fields the API user may not see.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Hidden {
+    objects: BTreeSet<String>,
+    fields: BTreeSet<(String, String)>,
+}
+
+impl Hidden {
+    pub(crate) fn object(&self, object: &str) -> bool {
+        self.objects.contains(object)
+    }
+    pub(crate) fn field(&self, object: &str, field: &str) -> bool {
+        !self.fields.is_empty()
+            && self.fields.iter().any(|(known, hidden)| known == object && hidden == field)
+    }
+}
+
+/// A fault waiting for its requests.
+#[derive(Clone, Debug)]
+struct Armed {
+    fault: Fault,
+    on: On,
+    /// Matching requests still let through.
+    skip: u32,
+    /// Matching requests still met; `None`: all.
+    times: Option<u32>,
+}
+
+/// All switches. A request meets at most one fault: the first armed one that matches.
+#[derive(Debug, Default)]
+pub struct Faults {
+    armed: VecDeque<Armed>,
+    pub(crate) hidden: Hidden,
+    pub(crate) pages: PageSizes,
+    pub(crate) token_calls: Option<u32>,
+    pub(crate) limit_info: Option<Option<String>>,
+    pub(crate) timeout_over: Option<usize>,
+    pub(crate) repeated_empty_pages: u32,
+}
+
+impl Faults {
+    /// Meets the next `times` matching requests.
+    pub fn next(&mut self, fault: Fault, on: On, times: u32) {
+        self.after(0, fault, on, times);
+    }
+    /// Lets `skip` matching requests through, then meets the next `times`.
+    pub fn after(&mut self, skip: u32, fault: Fault, on: On, times: u32) {
+        self.armed.push_back(Armed { fault, on, skip, times: Some(times) });
+    }
+    /// Meets every matching request until [`Faults::clear`].
+    pub fn always(&mut self, fault: Fault, on: On) {
+        self.armed.push_back(Armed { fault, on, skip: 0, times: None });
+    }
+    /// The next pages have these sizes, whatever is asked for.
+    pub fn page_sizes(&mut self, sizes: &[usize]) {
+        for &size in sizes {
+            self.armed.push_back(Armed {
+                fault: Fault::Page(size),
+                on: On::default(),
+                skip: 0,
+                times: Some(1),
+            });
+        }
+    }
+    /// Pages have any size from 0 to what is asked for, from this seed on.
+    pub fn random_pages(&mut self, seed: u64) {
+        self.pages = PageSizes::Random(Rng::new(&[seed]));
+    }
+    /// Every token given out from now on dies after so many requests.
+    pub fn token_calls(&mut self, calls: Option<u32>) {
+        self.token_calls = calls;
+    }
+    /// `Sforce-Limit-Info` says this; `None` leaves the header out.
+    pub fn limit_info(&mut self, header: Option<&str>) {
+        self.limit_info = Some(header.map(str::to_owned));
+    }
+    /// Queries that find more records than this answer `QUERY_TIMEOUT`.
+    pub fn timeout_over(&mut self, records: Option<usize>) {
+        self.timeout_over = records;
+    }
+    /// Hides a field: field-level security, an older edition.
+    pub fn hide_field(&mut self, object: &str, field: &str) {
+        self.hidden.fields.insert((object.to_owned(), field.to_owned()));
+    }
+    /// Hides an object: a missing permission or licence.
+    pub fn hide_object(&mut self, object: &str) {
+        self.hidden.objects.insert(object.to_owned());
+    }
+    /// Switches everything off.
+    pub fn clear(&mut self) {
+        *self = Faults::default();
+    }
+    /// Faults still waiting for a request, those for every request not counted.
+    pub fn waiting(&self) -> u32 {
+        self.armed.iter().filter_map(|armed| armed.times).sum()
+    }
+
+    /// The fault this request meets.
+    pub(crate) fn meet(&mut self, call: Call, soql: Option<&str>) -> Option<Fault> {
+        let mut place = 0;
+        while place < self.armed.len() {
+            let armed = &mut self.armed[place];
+            // Page sizes are for answers that have pages.
+            let paged = matches!(call, Call::Query | Call::QueryAll | Call::QueryMore);
+            let fits = armed.on.matches(call, soql)
+                && (paged || !matches!(armed.fault, Fault::Page(_) | Fault::Value { .. }));
+            if !fits {
+                place += 1;
+                continue;
+            }
+            if armed.skip > 0 {
+                armed.skip -= 1;
+                place += 1;
+                continue;
+            }
+            let fault = armed.fault.clone();
+            if let Some(times) = &mut armed.times {
+                *times = times.saturating_sub(1);
+                if *times == 0 {
+                    self.armed.remove(place);
+                }
+            }
+            return Some(fault);
+        }
+        None
+    }
+
+    /// How many records the next page has at most.
+    pub(crate) fn page_size(&mut self, asked: usize) -> usize {
+        match &mut self.pages {
+            PageSizes::Asked => asked,
+            PageSizes::Random(rng) => {
+                let size = rng.below(asked + 1);
+                // Now and then empty, but never so often in a row that nothing moves on.
+                self.repeated_empty_pages =
+                    if size == 0 { self.repeated_empty_pages + 1 } else { 0 };
+                if self.repeated_empty_pages > 2 { 1 } else { size }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_meets_its_requests_and_no_more() {
+        let mut faults = Faults::default();
+        faults.after(1, Fault::Html(503), On::call(Call::Query), 2);
+        faults.next(Fault::QueryTimeout, On::soql("AgentWork"), 1);
+        let mut meet = |call, soql| faults.meet(call, soql);
+        assert_eq!(meet(Call::Token, None), None);
+        assert_eq!(meet(Call::Query, Some("SELECT Id FROM AgentWork")), Some(Fault::QueryTimeout));
+        assert_eq!(meet(Call::QueryMore, None), None);
+        assert_eq!(meet(Call::Query, Some("x")), Some(Fault::Html(503)));
+        assert_eq!(meet(Call::Query, Some("x")), Some(Fault::Html(503)));
+        assert_eq!(meet(Call::Query, Some("x")), None);
+        assert_eq!(faults.waiting(), 0);
+    }
+}

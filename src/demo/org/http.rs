@@ -1,0 +1,271 @@
+//! The org's HTTP side: which request is what, who may ask, what it costs, and how an answer (or
+//! the trouble that was switched on) goes out.
+
+use std::io::Write as _;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, Response, StatusCode, header};
+use futures_util::stream::{self, StreamExt as _};
+
+use super::Org;
+use super::faults::Fault;
+use super::traffic::{Call, Seen};
+use answer::Answer;
+
+mod answer;
+mod login;
+mod meta;
+mod query;
+
+/// Most bytes of request line and headers together.
+const HEAD_BYTES_MAX: usize = 16_384;
+/// Most bytes of a login form.
+const FORM_BYTES_MAX: usize = 65_536;
+/// Shorter bodies are not worth compressing.
+const GZIP_BYTES_MIN: usize = 512;
+
+/// A request behind a login, taken apart.
+pub(crate) struct Asked {
+    pub(crate) call: Call,
+    pub(crate) token: String,
+    /// E.g. `62.0`.
+    pub(crate) version: String,
+    /// Path below the version.
+    pub(crate) path: Vec<String>,
+    pub(crate) parameters: Vec<(String, String)>,
+    /// Records a page may have.
+    pub(crate) batch: usize,
+    pub(crate) fault: Option<Fault>,
+}
+
+impl Asked {
+    /// The first parameter of this name.
+    pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
+        self.parameters.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
+    }
+    /// The version as a whole number.
+    pub(crate) fn version_number(&self) -> u16 {
+        self.version.split('.').next().and_then(|major| major.parse().ok()).unwrap_or(0)
+    }
+}
+
+/// Answers one request.
+pub(crate) async fn handle(State(org): State<Arc<Org>>, request: Request) -> Response<Body> {
+    let now = org.clock.now();
+    org.live(now);
+    let (parts, body) = request.into_parts();
+    let target = parts.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
+    let path: Vec<String> =
+        parts.uri.path().split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect();
+    let parameters = form(parts.uri.query().unwrap_or(""));
+    let call = classify(&path);
+    let soql = matches!(call, Call::Query | Call::QueryAll)
+        .then(|| parameters.iter().find(|(name, _)| name == "q").map(|(_, soql)| soql.clone()))
+        .flatten();
+    let fault = org.faults().meet(call, soql.as_deref());
+    if let Some(Fault::Slow(wait)) = fault {
+        tokio::time::sleep(wait).await;
+    }
+    let mut answer = match (call, too_large(&parts)) {
+        (_, Some(answer)) => answer,
+        (Call::Token, None) => match axum::body::to_bytes(body, FORM_BYTES_MAX).await {
+            Ok(body) => login::token(&org, &parts, &body, fault.as_ref(), now),
+            Err(_) => Answer::html(413),
+        },
+        (Call::Versions, None) => match fault {
+            Some(Fault::Html(status)) => Answer::html(status),
+            _ => meta::versions(),
+        },
+        (_, None) => {
+            let asked = Asked {
+                call,
+                token: bearer(&parts.headers).unwrap_or_default(),
+                version: path.get(2).map_or("", |version| version.trim_start_matches('v')).into(),
+                path: path.get(3..).unwrap_or_default().to_vec(),
+                parameters,
+                batch: batch(&parts.headers),
+                fault: fault.clone(),
+            };
+            rest(&org, &parts.method, &asked, now)
+        }
+    };
+    if !matches!(call, Call::Versions | Call::Token) && !answer.is_html() {
+        answer.limit_info = org.limit_info(now);
+    }
+    let status = answer.status;
+    org.traffic().saw(Seen { call, target, soql, status, fault: fault.clone() });
+    send(answer, fault.as_ref(), accepts_gzip(&parts.headers), now)
+}
+
+fn classify(path: &[String]) -> Call {
+    let parts: Vec<&str> = path.iter().map(String::as_str).collect();
+    match parts.as_slice() {
+        ["services", "oauth2", "token"] => Call::Token,
+        ["services", "data"] => Call::Versions,
+        ["services", "data", _, "query"] => Call::Query,
+        ["services", "data", _, "queryAll"] => Call::QueryAll,
+        ["services", "data", _, "query" | "queryAll", _] => Call::QueryMore,
+        ["services", "data", _, "sobjects"] => Call::Objects,
+        ["services", "data", _, "sobjects", _, "describe"] => Call::Describe,
+        ["services", "data", _, "sobjects", _, "deleted"] => Call::Deleted,
+        ["services", "data", _, "sobjects", _, "updated"] => Call::Updated,
+        ["services", "data", _, "limits"] => Call::Limits,
+        _ => Call::Other,
+    }
+}
+
+/// 414 or 431, as a page, if the head of the request is too large.
+fn too_large(parts: &Parts) -> Option<Answer> {
+    let target = parts.uri.path_and_query().map_or(0, |target| target.as_str().len());
+    if target > HEAD_BYTES_MAX {
+        return Some(Answer::html(414));
+    }
+    // Name, colon, space, value, line end.
+    let headers: usize =
+        parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    (target + headers > HEAD_BYTES_MAX).then(|| Answer::html(431))
+}
+
+/// Everything behind a login.
+fn rest(org: &Org, method: &Method, asked: &Asked, now: chrono::DateTime<chrono::Utc>) -> Answer {
+    match &asked.fault {
+        Some(Fault::Html(status)) => return Answer::html(*status),
+        Some(Fault::HtmlOk) => return Answer::html(200),
+        Some(Fault::TokenExpired) => org.traffic().expire(&asked.token),
+        Some(Fault::SessionRefused) => {
+            let text = "This session is not valid for use with the REST API";
+            return Answer::error(401, "INVALID_SESSION_ID", text);
+        }
+        Some(Fault::Unavailable) => {
+            return Answer::error(503, "SERVER_UNAVAILABLE", "Server too busy");
+        }
+        Some(Fault::RequestLimit) => {
+            let text = "TotalRequests Limit exceeded.";
+            return Answer::error(403, "REQUEST_LIMIT_EXCEEDED", text);
+        }
+        Some(Fault::QueryTimeout) => {
+            let text = "Your query request was running for too long.";
+            return Answer::error(400, "QUERY_TIMEOUT", text);
+        }
+        Some(Fault::Error { status, code, message }) => {
+            return Answer::error(*status, code, message);
+        }
+        _ => {}
+    }
+    if !org.traffic().admit(&asked.token, now, org.settings.token_life) {
+        return Answer::error(401, "INVALID_SESSION_ID", "Session expired or invalid");
+    }
+    if org.traffic().used(now, 1) > org.settings.daily_requests {
+        let text = "TotalRequests Limit exceeded.";
+        return Answer::error(403, "REQUEST_LIMIT_EXCEEDED", text);
+    }
+    let known = super::schema::VERSIONS.contains(&asked.version_number());
+    if !known || !asked.version.ends_with(".0") {
+        return Answer::not_found();
+    }
+    if method != Method::GET && asked.call != Call::Other {
+        let text = "HTTP Method 'POST' not allowed. Allowed are GET";
+        return Answer::error(405, "METHOD_NOT_ALLOWED", &text.replace("POST", method.as_str()));
+    }
+    match asked.call {
+        Call::Query => query::first(org, asked, false, now),
+        Call::QueryAll => query::first(org, asked, true, now),
+        Call::QueryMore => query::more(org, asked, now),
+        Call::Objects => meta::objects(org, asked),
+        Call::Describe => meta::describe(org, asked),
+        Call::Deleted => meta::deleted(org, asked, now),
+        Call::Updated => meta::updated(org, asked, now),
+        Call::Limits => meta::limits(org, now),
+        Call::Token | Call::Versions | Call::Other => Answer::not_found(),
+    }
+}
+
+/// Decodes `a=b&c=d`: a plus is a space.
+pub(crate) fn form(text: &str) -> Vec<(String, String)> {
+    url::form_urlencoded::parse(text.as_bytes()).into_owned().collect()
+}
+
+fn bearer(headers: &HeaderMap) -> Option<String> {
+    let header = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = header.split_once(' ')?;
+    matches!(scheme.to_ascii_lowercase().as_str(), "bearer" | "oauth")
+        .then(|| token.trim().to_owned())
+}
+
+/// Page size from `Sforce-Query-Options: batchSize=n`, within 200 and 2,000.
+fn batch(headers: &HeaderMap) -> usize {
+    headers
+        .get("sforce-query-options")
+        .and_then(|header| header.to_str().ok())
+        .and_then(|options| {
+            let mut options = options.split([',', ';']).filter_map(|one| one.split_once('='));
+            let (_, size) =
+                options.find(|(name, _)| name.trim().eq_ignore_ascii_case("batchSize"))?;
+            size.trim().parse::<usize>().ok()
+        })
+        .map_or(2_000, |size| size.clamp(200, 2_000))
+}
+
+fn accepts_gzip(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(header::ACCEPT_ENCODING)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .any(|value| value.to_ascii_lowercase().contains("gzip"))
+}
+
+/// Puts an answer on the wire, broken as the fault wants it.
+fn send(
+    answer: Answer,
+    fault: Option<&Fault>,
+    gzip: bool,
+    now: chrono::DateTime<chrono::Utc>,
+) -> Response<Body> {
+    let kind =
+        if answer.is_html() { "text/html;charset=UTF-8" } else { "application/json;charset=UTF-8" };
+    let mut response = Response::builder()
+        .status(StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR))
+        .header(header::CONTENT_TYPE, kind)
+        .header(header::DATE, httpdate::fmt_http_date(now.into()))
+        .header(header::CACHE_CONTROL, "no-cache,must-revalidate,max-age=0,no-store,private");
+    if let Some(info) = &answer.limit_info {
+        response = response.header("Sforce-Limit-Info", info.as_str());
+    }
+    if answer.status == 401 {
+        response = response.header(header::WWW_AUTHENTICATE, "Token");
+    }
+    let mut body = answer.body;
+    if fault == Some(&Fault::TruncatedJson) {
+        body.truncate(body.len() * 2 / 3);
+    }
+    if gzip && body.len() >= GZIP_BYTES_MIN {
+        body = compressed(&body);
+        response = response.header(header::CONTENT_ENCODING, "gzip");
+    }
+    let body = if fault == Some(&Fault::Disconnect) {
+        body.truncate(body.len() / 2);
+        let broken = std::io::Error::from(std::io::ErrorKind::ConnectionAborted);
+        // The pause lets the first half out before the connection dies.
+        let end = stream::once(async {
+            tokio::task::yield_now().await;
+            Err(broken)
+        });
+        Body::from_stream(stream::iter([Ok(body)]).chain(end))
+    } else {
+        Body::from(body)
+    };
+    response.body(body).expect("our own headers are valid")
+}
+
+fn compressed(body: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(
+        Vec::with_capacity(body.len() / 6),
+        flate2::Compression::fast(),
+    );
+    // Writing into memory cannot fail.
+    let _ = encoder.write_all(body);
+    encoder.finish().unwrap_or_default()
+}

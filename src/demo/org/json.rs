@@ -1,0 +1,173 @@
+//! Records as an org writes them: straight into the body, in the order of the SELECT list.
+
+use std::io::Write as _;
+
+use chrono::{DateTime, Datelike, Timelike};
+
+use super::schema::{self, Object};
+use super::soql::aggregate::Figure;
+use super::soql::bind::{Groups, Node, Output};
+use super::soql::path::naming;
+use super::table::{Row, Tables, id_of};
+use super::value::{Cell, Value};
+
+/// Writes records of one answer.
+pub(crate) struct Writer<'a> {
+    pub(crate) tables: &'a Tables,
+    /// E.g. `62.0`.
+    pub(crate) version: &'a str,
+    /// A field of the primary object whose value is replaced by this JSON in every record.
+    pub(crate) distorted: Option<(&'a str, &'a str)>,
+}
+
+impl Writer<'_> {
+    /// One record.
+    pub(crate) fn record(&self, out: &mut Vec<u8>, object: &Object, nodes: &[Node], row: &Row) {
+        self.attributes(out, object.name, id_of(row).as_str());
+        for node in nodes {
+            out.push(b',');
+            match node {
+                Node::Field { ix } => {
+                    let name = object.fields[*ix].name;
+                    key(out, name);
+                    match self.distorted {
+                        Some((field, json)) if field == name => {
+                            out.extend_from_slice(json.as_bytes());
+                        }
+                        _ => cell(out, row[*ix].cell()),
+                    }
+                }
+                Node::Parent { step, children } => {
+                    key(out, relation(object, *step));
+                    match row[*step] {
+                        Value::Id(id) => match self.tables.find(id) {
+                            Some((table, slot)) => match table.row(slot) {
+                                Some(parent) => self.record(out, table.object, children, parent),
+                                None => out.extend_from_slice(b"null"),
+                            },
+                            None => out.extend_from_slice(b"null"),
+                        },
+                        _ => out.extend_from_slice(b"null"),
+                    }
+                }
+                Node::Naming { step, fields } => {
+                    key(out, relation(object, *step));
+                    self.naming(out, row, *step, fields);
+                }
+            }
+        }
+        out.push(b'}');
+    }
+
+    fn naming(&self, out: &mut Vec<u8>, row: &Row, step: usize, fields: &[&'static str]) {
+        let Value::Id(id) = row[step] else {
+            out.extend_from_slice(b"null");
+            return;
+        };
+        self.attributes(out, schema::type_of(id.prefix()).unwrap_or("Name"), id.as_str());
+        for field in fields {
+            out.push(b',');
+            key(out, field);
+            cell(out, naming(self.tables, row, step, field));
+        }
+        out.push(b'}');
+    }
+
+    /// The opening brace and the attributes.
+    fn attributes(&self, out: &mut Vec<u8>, object: &str, id: &str) {
+        for part in [
+            "{\"attributes\":{\"type\":\"",
+            object,
+            "\",\"url\":\"/services/data/v",
+            self.version,
+            "/sobjects/",
+            object,
+            "/",
+            id,
+            "\"}",
+        ] {
+            out.extend_from_slice(part.as_bytes());
+        }
+    }
+}
+
+/// One row of an aggregate answer.
+pub(crate) fn group(out: &mut Vec<u8>, groups: &Groups, figures: &[Figure]) {
+    out.extend_from_slice(b"{\"attributes\":{\"type\":\"AggregateResult\"}");
+    for ((name, output), figure) in groups.outputs.iter().zip(figures) {
+        out.push(b',');
+        key(out, name);
+        match figure {
+            Figure::Value(value) => cell(out, value.cell()),
+            Figure::Decimal(number) => {
+                debug_assert!(matches!(output, Output::Measure(_)));
+                let _ = write!(out, "{number:?}");
+            }
+        }
+    }
+    out.push(b'}');
+}
+
+fn relation(object: &Object, step: usize) -> &'static str {
+    object.fields[step].relation.expect("a step is a relation")
+}
+
+fn key(out: &mut Vec<u8>, name: &str) {
+    out.push(b'"');
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
+}
+
+fn cell(out: &mut Vec<u8>, cell: Cell<'_>) {
+    match cell {
+        Cell::Null => out.extend_from_slice(b"null"),
+        Cell::Bool(flag) => out.extend_from_slice(if flag { b"true" } else { b"false" }),
+        Cell::Int(number) => {
+            let _ = write!(out, "{number}");
+        }
+        // Writing into memory cannot fail.
+        Cell::Text(text) => drop(serde_json::to_writer(&mut *out, text)),
+        Cell::Id(id) => {
+            out.push(b'"');
+            out.extend_from_slice(id.as_str().as_bytes());
+            out.push(b'"');
+        }
+        Cell::At(seconds) => {
+            out.push(b'"');
+            instant(out, seconds);
+            out.push(b'"');
+        }
+    }
+}
+
+/// `2024-10-01T00:00:00.000+0000`: milliseconds always, no colon in the offset.
+pub(crate) fn instant(out: &mut Vec<u8>, seconds: i64) {
+    let at = DateTime::from_timestamp(seconds, 0).unwrap_or_default();
+    let year = at.year().clamp(0, 9_999) as u32;
+    let two = |number: u32| [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8];
+    out.extend(two(year / 100));
+    out.extend(two(year % 100));
+    for (mark, number) in [
+        (b'-', at.month()),
+        (b'-', at.day()),
+        (b'T', at.hour()),
+        (b':', at.minute()),
+        (b':', at.second()),
+    ] {
+        out.push(mark);
+        out.extend(two(number));
+    }
+    out.extend_from_slice(b".000+0000");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instants_have_milliseconds_and_no_colon_in_the_offset() {
+        let mut out = Vec::new();
+        instant(&mut out, 1_727_740_800);
+        assert_eq!(out, b"2024-10-01T00:00:00.000+0000");
+    }
+}

@@ -1,0 +1,173 @@
+//! Groups and their figures.
+
+use std::cmp::Ordering;
+use std::collections::{HashMap, HashSet};
+
+use super::SoqlError;
+use super::bind::{Groups, Output, Query};
+use super::filter::order;
+use super::parse::Function;
+use super::path::Column;
+use super::run::{directed, select};
+use crate::demo::org::table::Tables;
+use crate::demo::org::value::{Cell, Value};
+
+/// Most groups one answer holds; there is no second page.
+const GROUPS_MAX: usize = 2_000;
+
+/// One figure of an answer.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Figure {
+    Value(Value),
+    Decimal(f64),
+}
+
+/// The rows of an aggregate answer: a figure for each output of `groups`.
+pub(crate) fn aggregate(
+    tables: &Tables,
+    query: &Query,
+    groups: &Groups,
+    with_deleted: bool,
+) -> Result<Vec<Vec<Figure>>, SoqlError> {
+    let table = tables.of(query.object);
+    let plain = Query { limit: None, offset: 0, ..query.clone() };
+    let mut places: HashMap<Vec<Value>, usize> = HashMap::new();
+    let mut found: Vec<(Vec<Value>, Vec<Sum>)> = Vec::new();
+    let blank = || groups.measures.iter().map(|(function, _)| Sum::new(*function)).collect();
+    if groups.keys.is_empty() {
+        places.insert(Vec::new(), 0);
+        found.push((Vec::new(), blank()));
+    }
+    for slot in select(tables, &plain, with_deleted) {
+        let Some(row) = table.row(slot) else { continue };
+        let key: Vec<Value> =
+            groups.keys.iter().map(|column| column.cell(tables, row).into()).collect();
+        let place = *places.entry(key).or_insert_with_key(|key| {
+            found.push((key.clone(), blank()));
+            found.len() - 1
+        });
+        for ((_, column), sum) in groups.measures.iter().zip(&mut found[place].1) {
+            sum.add(column, column.cell(tables, row));
+        }
+    }
+    found.sort_by(|a, b| compare(groups, a, b));
+    let offset = usize::try_from(query.offset).unwrap_or(usize::MAX);
+    let limit = query.limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
+    let rows: Vec<_> = found
+        .iter()
+        .skip(offset)
+        .take(limit)
+        .map(|(key, sums)| {
+            let figure = |output: &Output| match output {
+                Output::Key(at) => Figure::Value(key[*at].clone()),
+                Output::Measure(at) => sums[*at].figure(),
+            };
+            groups.outputs.iter().map(|(_, output)| figure(output)).collect()
+        })
+        .collect();
+    if rows.len() > GROUPS_MAX {
+        let text = "Aggregate query does not support queryMore(), use LIMIT to restrict the results \
+                    to a single batch";
+        return Err(SoqlError::plain("EXCEEDED_ID_LIMIT", text));
+    }
+    Ok(rows)
+}
+
+fn compare(groups: &Groups, a: &(Vec<Value>, Vec<Sum>), b: &(Vec<Value>, Vec<Sum>)) -> Ordering {
+    for (output, descending, nulls_last) in &groups.order {
+        let (ascending, null) = match output {
+            Output::Key(at) => {
+                let (left, right) = (a.0[*at].cell(), b.0[*at].cell());
+                (order(&groups.keys[*at], left, right), left == Cell::Null || right == Cell::Null)
+            }
+            Output::Measure(at) => {
+                let (left, right) = (a.1[*at].figure(), b.1[*at].figure());
+                let null = Figure::Value(Value::Null);
+                let involved = left == null || right == null;
+                (compare_figures(&groups.measures[*at].1, &left, &right), involved)
+            }
+        };
+        let ordering = directed(ascending, null, *descending, *nulls_last);
+        if ordering.is_ne() {
+            return ordering;
+        }
+    }
+    let keys = groups.keys.iter().zip(a.0.iter().zip(&b.0));
+    keys.map(|(column, (a, b))| order(column, a.cell(), b.cell()))
+        .find(|ordering| ordering.is_ne())
+        .unwrap_or(Ordering::Equal)
+}
+
+fn compare_figures(column: &Column, a: &Figure, b: &Figure) -> Ordering {
+    match (a, b) {
+        (Figure::Value(a), Figure::Value(b)) => order(column, a.cell(), b.cell()),
+        (Figure::Decimal(a), Figure::Decimal(b)) => a.total_cmp(b),
+        (Figure::Value(_), Figure::Decimal(_)) => Ordering::Less,
+        (Figure::Decimal(_), Figure::Value(_)) => Ordering::Greater,
+    }
+}
+
+/// One aggregate being made; nulls never count.
+enum Sum {
+    Count(i64),
+    Distinct(HashSet<Value>),
+    Total(Option<i64>),
+    Mean { total: i64, count: i64 },
+    Least(Value),
+    Greatest(Value),
+}
+
+impl Sum {
+    fn new(function: Function) -> Sum {
+        match function {
+            Function::Count => Sum::Count(0),
+            Function::CountDistinct => Sum::Distinct(HashSet::new()),
+            Function::Sum => Sum::Total(None),
+            Function::Avg => Sum::Mean { total: 0, count: 0 },
+            Function::Min => Sum::Least(Value::Null),
+            Function::Max => Sum::Greatest(Value::Null),
+        }
+    }
+
+    fn add(&mut self, column: &Column, cell: Cell<'_>) {
+        if cell == Cell::Null {
+            return;
+        }
+        let number = match cell {
+            Cell::Int(number) => number,
+            _ => 0,
+        };
+        match self {
+            Sum::Count(count) => *count += 1,
+            Sum::Distinct(seen) => {
+                seen.insert(cell.into());
+            }
+            Sum::Total(total) => *total = Some(total.unwrap_or(0) + number),
+            Sum::Mean { total, count } => {
+                *total += number;
+                *count += 1;
+            }
+            Sum::Least(least) => {
+                if least.cell() == Cell::Null || order(column, cell, least.cell()).is_lt() {
+                    *least = cell.into();
+                }
+            }
+            Sum::Greatest(greatest) => {
+                if order(column, cell, greatest.cell()).is_gt() {
+                    *greatest = cell.into();
+                }
+            }
+        }
+    }
+
+    fn figure(&self) -> Figure {
+        match self {
+            Sum::Count(count) => Figure::Value(Value::Int(*count)),
+            Sum::Distinct(seen) => Figure::Value(Value::Int(seen.len() as i64)),
+            Sum::Total(total) => Figure::Value((*total).into()),
+            Sum::Mean { count: 0, .. } => Figure::Value(Value::Null),
+            Sum::Mean { total, count } => Figure::Decimal(*total as f64 / *count as f64),
+            Sum::Least(value) | Sum::Greatest(value) => Figure::Value(value.clone()),
+        }
+    }
+}

@@ -1,0 +1,463 @@
+//! Statement to syntax; nothing is checked against the objects here.
+
+use super::SoqlError;
+use super::lexer::{Token, Word, words};
+
+/// Longest statement.
+const STATEMENT_CHARS_MAX: usize = 100_000;
+/// Deepest nesting of parentheses.
+const DEPTH_MAX: usize = 50;
+
+/// A whole statement.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Statement {
+    pub(crate) select: Select,
+    pub(crate) from: Name,
+    pub(crate) alias: Option<String>,
+    pub(crate) filter: Option<Condition>,
+    pub(crate) group: Vec<Path>,
+    pub(crate) order: Vec<Order>,
+    pub(crate) limit: Option<(u64, usize)>,
+    pub(crate) offset: Option<(u64, usize)>,
+}
+
+/// What is selected.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Select {
+    /// `COUNT()`: the number alone.
+    Count,
+    Items(Vec<Item>),
+}
+
+/// One selected column.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Item {
+    pub(crate) what: Term,
+    pub(crate) alias: Option<String>,
+}
+
+/// A field or an aggregate of one.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Term {
+    Field(Path),
+    Aggregate { function: Function, path: Path, at: usize },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Function {
+    Count,
+    CountDistinct,
+    Sum,
+    Avg,
+    Min,
+    Max,
+}
+
+/// A name with its place.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Name {
+    pub(crate) text: String,
+    pub(crate) at: usize,
+}
+
+/// A dotted path; never empty.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Path(pub(crate) Vec<Name>);
+
+impl Path {
+    pub(crate) fn at(&self) -> usize {
+        self.0[0].at
+    }
+    pub(crate) fn last(&self) -> &Name {
+        &self.0[self.0.len() - 1]
+    }
+}
+
+/// A filter.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Condition {
+    And(Vec<Condition>),
+    Or(Vec<Condition>),
+    Not(Box<Condition>),
+    Compare { path: Path, op: Op, value: Literal },
+    In { path: Path, negated: bool, values: Vec<Literal> },
+    Semi { path: Path, negated: bool, query: Box<Statement> },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Op {
+    Eq,
+    Ne,
+    Lt,
+    Le,
+    Gt,
+    Ge,
+    Like,
+}
+
+/// A written value with its place.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Literal {
+    pub(crate) word: LiteralWord,
+    pub(crate) at: usize,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum LiteralWord {
+    Null,
+    Bool(bool),
+    Number(f64),
+    Text(String),
+    Date(chrono::NaiveDate),
+    DateTime(i64),
+    /// A date literal in capitals, with its number.
+    Range(String, Option<i64>),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Order {
+    pub(crate) what: Term,
+    pub(crate) descending: bool,
+    pub(crate) nulls_last: bool,
+}
+
+/// Reads a statement.
+pub(crate) fn parse(statement: &str) -> Result<Statement, SoqlError> {
+    if statement.chars().count() > STATEMENT_CHARS_MAX {
+        let text = "SOQL statements cannot be longer than 100000 characters.";
+        return Err(SoqlError::plain("MALFORMED_QUERY", text));
+    }
+    let mut parser = Parser { tokens: words(statement)?, next: 0, depth: 0 };
+    let parsed = parser.statement()?;
+    match parser.peek() {
+        Word::End => Ok(parsed),
+        _ => Err(parser.unexpected()),
+    }
+}
+
+struct Parser {
+    tokens: Vec<Token>,
+    next: usize,
+    depth: usize,
+}
+
+impl Parser {
+    fn peek(&self) -> &Word {
+        &self.tokens[self.next].word
+    }
+    fn at(&self) -> usize {
+        self.tokens[self.next].at
+    }
+    fn advance(&mut self) {
+        // The end is never passed.
+        self.next = (self.next + 1).min(self.tokens.len() - 1);
+    }
+    fn unexpected(&self) -> SoqlError {
+        let shown = match self.peek() {
+            Word::Name(name) => format!("unexpected token: '{name}'"),
+            Word::Text(text) => format!("unexpected token: '{text}'"),
+            Word::Symbol(symbol) => format!("unexpected token: '{symbol}'"),
+            Word::Number(number) => format!("unexpected token: '{number}'"),
+            Word::Date(_) | Word::DateTime(_) => "unexpected token: a date".to_owned(),
+            Word::End => "unexpected token: '<EOF>'".to_owned(),
+        };
+        SoqlError::malformed(self.at(), shown)
+    }
+    /// Whether the next word is this keyword (any case), without taking it.
+    fn sees(&self, keyword: &str) -> bool {
+        matches!(self.peek(), Word::Name(name) if name.eq_ignore_ascii_case(keyword))
+    }
+    fn take(&mut self, keyword: &str) -> bool {
+        let seen = self.sees(keyword);
+        if seen {
+            self.advance();
+        }
+        seen
+    }
+    fn expect(&mut self, keyword: &str) -> Result<(), SoqlError> {
+        if self.take(keyword) { Ok(()) } else { Err(self.unexpected()) }
+    }
+    fn take_symbol(&mut self, symbol: &str) -> bool {
+        let seen = matches!(self.peek(), Word::Symbol(next) if *next == symbol);
+        if seen {
+            self.advance();
+        }
+        seen
+    }
+    fn expect_symbol(&mut self, symbol: &str) -> Result<(), SoqlError> {
+        if self.take_symbol(symbol) { Ok(()) } else { Err(self.unexpected()) }
+    }
+    fn name(&mut self) -> Result<Name, SoqlError> {
+        let at = self.at();
+        let Word::Name(text) = self.peek() else { return Err(self.unexpected()) };
+        let text = text.clone();
+        self.advance();
+        Ok(Name { text, at })
+    }
+    fn list<T>(
+        &mut self,
+        mut one: impl FnMut(&mut Self) -> Result<T, SoqlError>,
+    ) -> Result<Vec<T>, SoqlError> {
+        let mut all = vec![one(self)?];
+        while self.take_symbol(",") {
+            all.push(one(self)?);
+        }
+        Ok(all)
+    }
+
+    fn statement(&mut self) -> Result<Statement, SoqlError> {
+        self.expect("SELECT")?;
+        let select = self.select()?;
+        self.expect("FROM")?;
+        let from = self.name()?;
+        self.take("AS");
+        let clause = ["WHERE", "GROUP", "ORDER", "LIMIT", "OFFSET", "WITH", "HAVING", "FOR"];
+        let aliased = matches!(self.peek(), Word::Name(_)) && !clause.iter().any(|c| self.sees(c));
+        let alias = if aliased { Some(self.name()?.text) } else { None };
+        let filter = if self.take("WHERE") { Some(self.condition()?) } else { None };
+        let mut group = Vec::new();
+        if self.take("GROUP") {
+            self.expect("BY")?;
+            group = self.list(Self::path)?;
+        }
+        let mut order = Vec::new();
+        if self.take("ORDER") {
+            self.expect("BY")?;
+            order = self.list(Self::order)?;
+        }
+        let limit = self.bound("LIMIT")?;
+        let offset = self.bound("OFFSET")?;
+        Ok(Statement { select, from, alias, filter, group, order, limit, offset })
+    }
+
+    fn select(&mut self) -> Result<Select, SoqlError> {
+        let start = self.next;
+        if self.take("COUNT") && self.take_symbol("(") && self.take_symbol(")") {
+            return Ok(Select::Count);
+        }
+        self.next = start;
+        Ok(Select::Items(self.list(|parser| {
+            let what = parser.term()?;
+            let aliased = matches!(parser.peek(), Word::Name(_)) && !parser.sees("FROM");
+            let alias = if aliased { Some(parser.name()?.text) } else { None };
+            Ok(Item { what, alias })
+        })?))
+    }
+
+    fn term(&mut self) -> Result<Term, SoqlError> {
+        let at = self.at();
+        let path = self.path()?;
+        if !self.take_symbol("(") {
+            return Ok(Term::Field(path));
+        }
+        let function = match path.last().text.to_ascii_uppercase().as_str() {
+            "COUNT" => Function::Count,
+            "COUNT_DISTINCT" => Function::CountDistinct,
+            "SUM" => Function::Sum,
+            "AVG" => Function::Avg,
+            "MIN" => Function::Min,
+            "MAX" => Function::Max,
+            _ => {
+                self.next -= 1;
+                return Err(self.unexpected());
+            }
+        };
+        let path = self.path()?;
+        self.expect_symbol(")")?;
+        Ok(Term::Aggregate { function, path, at })
+    }
+
+    fn path(&mut self) -> Result<Path, SoqlError> {
+        let mut names = vec![self.name()?];
+        while self.take_symbol(".") {
+            names.push(self.name()?);
+        }
+        Ok(Path(names))
+    }
+
+    fn order(&mut self) -> Result<Order, SoqlError> {
+        let what = self.term()?;
+        let descending = self.take("DESC");
+        if !descending {
+            self.take("ASC");
+        }
+        let mut nulls_last = false;
+        if self.take("NULLS") {
+            nulls_last = self.take("LAST");
+            if !nulls_last {
+                self.expect("FIRST")?;
+            }
+        }
+        Ok(Order { what, descending, nulls_last })
+    }
+
+    fn bound(&mut self, keyword: &str) -> Result<Option<(u64, usize)>, SoqlError> {
+        if !self.take(keyword) {
+            return Ok(None);
+        }
+        match *self.peek() {
+            Word::Number(number) if number >= 0.0 && number.fract() == 0.0 => {
+                let at = self.at();
+                self.advance();
+                Ok(Some((number as u64, at)))
+            }
+            _ => Err(self.unexpected()),
+        }
+    }
+
+    /// Conditions joined by all AND or all OR; the two mix only with parentheses.
+    fn condition(&mut self) -> Result<Condition, SoqlError> {
+        let first = self.negation()?;
+        let keyword = if self.sees("AND") {
+            "AND"
+        } else if self.sees("OR") {
+            "OR"
+        } else {
+            return Ok(first);
+        };
+        let mut all = vec![first];
+        while self.take(keyword) {
+            all.push(self.negation()?);
+        }
+        if self.sees("AND") || self.sees("OR") {
+            return Err(self.unexpected());
+        }
+        Ok(if keyword == "AND" { Condition::And(all) } else { Condition::Or(all) })
+    }
+
+    fn negation(&mut self) -> Result<Condition, SoqlError> {
+        self.depth += 1;
+        if self.depth > DEPTH_MAX {
+            return Err(SoqlError::plain("QUERY_TOO_COMPLICATED", "Query is nested too deeply."));
+        }
+        let condition = if self.take("NOT") {
+            Condition::Not(Box::new(self.negation()?))
+        } else if self.take_symbol("(") {
+            let inner = self.condition()?;
+            self.expect_symbol(")")?;
+            inner
+        } else {
+            self.comparison()?
+        };
+        self.depth -= 1;
+        Ok(condition)
+    }
+
+    fn comparison(&mut self) -> Result<Condition, SoqlError> {
+        let path = self.path()?;
+        let start = self.next;
+        let negated = self.take("NOT");
+        if self.take("IN") {
+            return self.members(path, negated);
+        }
+        self.next = start;
+        let op = match self.peek() {
+            Word::Symbol("=") => Op::Eq,
+            Word::Symbol("!=" | "<>") => Op::Ne,
+            Word::Symbol("<") => Op::Lt,
+            Word::Symbol("<=") => Op::Le,
+            Word::Symbol(">") => Op::Gt,
+            Word::Symbol(">=") => Op::Ge,
+            Word::Name(name) if name.eq_ignore_ascii_case("LIKE") => Op::Like,
+            _ => return Err(self.unexpected()),
+        };
+        self.advance();
+        Ok(Condition::Compare { path, op, value: self.literal()? })
+    }
+
+    fn members(&mut self, path: Path, negated: bool) -> Result<Condition, SoqlError> {
+        self.expect_symbol("(")?;
+        let condition = if self.sees("SELECT") {
+            let query = Box::new(self.statement()?);
+            Condition::Semi { path, negated, query }
+        } else {
+            Condition::In { path, negated, values: self.list(Self::literal)? }
+        };
+        self.expect_symbol(")")?;
+        Ok(condition)
+    }
+
+    fn literal(&mut self) -> Result<Literal, SoqlError> {
+        let at = self.at();
+        let word = match self.peek().clone() {
+            Word::Text(text) => LiteralWord::Text(text),
+            Word::Number(number) => LiteralWord::Number(number),
+            Word::Date(date) => LiteralWord::Date(date),
+            Word::DateTime(millis) => LiteralWord::DateTime(millis),
+            Word::Name(name) => match name.to_ascii_uppercase().as_str() {
+                "NULL" => LiteralWord::Null,
+                "TRUE" => LiteralWord::Bool(true),
+                "FALSE" => LiteralWord::Bool(false),
+                range if super::literal::is_range(range) => {
+                    self.advance();
+                    return Ok(Literal { word: self.range(range)?, at });
+                }
+                _ => return Err(self.unexpected()),
+            },
+            _ => return Err(self.unexpected()),
+        };
+        self.advance();
+        Ok(Literal { word, at })
+    }
+
+    fn range(&mut self, name: &str) -> Result<LiteralWord, SoqlError> {
+        let mut number = None;
+        if super::literal::takes_number(name) {
+            self.expect_symbol(":")?;
+            match *self.peek() {
+                Word::Number(n) if n.fract() == 0.0 && (0.0..=36_500.0).contains(&n) => {
+                    number = Some(n as i64);
+                }
+                _ => return Err(self.unexpected()),
+            }
+            self.advance();
+        }
+        Ok(LiteralWord::Range(name.to_owned(), number))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statements_are_read() {
+        for statement in [
+            "SELECT COUNT() FROM MessagingSession",
+            "select id, Name n from Account a where a.Name like 'A%' limit 5 offset 10",
+            "SELECT Id FROM X WHERE (A = 1 AND B != null) OR NOT C IN ('x', 'y') ORDER BY A DESC \
+             NULLS LAST, Id",
+            "SELECT Status, COUNT(Id) n, MAX(StartTime) FROM X GROUP BY Status ORDER BY COUNT(Id)",
+            "SELECT Id FROM X WHERE CreatedDate = LAST_N_DAYS:30 AND B < TODAY",
+            "SELECT Id FROM X WHERE Id NOT IN (SELECT WorkItemId FROM AgentWork WHERE A = true)",
+        ] {
+            assert!(parse(statement).is_ok(), "{statement}: {:?}", parse(statement));
+        }
+    }
+
+    #[test]
+    fn what_is_no_statement_says_where() {
+        check("SELECT Id", 9, "unexpected token: '<EOF>'");
+        check("SELECT Id FORM Account", 15, "unexpected token: 'Account'");
+        check("SELECT Id FROM X WHERE A = 1 AND B = 2 OR C = 3", 39, "unexpected token: 'OR'");
+        check("SELECT Id FROM X WHERE A == 1", 26, "unexpected token: '='");
+        check("SELECT Id FROM X WHERE A = ended", 27, "unexpected token: 'ended'");
+        check("SELECT Id FROM X LIMIT 1 2", 25, "unexpected token: '2'");
+        check("SELECT LEAST(Id) FROM X", 12, "unexpected token: '('");
+        check("SELECT Id FROM X GROUP BY A HAVING COUNT(Id) > 1", 28, "unexpected token: 'HAVING'");
+    }
+
+    #[track_caller]
+    fn check(statement: &str, at: usize, message: &str) {
+        let error = parse(statement).unwrap_err();
+        assert_eq!((error.at, error.message.as_str()), (Some(at), message));
+    }
+
+    #[test]
+    fn nesting_and_length_have_bounds() {
+        let deep = format!("SELECT Id FROM X WHERE {}A = 1", "(".repeat(60));
+        assert_eq!(parse(&deep).unwrap_err().code, "QUERY_TOO_COMPLICATED");
+        let long = format!("SELECT Id FROM X WHERE A = '{}'", "a".repeat(100_001));
+        assert_eq!(parse(&long).unwrap_err().code, "MALFORMED_QUERY");
+    }
+}

@@ -1,0 +1,207 @@
+//! Dotted paths against the objects: which field they mean and how it is reached from a record.
+
+use super::SoqlError;
+use super::parse::{Name, Path};
+use crate::demo::org::faults::Hidden;
+use crate::demo::org::schema::{self, Field, Kind, Object};
+use crate::demo::org::table::{Row, Tables};
+use crate::demo::org::value::{Cell, Value};
+
+/// Fields of the `Name` pseudo-object: all that a polymorphic relation reaches.
+const NAME_FIELDS: &[&str] = &[
+    "Id",
+    "Name",
+    "Type",
+    "Alias",
+    "Email",
+    "FirstName",
+    "LastName",
+    "Title",
+    "IsActive",
+    "Username",
+];
+/// Most relations one path may follow.
+const STEPS_MAX: usize = 5;
+
+/// What a query may see.
+#[derive(Clone, Copy)]
+pub(crate) struct Scope<'a> {
+    /// REST version of the request.
+    pub(crate) version: u16,
+    pub(crate) hidden: &'a Hidden,
+}
+
+impl Scope<'_> {
+    /// The object of this name, if it is visible.
+    pub(crate) fn object(&self, name: &str) -> Option<&'static Object> {
+        schema::object_named(name)
+            .filter(|object| object.since <= self.version && !self.hidden.object(object.name))
+    }
+    /// Whether a field of the object is visible.
+    pub(crate) fn shows(&self, object: &Object, field: &Field) -> bool {
+        field.since <= self.version && !self.hidden.field(object.name, field.name)
+    }
+}
+
+/// A field as reached from the primary object.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Column {
+    /// References to follow, each in the record the one before led to.
+    pub(crate) steps: Vec<usize>,
+    pub(crate) leaf: Leaf,
+}
+
+/// The end of a path.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Leaf {
+    Field {
+        object: &'static Object,
+        ix: usize,
+    },
+    /// A field of the `Name` pseudo-object, behind a polymorphic reference (the last step).
+    Naming(&'static str),
+}
+
+impl Column {
+    /// The field, unless it belongs to the `Name` pseudo-object.
+    pub(crate) fn field(&self) -> Option<&'static Field> {
+        match self.leaf {
+            Leaf::Field { object, ix } => Some(&object.fields[ix]),
+            Leaf::Naming(_) => None,
+        }
+    }
+    /// Kind of its values.
+    pub(crate) fn kind(&self) -> Kind {
+        match self.leaf {
+            Leaf::Field { object, ix } => object.fields[ix].kind,
+            Leaf::Naming("Id") => Kind::Id,
+            Leaf::Naming("IsActive") => Kind::Bool,
+            Leaf::Naming(_) => Kind::Text,
+        }
+    }
+    /// Place of the field if it is one of the primary object itself.
+    pub(crate) fn own(&self) -> Option<usize> {
+        match self.leaf {
+            Leaf::Field { ix, .. } if self.steps.is_empty() => Some(ix),
+            _ => None,
+        }
+    }
+    /// Its value for a record of the primary object; null where a relation is null.
+    pub(crate) fn cell<'a>(&self, tables: &'a Tables, row: &'a Row) -> Cell<'a> {
+        if let Some(ix) = self.own() {
+            return row[ix].cell();
+        }
+        let mut row = row;
+        let (last, before) = match self.leaf {
+            Leaf::Field { .. } => (None, self.steps.as_slice()),
+            Leaf::Naming(name) => {
+                let (last, before) = self.steps.split_last().expect("a name is behind a step");
+                (Some((*last, name)), before)
+            }
+        };
+        for &step in before {
+            match follow(tables, row, step) {
+                Some(next) => row = next,
+                None => return Cell::Null,
+            }
+        }
+        match (self.leaf, last) {
+            (Leaf::Field { ix, .. }, _) => row[ix].cell(),
+            (_, Some((step, name))) => naming(tables, row, step, name),
+            (_, None) => Cell::Null,
+        }
+    }
+}
+
+/// The record a reference leads to.
+pub(crate) fn follow<'a>(tables: &'a Tables, row: &Row, step: usize) -> Option<&'a Row> {
+    match row[step] {
+        Value::Id(id) => tables.row(id),
+        _ => None,
+    }
+}
+
+/// A field of the `Name` pseudo-object of what a polymorphic reference points to.
+pub(crate) fn naming<'a>(tables: &'a Tables, row: &'a Row, step: usize, name: &str) -> Cell<'a> {
+    let Value::Id(id) = row[step] else { return Cell::Null };
+    match name {
+        "Id" => Cell::Id(id),
+        "Type" => schema::type_of(id.prefix()).map_or(Cell::Null, Cell::Text),
+        _ => {
+            let Some((table, slot)) = tables.find(id) else { return Cell::Null };
+            let value = table.object.position(name).and_then(|ix| Some(&table.row(slot)?[ix]));
+            value.map_or(Cell::Null, Value::cell)
+        }
+    }
+}
+
+/// What a path means from an object; `alias` is the object's alias in the statement.
+pub(crate) fn resolve(
+    scope: Scope<'_>,
+    object: &'static Object,
+    alias: Option<&str>,
+    path: &Path,
+) -> Result<Column, SoqlError> {
+    let mut names = path.0.as_slice();
+    let own = |name: &Name| {
+        name.text.eq_ignore_ascii_case(object.name)
+            || alias.is_some_and(|alias| name.text.eq_ignore_ascii_case(alias))
+    };
+    // The object may be named in front, unless a relation has that name.
+    if names.len() > 1 && own(&names[0]) && object.relation(&names[0].text).is_none() {
+        names = &names[1..];
+    }
+    let (last, relations) = names.split_last().expect("a path is never empty");
+    if relations.len() > STEPS_MAX {
+        return Err(SoqlError::field(path.at(), "Too many levels of relationships in field path"));
+    }
+    let mut from = object;
+    let mut steps = Vec::new();
+    for (place, name) in relations.iter().enumerate() {
+        let step = from
+            .relation(&name.text)
+            .filter(|&step| scope.shows(from, &from.fields[step]))
+            .ok_or_else(|| unknown_relation(from, name))?;
+        let field = &from.fields[step];
+        steps.push(step);
+        if field.is_polymorphic() {
+            if let Some(beyond) = relations.get(place + 1) {
+                return Err(no_such_relation("Name", beyond));
+            }
+            let name = NAME_FIELDS.iter().find(|known| known.eq_ignore_ascii_case(&last.text));
+            let name = name.ok_or_else(|| no_such_column("Name", last))?;
+            return Ok(Column { steps, leaf: Leaf::Naming(name) });
+        }
+        from = scope.object(field.targets[0]).ok_or_else(|| unknown_relation(from, name))?;
+    }
+    let ix = from
+        .find(&last.text)
+        .filter(|&ix| scope.shows(from, &from.fields[ix]))
+        .ok_or_else(|| no_such_column(from.name, last))?;
+    Ok(Column { steps, leaf: Leaf::Field { object: from, ix } })
+}
+
+fn no_such_column(entity: &str, name: &Name) -> SoqlError {
+    let message = format!(
+        "No such column '{}' on entity '{entity}'. If you are attempting to use a custom field, be \
+         sure to append the '__c' after the custom field name. Please reference your WSDL or the \
+         describe call for the appropriate names.",
+        name.text
+    );
+    SoqlError::field(name.at, message)
+}
+
+fn no_such_relation(entity: &str, name: &Name) -> SoqlError {
+    SoqlError::field(name.at, format!("No such relation '{}' on entity '{entity}'.", name.text))
+}
+
+fn unknown_relation(object: &Object, name: &Name) -> SoqlError {
+    let message = format!(
+        "Didn't understand relationship '{}' in field path. If you are attempting to use a custom \
+         relationship, be sure to append the '__r' after the custom relationship name. Please \
+         reference your WSDL or the describe call for the appropriate names.",
+        name.text
+    );
+    let _ = object;
+    SoqlError::field(name.at, message)
+}
