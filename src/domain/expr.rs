@@ -6,11 +6,27 @@
 //! the config, and no text of the config is left in it but the constants. Every mistake is a
 //! [`Mistake`] with the smallest piece of text it is about.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
 use super::dataset::{Dataset, Field};
 use super::value::{Type, Value};
+
+mod from;
+mod functions;
+mod known;
+mod lower;
+mod names;
+mod parse;
+mod types;
+
+pub(crate) use functions::{calls_aggregate, has_aggregate, is_share};
+pub(crate) use known::Known;
+pub(crate) use lower::{Grouping, Lowerer, Node, Place, RowName};
+pub(crate) use names::name_help;
+pub(crate) use parse::{SortItem, Text, bytes, place};
+pub(crate) use types::condition;
 
 /// A mistake in a piece of config text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +37,18 @@ pub struct Mistake {
     pub message: String,
     /// What to write instead, where that is known.
     pub help: Option<String>,
+}
+
+impl Mistake {
+    /// A mistake without help.
+    pub fn new(at: Range<usize>, message: impl Into<String>) -> Mistake {
+        Mistake { at, message: message.into(), help: None }
+    }
+
+    /// The same with what to write instead.
+    pub fn with_help(self, help: impl Into<String>) -> Mistake {
+        Mistake { help: Some(help.into()), ..self }
+    }
 }
 
 /// A primary dataset and the datasets joined to it.
@@ -73,8 +101,7 @@ impl ReportType {
         from_text: &str,
         datasets: &[Arc<Dataset>],
     ) -> Result<ReportType, Vec<Mistake>> {
-        let _ = (name, from_text, datasets);
-        unimplemented!("the first commit holds signatures alone")
+        from::report_type(name, from_text, datasets)
     }
 
     /// The dataset's field behind a reference.
@@ -221,11 +248,69 @@ pub enum AggregateKind {
     First,
 }
 
-/// A checked expression with its type, as the checker returns it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Typed {
-    /// The tree.
-    pub expr: Expr,
-    /// Its type; `None` for a bare null.
-    pub ty: Option<Type>,
+impl Expr {
+    /// Calls `visit` for this expression and every one below it.
+    pub fn walk(&self, visit: &mut impl FnMut(&Expr)) {
+        visit(self);
+        match self {
+            Expr::Literal(_)
+            | Expr::Field(_)
+            | Expr::Folded(_)
+            | Expr::Key(_)
+            | Expr::Carried(_)
+            | Expr::Aggregate(_)
+            | Expr::AsOf => {}
+            Expr::Share(x) | Expr::Unary(_, x) | Expr::In(x, _) => x.walk(visit),
+            Expr::Binary(_, a, b) => {
+                a.walk(visit);
+                b.walk(visit);
+            }
+            Expr::Between(x, low, high) => {
+                x.walk(visit);
+                low.walk(visit);
+                high.walk(visit);
+            }
+            Expr::Case(branches, otherwise) => {
+                for (condition, result) in branches {
+                    condition.walk(visit);
+                    result.walk(visit);
+                }
+                if let Some(otherwise) = otherwise {
+                    otherwise.walk(visit);
+                }
+            }
+            Expr::Call(_, args) => args.iter().for_each(|arg| arg.walk(visit)),
+        }
+    }
+
+    /// Adds the fields it reads to a set.
+    pub fn fields_into(&self, into: &mut BTreeSet<FieldRef>) {
+        self.walk(&mut |expr| {
+            if let Expr::Field(field) = expr {
+                into.insert(*field);
+            }
+        });
+    }
+
+    /// The conditions that all have to hold for it to hold, where it is a chain of `and`.
+    pub fn conjuncts(&self) -> Vec<&Expr> {
+        let (mut found, mut open) = (Vec::new(), vec![self]);
+        while let Some(expr) = open.pop() {
+            match expr {
+                Expr::Binary(Binary::And, a, b) => open.extend([b.as_ref(), a.as_ref()]),
+                other => found.push(other),
+            }
+        }
+        found
+    }
+}
+
+impl Aggregate {
+    /// Adds the fields it reads to a set.
+    pub fn fields_into(&self, into: &mut BTreeSet<FieldRef>) {
+        let order = self.order.iter().map(|(expr, _)| expr);
+        for expr in self.of.iter().chain(order).chain(&self.filter) {
+            expr.fields_into(into);
+        }
+    }
 }

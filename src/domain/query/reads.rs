@@ -1,0 +1,128 @@
+//! What a query reads: which tables take part, which of their fields, and what it shows.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{ColumnShown, Query};
+use crate::domain::expr::{Expr, FieldRef, Function, Join, Unit};
+use crate::domain::value::Type;
+
+impl Query {
+    /// The headings of an answer in order, grouping columns first.
+    pub fn columns_shown(&self) -> Vec<ColumnShown> {
+        let groups = self.groups.iter().map(|group| {
+            // Labels and the names of days, weeks, months and weekdays are text.
+            let words = group.alias.is_some()
+                || !group.labels.is_empty()
+                || self.unit(&group.expr).is_some_and(|unit| unit != Unit::Hour);
+            let ty = if words { Type::Text } else { group.ty };
+            ColumnShown {
+                name: group.name.clone(),
+                grouping: true,
+                ty: Some(ty),
+                numeric: false,
+                share: false,
+            }
+        });
+        let columns = self.columns.iter().map(|column| ColumnShown {
+            name: column.name.clone(),
+            grouping: false,
+            ty: if column.alias.is_some() { Some(Type::Text) } else { column.ty },
+            numeric: column.ty.is_some_and(Type::is_number) && column.alias.is_none(),
+            share: column.share,
+        });
+        groups.chain(columns).collect()
+    }
+
+    /// What the query reads: names of fields by name of dataset, joins and labels included. Of a
+    /// dataset whose records are only counted the set is empty.
+    pub fn reads(&self) -> BTreeMap<String, BTreeSet<String>> {
+        let used = self.tables_used();
+        let mut fields = self.fields_read();
+        for (table, on) in self.report_type.tables.iter().map(|table| &table.on).enumerate() {
+            if let (true, Some(on)) = (used[table], on) {
+                on.fields_into(&mut fields);
+            }
+        }
+        let mut reads: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (table, _) in used.iter().enumerate().filter(|(_, used)| **used) {
+            reads.entry(self.report_type.tables[table].dataset.name.clone()).or_default();
+        }
+        for field in fields.into_iter().filter(|field| used[field.table]) {
+            let dataset = &self.report_type.tables[field.table].dataset;
+            let names = reads.entry(dataset.name.clone()).or_default();
+            names.insert(dataset.fields[field.field].name.clone());
+        }
+        reads
+    }
+
+    /// Which tables of the report type take part. A left join that finds at most one record and
+    /// that nothing reads changes no figure and is left out.
+    pub fn tables_used(&self) -> Vec<bool> {
+        let tables = &self.report_type.tables;
+        let mut used: Vec<bool> = (0..tables.len())
+            .map(|table| {
+                tables[table].join != Join::Left || !self.report_type.joins_at_most_one(table)
+            })
+            .collect();
+        for field in self.fields_read() {
+            used[field.table] = true;
+        }
+        // Conditions read tables before their own, so from the last to the first is enough.
+        for table in (0..tables.len()).rev() {
+            if let (true, Some(on)) = (used[table], &tables[table].on) {
+                let mut fields = BTreeSet::new();
+                on.fields_into(&mut fields);
+                fields.into_iter().for_each(|field| used[field.table] = true);
+            }
+        }
+        used
+    }
+
+    /// The fields that the query itself reads, joins apart.
+    pub(crate) fn fields_read(&self) -> BTreeSet<FieldRef> {
+        let mut fields: BTreeSet<FieldRef> = self.carried.iter().copied().collect();
+        fields.extend(self.date);
+        if let Some(filter) = &self.filter {
+            filter.fields_into(&mut fields);
+        }
+        let mut groups: Vec<_> = self.groups.iter().collect();
+        if let Some(fold) = &self.fold {
+            fields.extend(&fold.carried);
+            groups.extend(&fold.keys);
+            fold.aggregates.iter().for_each(|aggregate| aggregate.fields_into(&mut fields));
+        }
+        for group in groups {
+            group.expr.fields_into(&mut fields);
+            fields.extend(group.alias.map(|table| self.report_type.label(table)));
+        }
+        self.aggregates.iter().for_each(|aggregate| aggregate.fields_into(&mut fields));
+        self.columns.iter().for_each(|column| column.expr.fields_into(&mut fields));
+        fields
+    }
+
+    /// The calendar unit that an expression over rows or folded rows gives, if it does.
+    pub(crate) fn unit(&self, expr: &Expr) -> Option<Unit> {
+        match self.unfolded(expr) {
+            Expr::Call(Function::Calendar(unit), _) => Some(*unit),
+            _ => None,
+        }
+    }
+
+    /// The bounds of the ranges that an expression over rows or folded rows gives, if it does.
+    pub(crate) fn bounds<'e>(&'e self, expr: &'e Expr) -> Option<&'e [f64]> {
+        match self.unfolded(expr) {
+            Expr::Call(Function::Bucket(bounds), _) => Some(bounds),
+            _ => None,
+        }
+    }
+
+    /// The key of the fold behind a name of the folded row.
+    fn unfolded<'e>(&'e self, expr: &'e Expr) -> &'e Expr {
+        match (expr, &self.fold) {
+            (Expr::Folded(index), Some(fold)) => {
+                fold.keys.get(*index).map_or(expr, |key| &key.expr)
+            }
+            _ => expr,
+        }
+    }
+}
