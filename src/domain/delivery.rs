@@ -61,6 +61,12 @@ pub const NOTIFICATION: RetryPolicy =
 /// The longest Retry-After that is honoured.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 3600);
 
+/// The longest wait while a server as a whole is down: once it is back, mail flows again within this.
+pub const SERVER_WAIT_MAX: TimeDelta = TimeDelta::minutes(5);
+
+/// How long a receiver rests whose credentials, certificate or address are wrong.
+pub const BROKEN_WAIT: TimeDelta = TimeDelta::minutes(5);
+
 /// What happens to an outbox row after an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
@@ -88,6 +94,9 @@ pub enum Next {
 
 /// Decides what becomes of a message. `attempts` counts those that failed before this one and
 /// counted; `jitter` is in `-1.0..=1.0` and moves the wait by up to a fifth.
+///
+/// A message expires by its age alone; the last attempt is made when that is reached, also where the
+/// far side asked for a longer wait. A far side that asks for less than our own wait gets ours.
 pub fn after_attempt(
     policy: RetryPolicy,
     created: DateTime<Utc>,
@@ -96,10 +105,13 @@ pub fn after_attempt(
     now: DateTime<Utc>,
     jitter: f64,
 ) -> Next {
-    let wait = |index: u32| {
+    let spread = |wait: TimeDelta| {
+        let factor = 1.0 + 0.2 * jitter.clamp(-1.0, 1.0);
+        TimeDelta::milliseconds((wait.num_milliseconds() as f64 * factor) as i64)
+    };
+    let nth_wait = |index: u32| {
         let last = policy.waits.len() - 1;
-        let base = f64::from(policy.waits[(index as usize).min(last)]);
-        TimeDelta::milliseconds((base * 1000.0 * (1.0 + 0.2 * jitter)) as i64)
+        TimeDelta::seconds(i64::from(policy.waits[(index as usize).min(last)]))
     };
     let retry = |after: TimeDelta, counts: bool, reason: String, hold_receiver: bool| {
         if now - created >= policy.give_up {
@@ -115,10 +127,125 @@ pub fn after_attempt(
         Outcome::Retry { after, reason } => {
             let asked = after.unwrap_or_default().min(RETRY_AFTER_MAX);
             let asked = TimeDelta::from_std(asked).unwrap_or_default();
-            retry(wait(attempts).max(asked), true, reason, false)
+            retry(spread(nth_wait(attempts)).max(asked), true, reason, false)
         }
-        Outcome::Uncertain(reason) => retry(wait(attempts), true, reason, false),
-        Outcome::ServerDown(reason) => retry(wait(attempts.min(2)), false, reason, true),
-        Outcome::ReceiverBroken(reason) => retry(TimeDelta::minutes(5), false, reason, true),
+        Outcome::Uncertain(reason) => retry(spread(nth_wait(attempts)), true, reason, false),
+        Outcome::ServerDown(reason) => {
+            // No attempt is counted, so the wait grows with the message's age instead.
+            let wait =
+                ((now - created) / 2).clamp(nth_wait(0).min(SERVER_WAIT_MAX), SERVER_WAIT_MAX);
+            retry(spread(wait), false, reason, true)
+        }
+        Outcome::ReceiverBroken(reason) => retry(BROKEN_WAIT, false, reason, true),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn created() -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + TimeDelta::days(20_000)
+    }
+
+    /// What happens after an attempt at this age, as text: `counted` or `free`, whether the receiver
+    /// is held, and after how many seconds.
+    #[track_caller]
+    fn check(
+        policy: RetryPolicy,
+        age: TimeDelta,
+        attempts: u32,
+        outcome: Outcome,
+        jitter: f64,
+        expected: &str,
+    ) {
+        let now = created() + age;
+        let next = match after_attempt(policy, created(), attempts, outcome, now, jitter) {
+            Next::Delivered(words) => format!("delivered: {words}"),
+            Next::Retry { at, counts, reason, hold_receiver } => format!(
+                "{} {} s{}: {reason}",
+                if counts { "counted" } else { "free" },
+                (at - now).num_milliseconds() as f64 / 1000.0,
+                if hold_receiver { ", receiver held" } else { "" },
+            ),
+            Next::Ended { rejected: true, reason } => format!("rejected: {reason}"),
+            Next::Ended { rejected: false, reason } => format!("expired: {reason}"),
+        };
+        assert_eq!(next, expected);
+    }
+
+    fn greylisted(after: Option<u64>) -> Outcome {
+        Outcome::Retry { after: after.map(Duration::from_secs), reason: "451".into() }
+    }
+
+    const NEW: TimeDelta = TimeDelta::zero();
+
+    #[test]
+    fn what_is_final_is_final_at_any_age() {
+        let late = TimeDelta::days(9);
+        check(DIGEST, late, 9, Outcome::Delivered("250 ok".into()), 0.0, "delivered: 250 ok");
+        check(DIGEST, NEW, 0, Outcome::Rejected("550".into()), 0.0, "rejected: 550");
+    }
+
+    #[test]
+    fn waits_grow_with_the_attempts_that_count_and_the_last_one_repeats() {
+        for (attempts, seconds) in [(0, 60), (1, 120), (4, 900), (7, 7200), (8, 7200), (99, 7200)] {
+            let expected = format!("counted {seconds} s: 451");
+            check(DIGEST, NEW, attempts, greylisted(None), 0.0, &expected);
+        }
+        check(NOTIFICATION, NEW, 0, greylisted(None), 0.0, "counted 5 s: 451");
+        let lost = || Outcome::Uncertain("lost after the dot".into());
+        check(NOTIFICATION, NEW, 3, lost(), 0.0, "counted 120 s: lost after the dot");
+    }
+
+    #[test]
+    fn jitter_moves_a_wait_by_a_fifth_at_most() {
+        check(DIGEST, NEW, 0, greylisted(None), 1.0, "counted 72 s: 451");
+        check(DIGEST, NEW, 0, greylisted(None), -1.0, "counted 48 s: 451");
+        check(DIGEST, NEW, 0, greylisted(None), 7.0, "counted 72 s: 451");
+        check(DIGEST, NEW, 0, greylisted(None), f64::NAN, "counted 1 s: 451");
+    }
+
+    #[test]
+    fn what_the_far_side_asks_for_is_honoured_within_bounds() {
+        check(DIGEST, NEW, 0, greylisted(Some(3)), 0.0, "counted 60 s: 451");
+        check(DIGEST, NEW, 0, greylisted(Some(1000)), -1.0, "counted 1000 s: 451");
+        check(DIGEST, NEW, 0, greylisted(Some(u64::MAX)), 0.0, "counted 86400 s: 451");
+        // The last attempt is at the deadline.
+        let age = TimeDelta::hours(23);
+        check(NOTIFICATION, age, 0, greylisted(Some(7200)), 0.0, "counted 3600 s: 451");
+    }
+
+    #[test]
+    fn a_server_that_is_down_costs_no_attempt_and_is_asked_less_and_less() {
+        let down = || Outcome::ServerDown("refused".into());
+        for (age, seconds) in [(0, "5"), (10, "5"), (60, "30"), (300, "150"), (601, "300")] {
+            let expected = format!("free {seconds} s, receiver held: refused");
+            check(NOTIFICATION, TimeDelta::seconds(age), 0, down(), 0.0, &expected);
+        }
+        check(DIGEST, NEW, 0, down(), 0.0, "free 60 s, receiver held: refused");
+        let age = TimeDelta::days(4);
+        check(DIGEST, age, 0, down(), 0.0, "free 300 s, receiver held: refused");
+        // A clock that was set back.
+        check(DIGEST, -age, 0, down(), 0.0, "free 60 s, receiver held: refused");
+    }
+
+    #[test]
+    fn a_broken_receiver_rests_as_a_whole() {
+        let broken = Outcome::ReceiverBroken("535".into());
+        check(NOTIFICATION, NEW, 3, broken, 1.0, "free 300 s, receiver held: 535");
+    }
+
+    #[test]
+    fn a_message_expires_by_age_whatever_the_failure() {
+        let day = TimeDelta::hours(24);
+        check(NOTIFICATION, day, 0, greylisted(None), 0.0, "expired: 451");
+        check(NOTIFICATION, day, 0, Outcome::ServerDown("refused".into()), 0.0, "expired: refused");
+        check(NOTIFICATION, day, 0, Outcome::ReceiverBroken("535".into()), 0.0, "expired: 535");
+        check(DIGEST, day, 0, greylisted(None), 0.0, "counted 60 s: 451");
+        check(DIGEST, day * 5, 0, greylisted(None), 0.0, "expired: 451");
+        // Just before it: one attempt more, never a busy loop.
+        let nearly = day - TimeDelta::milliseconds(1);
+        check(NOTIFICATION, nearly, 0, greylisted(None), 0.0, "counted 1 s: 451");
     }
 }

@@ -3,6 +3,7 @@
 
 use proptest::prelude::*;
 
+use super::super::rule::readings::overflow_rule;
 use super::super::rule::{Comparison, WhenEmpty, WhenGone, sample, slots::Slot};
 use super::*;
 
@@ -276,6 +277,27 @@ fn removing_a_rule_ends_what_fired_and_drops_what_did_not() {
     let (_, pending) = run(&rule(2, 0), "!", false);
     let dropped = close(&pending[0], Reason::RuleRemoved, minute(7));
     assert_eq!((dropped.transition, dropped.incident), (Some(Transition::Forgotten), None));
+}
+
+#[test]
+fn groups_beyond_the_bound_are_an_incident_of_their_own() {
+    let mut rule = rule(5, 1);
+    rule.max_groups = 2;
+    let overflow = overflow_rule(&rule);
+    assert_eq!(overflow.title, "More than 2 groups: Customers wait too long");
+    let (mut incident, mut seen) = (None, String::new());
+    for (n, left_out) in (0..).zip([0.0, 3.0, 40.0, 0.0, 0.0]) {
+        let group = Group::overflow();
+        let reading = Reading::Value(left_out);
+        let step = step(&overflow, incident.as_ref(), &group, reading, &slot(n));
+        seen.push(symbol(&step));
+        incident = step.incident;
+    }
+    assert_eq!(seen, "-FfCR");
+    let incident = incident.expect("the resolved one is given back");
+    assert_eq!((incident.worst, incident.group.name().as_str()), (Some(40.0), "all other groups"));
+    assert_eq!(incident.labels().get("overflow").map(String::as_str), Some("true"));
+    assert_ne!(incident.id, incident_id(&rule.name, "[]", incident.began));
 }
 
 #[test]
