@@ -1,5 +1,7 @@
 //! Notifying: notices become messages, in the transaction that stores what they are about.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::Transaction;
 
@@ -20,18 +22,37 @@ pub(super) fn owe(
     outcome: &Outcome,
     now: DateTime<Utc>,
 ) -> Result<(), StateError> {
-    let about: Vec<Incident> =
-        outcome.ended.iter().chain(outcome.open.values()).cloned().collect();
+    let mut groups: BTreeMap<&str, Vec<Incident>> = BTreeMap::new();
+    // Oldest first: one group's incidents are told together.
+    for incident in outcome.ended.iter().chain(outcome.open.values()) {
+        groups.entry(&incident.group.key).or_default().push(incident.clone());
+    }
+    for about in groups.values_mut() {
+        about.sort_by_key(|incident| incident.began);
+        owe_group(tx, plant, about, now)?;
+    }
+    Ok(())
+}
+
+fn owe_group(
+    tx: &Transaction<'_>,
+    plant: &Plant,
+    about: &[Incident],
+    now: DateTime<Utc>,
+) -> Result<(), StateError> {
     let mut told = Vec::new();
-    for incident in &about {
+    for incident in about {
         told.extend(incidents::told(tx, &incident.id)?);
     }
-    let decision = notification::decide(&about, &told, &plant.routes, now);
+    let decision = notification::decide(about, &told, &plant.routes, now);
     for notice in &decision.notices {
-        for message in messages(plant, notice, now) {
-            outbox::owe(tx, &message, now)?;
+        let messages = messages(plant, notice, now);
+        for message in &messages {
+            outbox::owe(tx, message, now)?;
         }
-        let text = format!("{} to `{}`: {}", notice.kind.word(), notice.receiver, notice.reason);
+        let lost = if messages.is_empty() { " (not sent: the receiver is gone)" } else { "" };
+        let (word, receiver, why) = (notice.kind.word(), &notice.receiver, &notice.reason);
+        let text = format!("{word} to `{receiver}`: {why}{lost}");
         ledger::note(tx, now, "notification", &notice.incident.rule, &text)?;
     }
     for told in &decision.told {

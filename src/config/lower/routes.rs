@@ -31,10 +31,13 @@ pub(super) fn lower(
 
 fn route(table: &Shaped<RouteToml>, found: &mut Findings<'_>, names: &mut Names) -> Option<Route> {
     let wire = &table.wire;
-    let when = wire
-        .when
-        .as_ref()
-        .map(|text| found.mistakes(table.file, text, RouteCondition::parse(text.get_ref()).map_err(|mistake| vec![mistake])));
+    let when = wire.when.as_ref().map(|text| {
+        found.mistakes(
+            table.file,
+            text,
+            RouteCondition::parse(text.get_ref()).map_err(|mistake| vec![mistake]),
+        )
+    });
     let repeat = wire.repeat.as_ref().map(|text| {
         let length = units::duration_above_zero(text.get_ref());
         found.value(table.at(text), length)
