@@ -207,12 +207,7 @@ fn one_mistake_is_told_once_and_at_the_very_piece() {
         "`Postrider` is not a sender",
         "\"Postrider\"",
     );
-    check(
-        "username = \"postrider\"",
-        "tls = \"none\"",
-        "`password` without `username`",
-        "\"env:SMTP_PASSWORD\"",
-    );
+    check("username = \"postrider\"", "", "`password` without `username`", "\"env:SMTP_PASSWORD\"");
     check(
         "host     =",
         "tls = \"none\"\nhost =",
@@ -316,7 +311,7 @@ fn one_mistake_is_told_once_and_at_the_very_piece() {
         "\"median(sent.MessagingSessionMetricValue) as Typical\"",
         "\"median(sent.MessagingSessionMetricValu) as Typical\"",
         "",
-        "sent.MessagingSessionMetricValu",
+        "MessagingSessionMetricValu",
     );
     check(
         "\"last 7 days\"\ndate    = \"session.StartTime\"\ncolumns = [\n  \"avg(mean",
@@ -379,7 +374,7 @@ fn one_mistake_is_told_once_and_at_the_very_piece() {
         "agents answer in {{ headline }}",
         "agents answer in {{ headline",
         "the subject is not a template",
-        "\"Messaging, {{ period }}: agents answer in {{ headline\"",
+        "Messaging, {{ period }}: agents answer in {{ headline",
     );
     check(
         "headline = \"traffic-by-channel.Sessions\"",
@@ -523,6 +518,15 @@ fn check(old: &str, new: &str, message: &str, piece: &str) {
     assert!(problem.message.starts_with(message), "{problems}");
     assert_eq!(problem.place.as_ref().unwrap().piece, piece, "{problems}");
     assert!(!format!("{problems}{problems:?}").contains("swordfish"));
+}
+
+#[test]
+fn a_config_without_source_is_told_so_once() {
+    let from = SHIPPED.find("\n[sources.salesforce]\n").unwrap();
+    let to = SHIPPED.find("\n[report_types.sessions]\n").unwrap();
+    let problems = read(&format!("{}{}", &SHIPPED[..from], &SHIPPED[to..])).unwrap_err();
+    assert_eq!(problems.0.len(), 1, "{problems}");
+    assert_eq!(problems.0[0].message, "there are no records: the config has no source");
 }
 
 #[test]
@@ -738,7 +742,7 @@ fn the_demo_replaces_addresses_and_secrets_and_says_so() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 192, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Whatever stands in a string of the config, it is a config or it is problems at places of it.
     #[test]

@@ -91,7 +91,9 @@ fn headline(
         return None;
     };
     let quoted = column.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\''));
-    let heading = quoted.unwrap_or(column);
+    // As in SQL, a quote inside quotes is written twice.
+    let heading = quoted.map_or_else(|| column.to_owned(), |quoted| quoted.replace("''", "'"));
+    let heading = heading.as_str();
     let reports = reports?;
     let Some(index) = reports.iter().position(|report| report.name == name) else {
         let help = suggestion(name, reports.iter().map(|report| report.name.as_str()));
