@@ -178,7 +178,7 @@ impl Drop for TestPostrider {
 /// Short bounds: a server that stalls costs a test a moment, not a minute.
 fn limits() -> Limits {
     let mut limits = Limits::default();
-    limits.smtp.greeting = Duration::from_millis(300);
+    limits.smtp.banner = Duration::from_millis(300);
     limits
 }
 
