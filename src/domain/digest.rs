@@ -10,7 +10,8 @@ use super::schedule::Schedule;
 pub struct Digest {
     /// Its name in `[digests]`: identity.
     pub name: String,
-    /// Template of the subject: `{{ period }}`, `{{ headline }}`, `{{ digest }}`, `{{ date }}`.
+    /// Template of the subject: `{{ period }}`, `{{ headline }}` (the figure with its name),
+    /// `{{ digest }}`, `{{ date }}`, `{{ time }}`.
     pub subject: String,
     /// Which figure the subject and the first line carry.
     pub headline: Option<Headline>,
@@ -28,7 +29,8 @@ pub struct Digest {
     pub hash: String,
 }
 
-/// A total of one of the digest's reports.
+/// A figure of one of the digest's reports: of its total over all rows, or of its only row where
+/// nothing is grouped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Headline {
     /// Index into [`Digest::reports`].
