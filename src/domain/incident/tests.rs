@@ -331,6 +331,31 @@ fn lengths_of_time_are_two_units() {
     }
 }
 
+#[test]
+fn what_is_stored_is_milliseconds_and_short_words() {
+    let mut rule = rule(0, 0);
+    for (format, stored) in [
+        (Format::Auto, "auto"),
+        (Format::Duration, "duration"),
+        (Format::Percent, "percent"),
+        (Format::Decimals(2), "decimals 2"),
+    ] {
+        rule.format = format;
+        let fired = step(&rule, None, &Group::all(), Reading::Value(400.0), &slot(0)).incident;
+        let fired = fired.expect("it fired");
+        let json = serde_json::to_value(&fired).expect("an incident is stored");
+        assert_eq!(json["about"]["format"], stored);
+        assert_eq!(json["began"], minute(0).timestamp_millis());
+        assert_eq!((&json["state"], &json["held"]["counted"]), (&"firing".into(), &0.into()));
+        assert_eq!(restart(&fired), fired);
+    }
+    let broken = serde_json::from_str::<Timer>(r#"{"since":9e18,"counted":0,"last":0}"#);
+    assert!(broken.is_err());
+    let far = format!(r#"{{"since":{},"counted":0,"last":0}}"#, i64::MAX);
+    let message = serde_json::from_str::<Timer>(&far).expect_err("no such instant").to_string();
+    assert!(message.contains("is not an instant"), "{message}");
+}
+
 fn rules() -> impl Strategy<Value = Rule> {
     let empty = prop_oneof![
         Just(WhenEmpty::Hold),

@@ -281,6 +281,10 @@ fn replayed_slots_are_told_as_what_is_true_now() {
     check(rule(0, 0), everything(), "(!.!.!)!.", "4Fmail+2 6Rmail");
     check(rule(0, 0), everything(), "!(.!.!.!)", "0Fmail 6Rmail 6Fmail+2");
     check(rule(0, 0), nobody(), "(!.!.)", "");
+    // Not as a line in another incident's end.
+    check(rule(0, 0), everything(), "!(.!.)", "0Fmail 3Rmail 3Rmail");
+    // A rise that is clear again by now waits until it is in breach again.
+    check(rule(0, 2), everything(), "!(#.)#", "0Fmail 3Umail");
 }
 
 #[test]
