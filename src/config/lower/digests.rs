@@ -21,7 +21,9 @@ const REPORTS_MAX: usize = 50;
 const RECIPIENTS_MAX: usize = 500;
 
 /// What a subject can say.
-const SUBJECT_WORDS: [&str; 4] = ["period", "headline", "digest", "date"];
+const SUBJECT_WORDS: [&str; 5] = ["period", "headline", "digest", "date", "time"];
+/// Longest template of a subject, in bytes.
+const SUBJECT_MAX: usize = 500;
 
 /// Lowers one digest. Places that ask for mail are added to `mails`.
 pub(super) fn lower(
@@ -164,6 +166,10 @@ fn subject(found: &mut Findings<'_>, table: &Shaped<DigestToml>) -> String {
                 found.mistake(table.file, text, mistake);
             }
         }
+    }
+    if written.len() > SUBJECT_MAX {
+        let message = format!("a subject template is at most {SUBJECT_MAX} bytes long");
+        found.problem(table.at(text), message, None);
     }
     if written.contains(char::is_control) {
         found.problem(table.at(text), "a subject is one line", None);

@@ -336,7 +336,8 @@ fn login_address(found: &mut Findings<'_>, at: At, text: &Text) -> Option<String
         None => Some(written.trim_end_matches('/').to_owned()),
         Some(trouble) => {
             let help = "write the org's My Domain, e.g. `https://acme.my.salesforce.com`";
-            found.problem(at, format!("`{written}` {trouble}"), help);
+            // Without the address itself: somebody may have written a password into it.
+            found.problem(at, format!("`login_url` {trouble}"), help);
             None
         }
     }

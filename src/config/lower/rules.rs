@@ -191,7 +191,7 @@ fn levels(found: &mut Findings<'_>, table: &Shaped<RuleToml>) -> Vec<Level> {
         levels.push(Level { name: word.clone(), breach: breach_at, recover });
         places.push((table.at(breach), written.map(|(_, text)| table.at(text))));
     }
-    for (level, _) in &wire.recover {
+    for level in wire.recover.keys() {
         let names = || list.get_ref().iter().map(|(name, _)| name.get_ref().as_str());
         if !names().any(|name| name == level.get_ref()) {
             let help = suggestion(level.get_ref(), names().collect::<Vec<_>>());
@@ -275,7 +275,7 @@ fn max_groups(found: &mut Findings<'_>, table: &Shaped<RuleToml>) -> usize {
 
 /// Labels for routes; those that postrider sets itself cannot be set.
 fn labels(found: &mut Findings<'_>, table: &Shaped<RuleToml>) -> BTreeMap<String, String> {
-    for (name, _) in &table.wire.labels {
+    for name in table.wire.labels.keys() {
         if ["level", "rule"].contains(&name.get_ref().as_str()) {
             let message = format!("the label `{}` is set by postrider itself", name.get_ref());
             found.problem(table.at(name), message, "give it another name");
