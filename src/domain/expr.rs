@@ -11,7 +11,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::dataset::{Dataset, Field};
-use super::value::{Type, Value};
+use super::value::Value;
 
 mod civil;
 pub mod eval;
