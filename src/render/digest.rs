@@ -118,9 +118,9 @@ fn fit(mail: &DigestMail, draw: impl Fn(Room) -> (DigestView, String)) -> (Diges
 fn digest_view(mail: &DigestMail, room: Room, locale: Locale, subject: &Subject) -> DigestView {
     let civil = mail.zone.civil(mail.planned_at);
     let figure = figure(mail, locale);
-    let mut sections = view::sections(&mail.sections, room, locale, mail.planned_at);
-    let beyond = sections.len().saturating_sub(SECTIONS_MAX);
-    sections.truncate(SECTIONS_MAX);
+    let beyond = mail.sections.len().saturating_sub(SECTIONS_MAX);
+    let shown = &mail.sections[..mail.sections.len() - beyond];
+    let sections = view::sections(shown, room, locale, mail.planned_at);
     let preheader = match &figure {
         Some(figure) => format!("{}: {}. {}", figure.name, figure.value, summary(&sections)),
         None => summary(&sections),

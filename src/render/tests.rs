@@ -155,6 +155,52 @@ fn markup_in_records_stays_text() {
     assert!(!mail.html.contains("<img") && !mail.html.contains("href=\"javascript"));
 }
 
+#[test]
+fn every_mail_can_be_read_aloud_and_loads_nothing() {
+    let notice = NoticeMail {
+        title: "Title".to_owned(),
+        facts: vec![("Receiver".to_owned(), "ops".to_owned())],
+        ..NoticeMail::default()
+    };
+    for mail in [
+        render_digest(&digest()),
+        render_incident(&incident(IncidentKind::LevelUp)),
+        render_notice(&notice),
+    ] {
+        let html = &mail.html;
+        assert!(html.starts_with("<!DOCTYPE html>\n<html lang=\"en-GB\" dir=\"ltr\">"));
+        assert!(html.contains("<body ") && html.contains("<div lang=\"en-GB\" dir=\"ltr\">"));
+        assert_eq!(html.matches("<h1").count(), 1);
+        // Each table is for layout, and says so, or holds data under a caption.
+        for table in html.split("<table").skip(1) {
+            let (tag, rest) = table.split_once('>').unwrap();
+            let captioned = rest.trim_start().starts_with("<caption");
+            assert!(tag.contains("role=\"presentation\"") != captioned, "{tag}");
+        }
+        for heading in html.split("<th").skip(1).filter(|th| th.starts_with(' ')) {
+            assert!(heading.split('>').next().unwrap().contains("scope=\""), "{heading:.60}");
+        }
+        for load in ["src=", "url(", "<link", "<img", "<script", "@import", "http://"] {
+            let found = html.replace("http://evil.example", "");
+            assert!(!found.contains(load), "{load}");
+        }
+        let style = html.split("<style>").nth(2).unwrap().split("</style>").next().unwrap();
+        assert!(style.len() < 8_000, "{}", style.len());
+    }
+}
+
+#[test]
+fn figures_follow_the_readers_country_and_words_stay_english() {
+    let mut digest = calm();
+    digest.locale = "de-DE".to_owned();
+    let mail = render_digest(&digest);
+    assert_eq!(mail.language, "en");
+    assert!(mail.html.starts_with("<!DOCTYPE html>\n<html lang=\"en\" dir=\"ltr\">"));
+    for written in ["1.204", "51,0 %", "16.11.2026 to 22.11.2026"] {
+        assert!(mail.text.contains(written), "{written}: {}", mail.text);
+    }
+}
+
 /// Thirteen reports of fifty rows and seven columns of long texts and figures.
 fn large() -> DigestMail {
     let mut digest = digest();

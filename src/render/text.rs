@@ -297,6 +297,9 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
             let piece = take_width(word, width);
             last.push_str(piece);
             word = &word[piece.len()..];
+            if word.is_empty() {
+                break;
+            }
             lines.push(String::new());
         }
     }

@@ -287,7 +287,7 @@ impl Cell {
 fn notes(table: &Table, locale: Locale, slot: DateTime<Utc>) -> Vec<String> {
     let mut notes: Vec<String> = Vec::new();
     if table.records > 0 || !table.rows.is_empty() {
-        notes.push(format!("From {}.", counted(table.records, "record", locale)));
+        notes.push(format!("Based on {}.", counted(table.records, "record", locale)));
     }
     if table.truncated {
         notes.push("There are more rows than are read: totals are of those read.".to_owned());
