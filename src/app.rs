@@ -13,42 +13,55 @@ use tokio_cron_scheduler::{Job, JobScheduler};
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::engine::{Engine, EngineError};
+use crate::receiver::{smtp, webhook};
 use crate::store::Store;
 use crate::store::state::ledger;
 
 mod plant;
 
-/// After a stop signal, work under way gets this long.
-const SHUTDOWN_GRACE: Duration = Duration::from_secs(25);
+/// How long things may take, in real time.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The steps of a mail's attempt.
+    pub smtp: smtp::Bounds,
+    /// The steps of a webhook's attempt.
+    pub webhook: webhook::Bounds,
+    /// What work under way gets after a stop signal.
+    pub shutdown_grace: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            smtp: smtp::Bounds::default(),
+            webhook: webhook::Bounds::default(),
+            shutdown_grace: Duration::from_secs(25),
+        }
+    }
+}
 
 /// A built postrider.
 pub struct App {
     engine: Arc<Engine>,
     config: Mutex<Arc<Config>>,
     clock: Arc<dyn Clock>,
-    grace: Duration,
+    limits: Limits,
 }
 
 impl App {
     /// Opens the state and wires sources and receivers. Nothing runs yet.
-    pub fn build(config: Config, clock: Arc<dyn Clock>) -> anyhow::Result<App> {
+    pub fn build(config: Config, clock: Arc<dyn Clock>, limits: Limits) -> anyhow::Result<App> {
         let store = Store::open(&config.state, &config.datasets)
             .with_context(|| format!("cannot open the state in `{}`", config.state.display()))?;
-        let plant = plant::build(&config, &clock)?;
+        let plant = plant::build(&config, &clock, &limits)?;
         let seed = clock.now().timestamp_micros().unsigned_abs();
         let engine = Engine::new(plant, Arc::new(store), Arc::clone(&clock), seed);
         Ok(App {
             engine: Arc::new(engine),
             config: Mutex::new(Arc::new(config)),
             clock,
-            grace: SHUTDOWN_GRACE,
+            limits,
         })
-    }
-
-    /// Gives work under way so long after a stop signal, instead of 25 seconds.
-    pub fn with_grace(mut self, grace: Duration) -> App {
-        self.grace = grace;
-        self
     }
 
     /// The engine.
@@ -71,7 +84,7 @@ impl App {
             old.state.display(),
             new.state.display()
         );
-        let plant = plant::build(&new, &self.clock)?;
+        let plant = plant::build(&new, &self.clock, &self.limits)?;
         let changes = config::diff(&old, &new);
         self.engine.store().ensure(&new.datasets)?;
         self.engine.replace_plant(plant);
@@ -96,7 +109,7 @@ impl App {
         tracing::info!("stopping: finishing what is under way");
         self.engine.stop();
         beat.send_modify(|count| *count += 1);
-        let drained = tokio::time::timeout(self.grace, async {
+        let drained = tokio::time::timeout(self.limits.shutdown_grace, async {
             while loops.join_next().await.is_some() {}
         })
         .await;

@@ -100,6 +100,10 @@ pub fn main() -> ExitCode {
     let quiet = !matches!(arguments.command, Command::Run(_));
     let filter = if quiet && arguments.log == "info" { "warn" } else { &arguments.log };
     crate::telemetry::start(filter, style);
+    // Before the first zone is named: the newer of the bundled and the system's zone rules.
+    crate::domain::zone::choose(crate::clock::system_zones());
+    // One provider for all TLS; an error means that it is installed already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let context = Context { config: arguments.config };
     match dispatch(arguments.command, &context) {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,6 +1,6 @@
 //! Config: one TOML file to domain types, or every mistake at once.
 //!
-//! [`load`] reads a file and what it includes, [`load_text`] a text that is no file. Both give a
+//! [`load()`] reads a file and what it includes, [`load_text`] a text that is no file. Both give a
 //! [`Config`] that cannot be wrong, with [`Note`]s worth knowing, or [`Problems`] with every mistake
 //! of shape and meaning in one go. Nothing downstream checks again.
 

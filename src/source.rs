@@ -52,6 +52,8 @@ pub struct Pulled {
     pub misfits: u64,
     /// The first few misfits, for people.
     pub misfit_samples: Vec<String>,
+    /// Fields that the source does not have or does not show us; they stay null.
+    pub hidden: Vec<String>,
 }
 
 /// A source's request quota.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 
+use super::Limits;
 use crate::clock::Clock;
 use crate::config::{Config, ReceiverSettings};
 use crate::engine::{Destination, Mail, Plant, SourceLine};
@@ -14,10 +15,14 @@ use crate::source::Source;
 use crate::source::salesforce::Salesforce;
 
 /// Wires one config. Opens no connection.
-pub(super) fn build(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Plant> {
+pub(super) fn build(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+    limits: &Limits,
+) -> anyhow::Result<Plant> {
     let mail = match &config.smtp {
         Some(settings) => {
-            let smtp = Smtp::new(settings.clone()).context("the mail server cannot be used")?;
+            let smtp = Smtp::with_bounds(settings.clone(), limits.smtp).context("the mail server cannot be used")?;
             let receiver: Arc<dyn Receiver> = Arc::new(smtp);
             Some(Mail { receiver, from: settings.from.clone() })
         }
@@ -47,7 +52,7 @@ pub(super) fn build(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<P
         let destination = match settings {
             ReceiverSettings::Email(to) => Destination::Mail(to.clone()),
             ReceiverSettings::Webhook(settings) => {
-                let webhook = Webhook::new(settings.clone(), Arc::clone(clock))
+                let webhook = Webhook::with_bounds(settings.clone(), Arc::clone(clock), limits.webhook)
                     .with_context(|| format!("receiver `{name}` cannot be used"))?;
                 Destination::Webhook(Arc::new(webhook))
             }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::anyhow;
 
 use super::{Failure, print};
-use crate::app::App;
+use crate::app::{App, Limits};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config, Mode};
 
@@ -62,12 +62,12 @@ impl Context {
 
     /// An app that looks and plans but need not reach anything: secrets may be unset.
     pub(super) fn app(&self) -> Result<App, Failure> {
-        Ok(App::build(self.check()?, clock())?)
+        Ok(App::build(self.check()?, clock(), Limits::default())?)
     }
 
     /// An app that acts: every secret is there.
     pub(super) fn acting_app(&self) -> Result<App, Failure> {
-        Ok(App::build(self.run()?, clock())?)
+        Ok(App::build(self.run()?, clock(), Limits::default())?)
     }
 }
 

@@ -8,7 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::context::{Context, clock, runtime};
 use super::{Done, print};
-use crate::app::App;
+use crate::app::{App, Limits};
 use crate::clock::{Clock, ScaledClock, SystemClock};
 use crate::config::{self, Mode};
 
@@ -31,7 +31,7 @@ impl Run {
             None => clock(),
         };
         let (digests, rules) = (config.digests.len(), config.rules.len());
-        let app = std::sync::Arc::new(App::build(config, clock)?);
+        let app = std::sync::Arc::new(App::build(config, clock, Limits::default())?);
         let path = context.path()?;
         runtime()?.block_on(async {
             tracing::info!(config = %path.display(), digests, rules, "postrider runs");

@@ -3,13 +3,14 @@
 //! The main file may `include` others; those may not. Where a text is not TOML, that alone is told:
 //! whatever came after would be a guess.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::problem::{Findings, Problem, Problems, suggestion};
+use super::problem::{Findings, Problem, Problems, closest, suggestion};
 use super::secret::Environment;
 use super::shape::Raw;
 use super::text::{At, Source};
@@ -204,7 +205,7 @@ impl<'a> Draft<'a> {
     fn take(
         &mut self,
         file: usize,
-        key: Spanned<std::borrow::Cow<'a, str>>,
+        key: Spanned<Cow<'a, str>>,
         value: Spanned<DeValue<'a>>,
         found: &mut Findings<'_>,
     ) {
@@ -241,9 +242,14 @@ impl<'a> Draft<'a> {
             ("postrider" | "smtp", ..) => {
                 found.problem(at, format!("`{name}` must be a table"), format!("write `[{name}]`"));
             }
-            _ => {
-                let help = suggestion(name, TOP);
-                found.problem(at, format!("unknown section `{name}`"), help);
+            (_, _, value) => {
+                let meant = closest(name, TOP);
+                found.problem(at, format!("unknown section `{name}`"), suggestion(name, TOP));
+                // Read as what was meant, so that what refers to it is not called unknown as well.
+                if let Some(meant) = meant {
+                    let key = Spanned::new(key.span(), Cow::Borrowed(meant));
+                    self.take(file, key, Spanned::new(value_at.start..value_at.end, value), found);
+                }
             }
         }
     }
@@ -252,7 +258,7 @@ impl<'a> Draft<'a> {
         &mut self,
         section: &'static str,
         file: usize,
-        name: Spanned<std::borrow::Cow<'a, str>>,
+        name: Spanned<Cow<'a, str>>,
         value: Spanned<DeValue<'a>>,
         found: &mut Findings<'_>,
     ) {

@@ -121,10 +121,16 @@ pub(super) fn lower(
     let sources = Known::lower("source", "sources", sources, |raw| {
         edges::source(raw, found, surroundings, &mut datasets)
     });
+    let (raw_types, raw_reports, raw_rules) =
+        (section("report_types"), section("reports"), section("rules"));
+    let first = [&raw_types, &raw_reports, &raw_rules].into_iter().flat_map(|raws| raws.values());
+    if let Some(at) = first.map(|raw| raw.at.clone()).min().filter(|_| datasets.is_empty()) {
+        datasets = edges::source_missing(found, at);
+    }
     let calendars = Known::lower("calendar", "calendars", section("calendars"), |raw| {
         calendars::lower(raw, found, &general.zone)
     });
-    let types = Known::lower("report type", "report_types", section("report_types"), |raw| {
+    let types = Known::lower("report type", "report_types", raw_types, |raw| {
         types::lower(raw, found, &datasets)
     });
     let mut names = Names {
@@ -137,7 +143,7 @@ pub(super) fn lower(
         mails: Vec::new(),
         first_rule: None,
     };
-    names.reports = Known::lower("report", "reports", section("reports"), |raw| {
+    names.reports = Known::lower("report", "reports", raw_reports, |raw| {
         reports::lower(raw, found, &names).map(Arc::new)
     });
     names.receivers = Known::lower("receiver", "receivers", section("receivers"), |raw| {
@@ -147,11 +153,11 @@ pub(super) fn lower(
     let digests = Known::lower("digest", "digests", section("digests"), |raw| {
         digests::lower(raw, found, &names, &mut mails).map(Arc::new)
     });
-    let rules = section("rules");
     names.mails = mails;
-    names.first_rule = rules.iter().next().map(|(name, raw)| (name.clone(), raw.at.clone()));
-    let rules =
-        Known::lower("rule", "rules", rules, |raw| rules::lower(raw, found, &names).map(Arc::new));
+    names.first_rule = raw_rules.iter().next().map(|(name, raw)| (name.clone(), raw.at.clone()));
+    let rules = Known::lower("rule", "rules", raw_rules, |raw| {
+        rules::lower(raw, found, &names).map(Arc::new)
+    });
     let routes = routes::lower(routes, found, &mut names);
     if !smtp_written {
         edges::smtp_missing(found, &names);

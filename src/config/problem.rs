@@ -6,7 +6,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, Severity};
+use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, Severity};
+use miette::{MietteError, MietteSpanContents, SourceCode, SourceSpan, SpanContents};
 use serde::Serialize;
 use toml::Spanned;
 
@@ -71,11 +72,7 @@ impl Problem {
             .with_context_lines(0)
             .with_links(false);
         let mut picture = String::new();
-        let diagnostic = Diagnostic {
-            problem: self,
-            source: NamedSource::new(&self.file, self.shown.to_string()),
-        };
-        match handler.render_report(&mut picture, &diagnostic) {
+        match handler.render_report(&mut picture, &Diagnostic(self)) {
             Ok(()) => picture,
             // A picture that cannot be drawn must not hide what it is about.
             Err(_) => format!("{self}\n"),
@@ -136,22 +133,19 @@ impl fmt::Display for Note {
 }
 
 /// A problem as miette wants to see it.
-struct Diagnostic<'a> {
-    problem: &'a Problem,
-    source: NamedSource<String>,
-}
+struct Diagnostic<'a>(&'a Problem);
 
 impl fmt::Debug for Diagnostic<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self.problem, f)
+        fmt::Debug::fmt(self.0, f)
     }
 }
 
 impl fmt::Display for Diagnostic<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.problem.place {
-            Some(_) => f.write_str(&self.problem.message),
-            None => write!(f, "{}: {}", self.problem.file, self.problem.message),
+        match self.0.place {
+            Some(_) => f.write_str(&self.0.message),
+            None => write!(f, "{}: {}", self.0.file, self.0.message),
         }
     }
 }
@@ -160,20 +154,42 @@ impl std::error::Error for Diagnostic<'_> {}
 
 impl miette::Diagnostic for Diagnostic<'_> {
     fn severity(&self) -> Option<Severity> {
-        Some(self.problem.severity)
+        Some(self.0.severity)
     }
 
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        self.problem.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
+        self.0.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
     }
 
-    fn source_code(&self) -> Option<&dyn miette::SourceCode> {
-        self.problem.place.as_ref().map(|_| &self.source as &dyn miette::SourceCode)
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        self.0.place.as_ref().map(|_| self.0 as &dyn SourceCode)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        let (start, end) = self.problem.place.as_ref()?.bytes;
+        let (start, end) = self.0.place.as_ref()?.bytes;
         Some(Box::new(std::iter::once(LabeledSpan::underline((start, end - start)))))
+    }
+}
+
+impl SourceCode for Problem {
+    /// The whole line that a place is in, however few lines around it are asked for.
+    fn read_span<'a>(
+        &'a self,
+        span: &SourceSpan,
+        _: usize,
+        _: usize,
+    ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
+        let text = &*self.shown;
+        let (before, rest) =
+            text.split_at_checked(span.offset()).ok_or(MietteError::OutOfBounds)?;
+        let start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let end = span.offset() + rest.find('\n').unwrap_or(rest.len());
+        let line = text.as_bytes().get(start..end).ok_or(MietteError::OutOfBounds)?;
+        let number = before.matches('\n').count();
+        let column = text[start..span.offset()].chars().count();
+        let place = (start, end - start).into();
+        let name = self.file.clone();
+        Ok(Box::new(MietteSpanContents::new_named(name, line, place, number, column, 1)))
     }
 }
 

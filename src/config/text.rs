@@ -136,6 +136,12 @@ fn is_reference(text: &str) -> bool {
     text.starts_with("env:") || text.starts_with("file:")
 }
 
+/// An address with a user before its host.
+fn holds_a_login(text: &str) -> bool {
+    let Some((_, rest)) = text.split_once("://") else { return false };
+    rest.split(['/', '?', '#']).next().is_some_and(|authority| authority.contains('@'))
+}
+
 fn hide_in_table(table: &DeTable<'_>, inside_secret: bool, hidden: &mut Vec<Range<usize>>) {
     for (key, value) in table {
         hide_in_value(value, inside_secret || names_a_secret(key.get_ref()), hidden);
@@ -149,6 +155,7 @@ fn hide_in_value(value: &Spanned<DeValue<'_>>, secret: bool, hidden: &mut Vec<Ra
             array.iter().for_each(|entry| hide_in_value(entry, secret, hidden));
         }
         DeValue::String(text) if is_reference(text) => {}
+        DeValue::String(text) if holds_a_login(text) => hidden.push(value.span()),
         _ if secret => hidden.push(value.span()),
         _ => {}
     }
@@ -234,6 +241,7 @@ mod tests {
             "client_secret = { value = \"hunter2\" }",
             "\"password\" = \"hunter2\"",
             "smtp.password = \"\"\"hunter2\"\"\"",
+            "login_url = \"https://me:hunter2@example.com/\"",
         ] {
             let shown = shown(text);
             assert!(!shown.contains("hunter2"), "{shown}");

@@ -11,21 +11,26 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::dataset::{Dataset, Field};
-use super::value::{Type, Value};
+use super::value::Value;
 
+mod civil;
+pub mod eval;
 mod from;
 mod functions;
 mod known;
 mod lower;
 mod names;
 mod parse;
+mod text;
 mod types;
 
+pub(crate) use civil::Civil;
 pub(crate) use functions::{calls_aggregate, has_aggregate, is_share};
 pub(crate) use known::Known;
 pub(crate) use lower::{Grouping, Lowerer, Node, Place, RowName};
 pub(crate) use names::name_help;
 pub(crate) use parse::{SortItem, Text, bytes, place};
+pub(crate) use text::{like, range_of, range_text};
 pub(crate) use types::condition;
 
 /// A mistake in a piece of config text.

@@ -13,10 +13,13 @@ use super::expr::{Aggregate, Expr, FieldRef, Mistake, ReportType};
 use super::value::{Type, Value};
 use super::zone::Zone;
 
+pub(crate) mod accumulate;
 mod check;
+pub(crate) mod collect;
 mod reads;
 #[cfg(test)]
 pub(crate) mod samples;
+pub(crate) mod shape;
 #[cfg(test)]
 mod tests;
 

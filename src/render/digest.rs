@@ -10,7 +10,7 @@ use super::Rendered;
 use super::format::{Locale, clean, clipped};
 use super::html::{self, DigestView};
 use super::mail::encoded_len;
-use super::subject::{SubjectWords, line, subject};
+use super::subject::{Subject, SubjectWords, line, subject};
 use super::text;
 use super::view::{self, Body, Frame, Room, SectionView};
 use super::words::listed;
@@ -61,7 +61,7 @@ pub fn render_digest(mail: &DigestMail) -> Rendered {
     let locale = Locale::named(&mail.locale);
     let subject = subject(&mail.subject, &subject_words(mail, locale));
     let draw = |room: Room| {
-        let view = digest_view(mail, room, locale, &subject.text);
+        let view = digest_view(mail, room, locale, &subject);
         let html = html::digest(&view);
         (view, html)
     };
@@ -115,12 +115,12 @@ fn fit(mail: &DigestMail, draw: impl Fn(Room) -> (DigestView, String)) -> (Diges
     }
 }
 
-fn digest_view(mail: &DigestMail, room: Room, locale: Locale, subject: &str) -> DigestView {
+fn digest_view(mail: &DigestMail, room: Room, locale: Locale, subject: &Subject) -> DigestView {
     let civil = mail.zone.civil(mail.planned_at);
     let figure = figure(mail, locale);
-    let mut sections = view::sections(&mail.sections, room, locale, mail.planned_at);
-    let beyond = sections.len().saturating_sub(SECTIONS_MAX);
-    sections.truncate(SECTIONS_MAX);
+    let beyond = mail.sections.len().saturating_sub(SECTIONS_MAX);
+    let shown = &mail.sections[..mail.sections.len() - beyond];
+    let sections = view::sections(shown, room, locale, mail.planned_at);
     let preheader = match &figure {
         Some(figure) => format!("{}: {}. {}", figure.name, figure.value, summary(&sections)),
         None => summary(&sections),
@@ -135,10 +135,11 @@ fn digest_view(mail: &DigestMail, room: Room, locale: Locale, subject: &str) -> 
     DigestView {
         frame: Frame {
             lang: locale.language(),
-            title: subject.to_owned(),
+            title: subject.text.clone(),
             preheader: line(&preheader),
             footer: footer(mail, beyond),
         },
+        heading: subject.heading.clone(),
         byline,
         intro: mail.intro.as_deref().map(|intro| clipped(intro, 1_000)),
         figure,

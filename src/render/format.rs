@@ -235,7 +235,7 @@ impl Locale {
     }
 
     /// A date with its weekday and without its year, for the beginning of a range.
-    fn day_of_year(self, date: NaiveDate) -> String {
+    pub fn day_of_year(self, date: NaiveDate) -> String {
         let (d, m) = (date.day(), MONTHS[date.month0() as usize]);
         match self.dates {
             Dates::DayMonth => format!("{} {d} {m}", weekday(date)),
@@ -338,13 +338,18 @@ fn turns_text(c: char) -> bool {
     matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
-/// Whether a text has letters written from right to left, so that it must be kept apart from what
-/// stands around it.
-pub fn right_to_left(text: &str) -> bool {
+/// Whether a text has letters written from right to left.
+fn right_to_left(text: &str) -> bool {
     text.chars().any(|c| {
         matches!(c, '\u{590}'..='\u{8ff}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{fefe}'
             | '\u{10800}'..='\u{10fff}' | '\u{1e800}'..='\u{1efff}')
     })
+}
+
+/// A text between isolates where its letters run from right to left, so that they leave the order
+/// of what stands around them alone.
+pub fn isolated(text: String) -> String {
+    if right_to_left(&text) { format!("\u{2068}{text}\u{2069}") } else { text }
 }
 
 /// A text in the letters that every plain-text reader and header has: fixed spaces and the minus

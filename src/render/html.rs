@@ -15,6 +15,8 @@ use super::view::{Body, Frame, SectionView};
 #[derive(Debug)]
 pub(super) struct DigestView {
     pub(super) frame: Frame,
+    /// The subject, with the spaces that keep figures and units together.
+    pub(super) heading: String,
     /// Which digest, for when.
     pub(super) byline: String,
     pub(super) intro: Option<String>,

@@ -10,7 +10,7 @@ use crate::domain::rule::Comparison;
 use crate::domain::zone::Zone;
 
 use super::Rendered;
-use super::format::{Locale, clean, clipped, right_to_left};
+use super::format::{Locale, clean, clipped, isolated};
 use super::html;
 use super::palette::LIGHT;
 use super::subject::line;
@@ -124,8 +124,10 @@ pub(super) struct IncidentView {
     pub(super) news: String,
     /// The value, large; none once it is over.
     pub(super) value: Option<String>,
-    /// What the value is compared with.
-    pub(super) against: String,
+    /// What the value is compared with, and since when.
+    pub(super) since: String,
+    /// What the value alone does not tell.
+    pub(super) detail: Option<String>,
     pub(super) facts: Vec<Fact>,
     pub(super) runbook: Option<Runbook>,
     pub(super) reason: String,
@@ -136,8 +138,6 @@ pub(super) struct IncidentView {
 pub(super) struct Fact {
     pub(super) name: String,
     pub(super) value: String,
-    /// The value's letters run from right to left.
-    pub(super) isolate: bool,
 }
 
 /// What to do.
@@ -161,7 +161,8 @@ pub fn render_incident(mail: &IncidentMail) -> Rendered {
 }
 
 fn group_words(mail: &IncidentMail) -> String {
-    let labels: Vec<String> = mail.group.iter().map(|(_, label)| clipped(label, 60)).collect();
+    let labels: Vec<String> =
+        mail.group.iter().map(|(_, label)| isolated(clipped(label, 60))).collect();
     labels.join(", ")
 }
 
@@ -208,14 +209,36 @@ fn view(mail: &IncidentMail, locale: Locale) -> IncidentView {
         colours,
         group,
         value: (mail.kind != IncidentKind::Resolved).then(|| told(mail, mail.value, locale)),
-        against: against(mail, locale),
+        since: since(mail, locale),
+        detail: match (mail.kind, &mail.previous_level) {
+            (IncidentKind::Resolved, _) => Some(news.clone()),
+            (_, Some(before)) => Some(format!("From {} to {level}.", clean(before))),
+            (_, None) => None,
+        },
         news,
         facts: facts(mail, locale),
-        runbook: mail.runbook.as_deref().map(|text| {
-            let text = clipped(text, 1_000);
-            Runbook { link: is_link(&text), text }
-        }),
+        runbook: runbook(mail),
         reason: clipped(&mail.reason, FACT_MAX),
+    }
+}
+
+/// What to do, as long as there is something to do.
+fn runbook(mail: &IncidentMail) -> Option<Runbook> {
+    let text = mail.runbook.as_deref().filter(|_| mail.kind != IncidentKind::Resolved)?;
+    let text = clipped(text, 1_000);
+    Some(Runbook { link: is_link(&text), text })
+}
+
+/// `above 15 min since 13:55`.
+fn since(mail: &IncidentMail, locale: Locale) -> String {
+    let since = moment(mail.began, mail.at, &mail.zone, locale);
+    let since = match mail.kind {
+        IncidentKind::Fired => format!("since {since}"),
+        _ => format!("since {since}, for {}", lasted(mail, locale)),
+    };
+    match against(mail, locale) {
+        against if against.is_empty() => since,
+        against => format!("{against}, {since}"),
     }
 }
 
@@ -285,8 +308,9 @@ fn facts(mail: &IncidentMail, locale: Locale) -> Vec<Fact> {
             add("When it fired", locale.number(value, mail.format));
         }
     }
-    if let Some(worst) = mail.worst {
-        add("Worst so far", locale.number(worst, mail.format));
+    if let Some(worst) = mail.worst.filter(|worst| Some(*worst) != mail.value) {
+        let name = if mail.kind == IncidentKind::Resolved { "Worst" } else { "Worst so far" };
+        add(name, locale.number(worst, mail.format));
     }
     add(
         "Data of",
@@ -307,7 +331,7 @@ fn facts(mail: &IncidentMail, locale: Locale) -> Vec<Fact> {
         add(name, clipped(value, FACT_MAX));
     }
     let facts = facts.into_iter().filter(|(_, value)| !value.is_empty());
-    facts.map(|(name, value)| Fact { isolate: right_to_left(&value), name, value }).collect()
+    facts.map(|(name, value)| Fact { name, value: isolated(value) }).collect()
 }
 
 /// `the value is below 4 min for 5 min`.

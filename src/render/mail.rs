@@ -11,13 +11,15 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest as _, Sha256};
 
 use super::Rendered;
-use super::format::clean;
+use super::format::{clean, clipped};
 use super::subject::line;
 
-/// Room for one encoded word's text, in bytes: 75 in all, less the brackets.
-const ENCODED_WORD: usize = 45;
+/// Text of one encoded word, in bytes: behind any header's name it fits a line.
+const ENCODED_WORD: usize = 30;
 /// A longer word of a header is encoded, because it could not be folded.
-const WORD_MAX: usize = 60;
+const WORD_MAX: usize = 50;
+/// Longest name of a digest or rule in a header, in characters.
+const NAME_MAX: usize = 40;
 
 /// Whom a mail is from and to, and what identifies it.
 #[derive(Clone, Debug, Default)]
@@ -116,13 +118,13 @@ fn machine_headers(envelope: &Envelope, mail: &Rendered) -> Vec<HeaderValue> {
         let label: String = name
             .chars()
             .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' })
-            .take(60)
+            .take(NAME_MAX)
             .collect();
         let domain: String =
             domain_of(&envelope.from).chars().filter(|c| is_id_char(*c)).take(100).collect();
         headers.push(header("List-Id", &format!("<{label}.postrider.{domain}>")));
         if let Some(owner) = envelope.owner.as_deref().filter(|owner| mailbox(owner).is_ok()) {
-            let topic = format!("unsubscribe {}", clean(name));
+            let topic = format!("unsubscribe {}", clipped(name, NAME_MAX));
             let topic = utf8_percent_encode(&topic, NON_ALPHANUMERIC);
             headers.push(header("List-Unsubscribe", &format!("<mailto:{owner}?subject={topic}>")));
         }

@@ -1,7 +1,7 @@
 //! Notices: plain mails to the owner about postrider's own troubles.
 
 use super::Rendered;
-use super::format::{Locale, clean, clipped, right_to_left};
+use super::format::{Locale, clean, clipped, isolated};
 use super::html;
 use super::incident::Fact;
 use super::subject::line;
@@ -63,8 +63,7 @@ pub fn render_notice(mail: &NoticeMail) -> Rendered {
         facts: facts
             .map(|(name, value)| Fact {
                 name: clipped(name, 60),
-                value: clipped(value, PARAGRAPH_MAX),
-                isolate: right_to_left(value),
+                value: isolated(clipped(value, PARAGRAPH_MAX)),
             })
             .collect(),
     };

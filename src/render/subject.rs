@@ -6,7 +6,7 @@
 
 use std::io;
 
-use minijinja::{Environment, UndefinedBehavior, context};
+use minijinja::{Environment, ErrorKind, UndefinedBehavior, context};
 
 use super::format::{clean, plain};
 
@@ -39,6 +39,8 @@ pub struct SubjectWords {
 pub struct Subject {
     /// One line without control characters, never empty.
     pub text: String,
+    /// The same with the spaces that keep figures and units together, for the mail's title.
+    pub heading: String,
     /// Why the template could not be used.
     pub problem: Option<String>,
 }
@@ -58,23 +60,25 @@ pub fn check(template: &str) -> Result<(), String> {
 
 /// The subject. Never fails: a template that cannot be used gives a plain subject that says so.
 pub fn subject(template: &str, words: &SubjectWords) -> Subject {
-    match fill(template, words) {
-        Ok(text) => Subject { text, problem: None },
-        Err(problem) => Subject {
-            text: line(&format!(
-                "{} of {} (its subject template failed)",
-                words.digest, words.date
-            )),
-            problem: Some(problem),
-        },
-    }
+    let (heading, problem) = match fill(template, words) {
+        Ok(heading) => (heading, None),
+        Err(problem) => {
+            let plain = format!("{} of {} (its subject template failed)", words.digest, words.date);
+            (tidy(&plain), Some(problem))
+        }
+    };
+    Subject { text: plain(&heading), heading, problem }
 }
 
 /// Any text as a header-safe line of at most 150 characters: ordinary spaces, no control
 /// characters, no marks that turn the direction of text.
 pub fn line(text: &str) -> String {
-    let text = plain(&clean(text));
-    let words: Vec<&str> = text.split_whitespace().collect();
+    plain(&tidy(text))
+}
+
+fn tidy(text: &str) -> String {
+    let text = clean(text);
+    let words: Vec<&str> = text.split(' ').filter(|word| !word.is_empty()).collect();
     let text = words.join(" ");
     if text.chars().count() <= SUBJECT_MAX {
         return text;
@@ -105,8 +109,8 @@ fn fill(template: &str, words: &SubjectWords) -> Result<String, String> {
         time => words.time.as_str(),
     };
     template.render_captured_to(words, &mut out).map_err(|err| told(&err))?;
-    let text = line(&String::from_utf8_lossy(&out.0));
-    if text.is_empty() { Err("the subject is empty".to_owned()) } else { Ok(text) }
+    let text = tidy(&String::from_utf8_lossy(&out.0));
+    if plain(&text).trim().is_empty() { Err("the subject is empty".to_owned()) } else { Ok(text) }
 }
 
 /// Statements other than conditions could build texts without bound from a short template.
@@ -128,6 +132,7 @@ fn only_conditions(template: &str) -> Result<(), String> {
 
 fn told(err: &minijinja::Error) -> String {
     match err.detail() {
+        _ if err.kind() == ErrorKind::WriteFailure => "the subject is too long".to_owned(),
         Some(detail) => format!("{}: {detail}", err.kind()),
         None => err.kind().to_string(),
     }

@@ -14,7 +14,7 @@ use super::view::{Body, Cell, Head, SectionView, TableView};
 
 /// Columns of a line.
 pub(super) const LINE: usize = 78;
-/// Between two columns of a table.
+/// Between two columns.
 const GAP: usize = 2;
 /// A column of text is not squeezed below this.
 const TEXT_MIN: usize = 12;
@@ -108,8 +108,7 @@ fn listing(facts: &[Fact]) -> Vec<String> {
     let mut lines = Vec::new();
     for fact in facts {
         let name = wrapped(&plain(&fact.name), width.max(1));
-        let value = isolated(&plain(&fact.value), fact.isolate);
-        let value = wrapped(&value, LINE - width - GAP);
+        let value = wrapped(&plain(&fact.value), LINE - width - GAP);
         for i in 0..name.len().max(value.len()) {
             let left = name.get(i).map_or("", String::as_str);
             let right = value.get(i).map_or("", String::as_str);
@@ -121,8 +120,8 @@ fn listing(facts: &[Fact]) -> Vec<String> {
 
 /// A table in aligned columns, or as blocks where it is too wide.
 pub(super) fn table(view: &TableView) -> String {
-    let mut lines = match widths(view) {
-        Some(widths) => aligned(view, &widths),
+    let mut lines = match layout(view) {
+        Some(layout) => aligned(view, &layout),
         None => blocks(view),
     };
     // Sentences about rows that are not shown stand below the rows and above `Others` and `Total`.
@@ -140,10 +139,24 @@ fn all_rows(view: &TableView) -> impl Iterator<Item = &Vec<Cell>> {
     view.rows.iter().chain(&view.others).chain(&view.total)
 }
 
-/// The width of each column; `None` if the table does not fit a line.
-fn widths(view: &TableView) -> Option<Vec<usize>> {
+/// Where the columns of a table stand.
+struct Layout {
+    widths: Vec<usize>,
+    gap: usize,
+}
+
+/// The layout of a table; `None` if it does not fit a line. Columns move together before words of
+/// headings are broken.
+fn layout(view: &TableView) -> Option<Layout> {
+    let tried = [(GAP, false), (1, false), (1, true)];
+    tried.into_iter().find_map(|(gap, break_headings)| {
+        widths(view, gap, break_headings).map(|widths| Layout { widths, gap })
+    })
+}
+
+fn widths(view: &TableView, gap: usize, break_headings: bool) -> Option<Vec<usize>> {
     let columns = view.heads.len();
-    let room = LINE.checked_sub(GAP * columns.saturating_sub(1))?;
+    let room = LINE.checked_sub(gap * columns.saturating_sub(1))?;
     let mut cells = vec![1; columns];
     for row in all_rows(view) {
         for (width, cell) in cells.iter_mut().zip(row) {
@@ -157,7 +170,8 @@ fn widths(view: &TableView) -> Option<Vec<usize>> {
     // Text gives way first, the widest most; then headings of figures; figures never.
     while widths.iter().sum::<usize>() > room {
         let text = (0..columns).filter(|i| !numeric(*i) && widths[*i] > TEXT_MIN);
-        let heading = (0..columns).filter(|i| numeric(*i) && widths[*i] > cells[*i].max(4));
+        let heading =
+            (0..columns).filter(|i| break_headings && numeric(*i) && widths[*i] > cells[*i].max(4));
         let widest = text.max_by_key(|i| widths[*i]).or(heading.max_by_key(|i| widths[*i]))?;
         widths[widest] -= 1;
     }
@@ -171,7 +185,8 @@ fn widths(view: &TableView) -> Option<Vec<usize>> {
     Some(widths)
 }
 
-fn aligned(view: &TableView, widths: &[usize]) -> Vec<String> {
+fn aligned(view: &TableView, layout: &Layout) -> Vec<String> {
+    let widths = &layout.widths;
     let heads: Vec<(Vec<String>, bool)> = view
         .heads
         .iter()
@@ -186,15 +201,17 @@ fn aligned(view: &TableView, widths: &[usize]) -> Vec<String> {
         lines.splice(0..0, vec![String::new(); above]);
         (lines, numeric)
     });
-    lines.extend(side_by_side(&heads.collect::<Vec<_>>(), widths));
-    lines.push("-".repeat(widths.iter().sum::<usize>() + GAP * (widths.len().saturating_sub(1))));
+    lines.extend(side_by_side(&heads.collect::<Vec<_>>(), layout));
+    lines.push(
+        "-".repeat(widths.iter().sum::<usize>() + layout.gap * widths.len().saturating_sub(1)),
+    );
     for row in all_rows(view) {
         let cells: Vec<(Vec<String>, bool)> = row
             .iter()
             .zip(widths)
             .map(|(cell, width)| (cell_lines(&shown(cell), *width), cell.numeric))
             .collect();
-        lines.push(side_by_side(&cells, widths).join("\n"));
+        lines.push(side_by_side(&cells, layout).join("\n"));
     }
     lines
 }
@@ -211,15 +228,15 @@ fn cell_lines(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-fn side_by_side(cells: &[(Vec<String>, bool)], widths: &[usize]) -> Vec<String> {
+fn side_by_side(cells: &[(Vec<String>, bool)], layout: &Layout) -> Vec<String> {
     let height = cells.iter().map(|(lines, _)| lines.len()).max().unwrap_or(0);
     let rows = (0..height).map(|y| {
         let mut out = String::new();
-        for (i, ((lines, numeric), width)) in cells.iter().zip(widths).enumerate() {
+        for (i, ((lines, numeric), width)) in cells.iter().zip(&layout.widths).enumerate() {
             let text = lines.get(y).map_or("", String::as_str);
             let pad = " ".repeat(width.saturating_sub(text.width()));
             if i > 0 {
-                out.push_str(&" ".repeat(GAP));
+                out.push_str(&" ".repeat(layout.gap));
             }
             match numeric {
                 true => out.extend([pad.as_str(), text]),
@@ -253,12 +270,7 @@ fn blocks(view: &TableView) -> Vec<String> {
 }
 
 fn shown(cell: &Cell) -> String {
-    isolated(&plain(&cell.text), cell.isolate)
-}
-
-/// Between isolates, so that right-to-left letters leave the order of the line alone.
-fn isolated(text: &str, isolate: bool) -> String {
-    if isolate { format!("\u{2068}{text}\u{2069}") } else { text.to_owned() }
+    plain(&cell.text)
 }
 
 /// Text broken at spaces into lines of this width; a longer word is broken inside. At least one
@@ -285,6 +297,9 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
             let piece = take_width(word, width);
             last.push_str(piece);
             word = &word[piece.len()..];
+            if word.is_empty() {
+                break;
+            }
             lines.push(String::new());
         }
     }

@@ -1,13 +1,14 @@
 //! Views: the only types templates see. Everything is text already; templates decide where it
 //! stands, not what it says.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, TimeDelta, Utc};
 
+use crate::domain::expr::Unit;
 use crate::domain::table::{Section, Table};
 use crate::domain::value::Value;
 use crate::domain::zone::Zone;
 
-use super::format::{Locale, clean, clipped, right_to_left};
+use super::format::{Locale, clean, clipped, isolated};
 use super::words::counted;
 
 /// Longest text of one cell, in characters.
@@ -30,8 +31,6 @@ pub(super) struct Frame {
 #[derive(Clone, Debug)]
 pub(super) struct Cell {
     pub(super) text: String,
-    /// Kept apart from its surroundings, because its letters run from right to left.
-    pub(super) isolate: bool,
     /// Stands for a null.
     pub(super) muted: bool,
     pub(super) numeric: bool,
@@ -80,6 +79,8 @@ pub(super) struct TableView {
     /// One row of figures, set large.
     pub(super) figures: bool,
     pub(super) wide: bool,
+    /// Cells behind the first are short enough to stay on one line where there is room.
+    pub(super) narrow_cells: bool,
     /// How many rows this mail leaves out, in a sentence.
     pub(super) cut: Option<String>,
     /// What `top` left out: taken together, or in a sentence.
@@ -186,6 +187,7 @@ fn body(table: &Table, room: Room, locale: Locale) -> Body {
         rows: table.rows[..shown].iter().map(|row| writer.row(row)).collect(),
         figures: table.is_figures(),
         wide: table.columns.len() > WIDE,
+        narrow_cells: table.columns.iter().skip(1).all(|column| column.numeric),
         cut: (hidden > 0).then(|| {
             format!("and {}, left out to keep this mail small", counted(hidden, "more row", locale))
         }),
@@ -215,6 +217,15 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
+    /// Whether all days of the table are of one year.
+    fn one_year(&self) -> bool {
+        self.table.window.is_some_and(|window| {
+            let last = window.to - TimeDelta::milliseconds(1);
+            let year = |at| self.table.zone.civil(at).year();
+            year(window.from) == year(last)
+        })
+    }
+
     fn row(&self, row: &[Value]) -> Vec<Cell> {
         let cells = row.iter().take(self.table.columns.len()).enumerate();
         cells.map(|(i, value)| self.cell(i, value, self.bars[i])).collect()
@@ -242,18 +253,26 @@ impl Writer<'_> {
     fn cell(&self, column: usize, value: &Value, scale: Option<f64>) -> Cell {
         let heading = &self.table.columns[column];
         let numeric = heading.numeric;
-        match self.locale.value(value, heading, &self.table.zone) {
+        let text = match (heading.unit, value) {
+            // The caption has the year.
+            (Some(Unit::Day), Value::Timestamp(day)) if self.one_year() => {
+                let day = self.table.zone.civil(*day).date();
+                Some(self.locale.day_of_year(day))
+            }
+            _ => self.locale.value(value, heading, &self.table.zone),
+        };
+        match text {
             Some(text) => {
                 let text = clipped(&text, CELL_MAX);
                 let bar = scale.zip(value.number()).map(|(scale, share)| {
                     (share.max(0.0) / scale * BAR_MAX).round().clamp(0.0, BAR_MAX) as u8
                 });
-                let isolate = right_to_left(&text);
-                Cell { text, isolate, muted: false, numeric, bar: bar.filter(|width| *width > 0) }
+                let bar = bar.filter(|width| *width > 0);
+                Cell { text: isolated(text), muted: false, numeric, bar }
             }
             None => {
                 let text = self.table.empty.as_deref().map_or("\u{2013}".to_owned(), clean);
-                Cell { text, isolate: false, muted: true, numeric, bar: None }
+                Cell { text, muted: true, numeric, bar: None }
             }
         }
     }
@@ -261,13 +280,15 @@ impl Writer<'_> {
 
 impl Cell {
     fn plain(text: &str) -> Cell {
-        Cell { text: text.to_owned(), isolate: false, muted: false, numeric: false, bar: None }
+        Cell { text: text.to_owned(), muted: false, numeric: false, bar: None }
     }
 }
 
 fn notes(table: &Table, locale: Locale, slot: DateTime<Utc>) -> Vec<String> {
     let mut notes: Vec<String> = Vec::new();
-    notes.push(format!("From {}.", counted(table.records, "record", locale)));
+    if table.records > 0 || !table.rows.is_empty() {
+        notes.push(format!("Based on {}.", counted(table.records, "record", locale)));
+    }
     if table.truncated {
         notes.push("There are more rows than are read: totals are of those read.".to_owned());
     }

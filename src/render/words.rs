@@ -1,9 +1,10 @@
 //! Sentences around figures: thresholds, schedules, counts.
 
-use crate::domain::report::Format;
+use crate::domain::report::{Covering, Format};
 use crate::domain::rule::{Comparison, Op};
+use crate::domain::value::Value;
 
-use super::format::Locale;
+use super::format::{Locale, clean};
 
 /// A threshold in words, e.g. `above 5 min`.
 pub fn comparison(comparison: Comparison, format: Format, locale: Locale) -> String {
@@ -70,6 +71,38 @@ fn weekday_name(word: &str) -> Option<String> {
     Some(name.to_owned())
 }
 
+/// What a report's figures cover, e.g. `1,204 of 1,310 ended sessions have metrics (81 on standard
+/// channels, 25 began before October 2024).`; `None` if there is nothing to cover. `values` is the
+/// row of [`Covering::query`]: all, those that have, then one count for each reason.
+pub fn coverage(covering: &Covering, values: &[Value], locale: Locale) -> Option<String> {
+    let count = |i: usize| match values.get(i) {
+        Some(Value::Integer(n)) => u64::try_from(*n).unwrap_or(0),
+        _ => 0,
+    };
+    let number = |n: u64| locale.integer(i64::try_from(n).unwrap_or(i64::MAX));
+    let (all, have) = (count(0), count(1));
+    let (noun, verb) = (clean(&covering.noun), clean(&covering.verb));
+    if all == 0 {
+        return None;
+    }
+    if have >= all {
+        return Some(format!("All {} {noun} {verb}.", number(all)));
+    }
+    let known = covering.reasons.iter().enumerate().map(|(i, reason)| (count(i + 2), reason));
+    let mut reasons: Vec<String> = known
+        .clone()
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, reason)| format!("{} {}", number(n), clean(reason)))
+        .collect();
+    // What no reason explains is told too.
+    let unexplained = (all - have).saturating_sub(known.map(|(n, _)| n).sum());
+    if unexplained > 0 {
+        reasons.push(format!("{} for unknown reasons", number(unexplained)));
+    }
+    let (have, all) = (number(have), number(all));
+    Some(format!("{have} of {all} {noun} {verb} ({}).", reasons.join(", ")))
+}
+
 /// `a`, `a and b`, `a, b and c`.
 pub(super) fn listed(items: &[String]) -> String {
     match items {
@@ -87,7 +120,11 @@ pub(super) fn counted(n: u64, noun: &str, locale: Locale) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::domain::expr::ReportType;
+    use crate::domain::query::Query;
 
     #[test]
     fn plain_patterns_are_told_in_words() {
@@ -105,6 +142,54 @@ mod tests {
         check("0 8 1-7 * mon", "on schedule 0 8 1-7 * mon");
         check("*/5 * * * *", "on schedule */5 * * * *");
         check("0 25 * * *", "on schedule 0 25 * * *");
+    }
+
+    #[test]
+    fn coverage_is_told_with_its_reasons() {
+        let query = Query {
+            report_type: Arc::new(ReportType { name: String::new(), tables: Vec::new() }),
+            date: None,
+            filter: None,
+            fold: None,
+            groups: Vec::new(),
+            carried: Vec::new(),
+            aggregates: Vec::new(),
+            columns: Vec::new(),
+            list: false,
+            sort: Vec::new(),
+            top: None,
+            total: false,
+        };
+        let covering = Covering {
+            noun: "ended sessions".into(),
+            verb: "have metrics".into(),
+            query,
+            reasons: vec!["on standard channels".into(), "began before October 2024".into()],
+        };
+        #[track_caller]
+        fn check(covering: &Covering, counts: &[i64], expected: Option<&str>) {
+            let row: Vec<Value> = counts.iter().copied().map(Value::Integer).collect();
+            let told = coverage(covering, &row, Locale::named("en-GB"));
+            assert_eq!(told.as_deref(), expected);
+        }
+        check(
+            &covering,
+            &[1310, 1204, 81, 25],
+            Some(
+                "1,204 of 1,310 ended sessions have metrics (81 on standard channels, 25 began \
+                 before October 2024).",
+            ),
+        );
+        check(
+            &covering,
+            &[10, 7, 2, 0],
+            Some(
+                "7 of 10 ended sessions have metrics (2 on standard channels, 1 for unknown reasons).",
+            ),
+        );
+        check(&covering, &[12, 12, 0, 0], Some("All 12 ended sessions have metrics."));
+        check(&covering, &[0, 0, 0, 0], None);
+        check(&covering, &[], None);
     }
 
     #[test]

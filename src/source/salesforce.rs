@@ -1,13 +1,37 @@
 //! Salesforce: client-credentials login, `queryAll` over REST, quota guard, built-in datasets.
+//!
+//! A pull reads records in the order of their changes, up to a minute before the org's own clock,
+//! and ten minutes back from where the last one ended, because long transactions commit late. It
+//! follows pages until the org says that there are no more, logs in again once where a token dies,
+//! asks again from the last record read where a locator is lost, asks for less where the org is too
+//! slow, and stops where postrider's share of the daily requests is spent. It never gives less than
+//! everything without an error.
 
-use chrono::TimeDelta;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::BoxFuture;
 use secrecy::SecretString;
+use tokio::sync::mpsc;
 
+use super::{PullRequest, Pulled, Quota, Source, SourceError};
+use crate::clock::Clock;
+use crate::domain::dataset::Batch;
+
+mod failure;
+mod http;
 mod instant;
+mod login;
 mod mend;
 mod misfits;
 pub mod objects;
 mod page;
+mod patience;
+mod pull;
+mod quota;
+mod request;
+mod soql;
 
 /// One org.
 #[derive(Clone, Debug)]
@@ -29,9 +53,77 @@ pub struct SalesforceSettings {
     /// How far back the first load reaches.
     pub history: Option<TimeDelta>,
 }
-pub struct Salesforce;
-impl Salesforce { pub fn new(_: SalesforceSettings, _: std::sync::Arc<dyn crate::clock::Clock>) -> Result<Self, super::SourceError> { Ok(Salesforce) } }
-impl super::Source for Salesforce {
-  fn pull<'a>(&'a self, _: super::PullRequest, _: tokio::sync::mpsc::Sender<crate::domain::dataset::Batch>) -> futures_util::future::BoxFuture<'a, Result<super::Pulled, super::SourceError>> { unimplemented!() }
-  fn quota(&self) -> Option<super::Quota> { None }
+
+/// The lowest REST version that has `MessagingSessionMetrics`.
+const VERSION_MIN: u32 = 62;
+
+/// A Salesforce org as a source.
+pub struct Salesforce {
+    settings: SalesforceSettings,
+    clock: Arc<dyn Clock>,
+    http: reqwest::Client,
+    login: login::Login,
+    seen: Mutex<Seen>,
 }
+
+/// What the org's answers have told so far.
+#[derive(Default)]
+struct Seen {
+    quota: quota::Guard,
+    /// The org's clock minus ours.
+    ahead: Option<TimeDelta>,
+    /// Fields of datasets that the org does not show us, and since when we know.
+    hidden: HashMap<String, (DateTime<Utc>, Arc<request::Hidden>)>,
+}
+
+impl Salesforce {
+    /// Prepares the source; nothing is sent before the first pull.
+    ///
+    /// # Errors
+    /// [`SourceError::Refused`] where the settings cannot work: no `https` address, an API version
+    /// below 62, TLS that cannot be set up.
+    pub fn new(settings: SalesforceSettings, clock: Arc<dyn Clock>) -> Result<Self, SourceError> {
+        let refused = |reason: String| SourceError::Refused { name: settings.name.clone(), reason };
+        check_version(&settings.api_version).map_err(refused)?;
+        let login = login::Login::new(&settings).map_err(refused)?;
+        let http = http::client().map_err(refused)?;
+        Ok(Salesforce { settings, clock, http, login, seen: Mutex::default() })
+    }
+
+    /// The lock is held for moments and never across a wait.
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Source for Salesforce {
+    fn pull<'a>(
+        &'a self,
+        request: PullRequest,
+        into: mpsc::Sender<Batch>,
+    ) -> BoxFuture<'a, Result<Pulled, SourceError>> {
+        Box::pin(async move { pull::pull(self, &request, &into).await })
+    }
+
+    fn quota(&self) -> Option<Quota> {
+        self.seen().quota.quota()
+    }
+}
+
+fn check_version(version: &str) -> Result<(), String> {
+    let major = version
+        .split_once('.')
+        .filter(|(_, minor)| !minor.is_empty() && minor.bytes().all(|b| b.is_ascii_digit()))
+        .and_then(|(major, _)| major.parse::<u32>().ok());
+    match major {
+        None => Err(format!("`api_version` must look like `62.0`, not `{version}`")),
+        Some(major) if major < VERSION_MIN => Err(format!(
+            "`api_version` must be {VERSION_MIN}.0 or higher, not `{version}`: messaging metrics \
+             exist from there on"
+        )),
+        Some(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,25 +1,22 @@
 //! Queries to SQL and back: the one place that answers a [`Query`] from the records.
+//!
+//! One statement reads the joined rows that the period and the filter leave, with the columns that
+//! grouping needs; groups, aggregates, totals and order are made from them in one pass. So an answer
+//! is of one snapshot, and a total costs no second scan.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, params_from_iter};
 
-use crate::domain::query::{Answer, Frame, Query};
+use crate::domain::expr::Civil;
+use crate::domain::query::{Answer, Frame, Query, shape};
 
-/// Registers the report language's own functions with a connection. To be called once for each
-/// connection that [`answer`] is given.
-pub fn install(conn: &Connection) -> rusqlite::Result<()> {
-    let _ = conn;
-    unimplemented!("the first commit holds signatures alone")
-}
+mod functions;
+mod index;
+mod scan;
+mod statement;
+mod write;
 
-/// Answers a query from the records a connection sees, in one statement and so from one snapshot.
-///
-/// Each dataset is a table of the dataset's name with a column of each field's name (timestamps as
-/// whole milliseconds since 1970 UTC, booleans as 0 and 1) and `_deleted`, which is 0 for records
-/// that exist.
-pub fn answer(conn: &Connection, query: &Query, frame: &Frame) -> Result<Answer, AnswerError> {
-    let _ = (conn, query, frame);
-    unimplemented!("the first commit holds signatures alone")
-}
+use scan::{Folded, Folding, Grouping, Listing};
+use statement::{Plan, statement};
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -45,8 +42,67 @@ pub struct IndexSpec {
     pub fields: Vec<String>,
 }
 
-/// The indexes that make a query cheap.
+/// Registers the report language's own functions with a connection. To be called once for each
+/// connection that [`answer`] is given.
+pub fn install(conn: &Connection) -> rusqlite::Result<()> {
+    functions::install(conn)
+}
+
+/// Answers a query from the records a connection sees, in one statement and so from one snapshot.
+///
+/// Each dataset is a table of the dataset's name with a column of each field's name (timestamps as
+/// whole milliseconds since 1970 UTC, booleans as 0 and 1) and `_deleted`, which is 0 for records
+/// that exist.
+pub fn answer(conn: &Connection, query: &Query, frame: &Frame) -> Result<Answer, AnswerError> {
+    read(conn, query, frame).map_err(|source| AnswerError::Unreadable {
+        report_type: query.report_type.name.clone(),
+        source,
+    })
+}
+
+/// The SQL text that [`answer`] runs, for people who want to see it: `postrider explain` and tests.
+pub fn sql(query: &Query, frame: &Frame) -> String {
+    statement(query, frame).sql
+}
+
+/// The indexes that make a query cheap, beside those of the datasets' keys.
 pub fn indexes(query: &Query) -> Vec<IndexSpec> {
-    let _ = query;
-    unimplemented!("the first commit holds signatures alone")
+    index::indexes(query)
+}
+
+fn read(conn: &Connection, query: &Query, frame: &Frame) -> rusqlite::Result<Answer> {
+    let written = statement(query, frame);
+    let civil = Civil::new(frame.zone.clone(), frame.week_starts);
+    let mut prepared = conn.prepare_cached(&written.sql)?;
+    let mut rows = prepared.query(params_from_iter(&written.binds))?;
+    let mut records = 0;
+    match (&written.plan, &query.fold) {
+        (Plan::Fold(stage), Some(fold)) => {
+            let mut folding = Folding::new(query, fold, frame, &civil, stage);
+            while let Some(row) = rows.next()? {
+                records += 1;
+                folding.row(row)?;
+            }
+            Ok(match folding.into_folded() {
+                Folded::Groups(groups) => shape::grouped(query, frame, &civil, groups, records),
+                Folded::List(list) => shape::list(query, frame, list, records),
+            })
+        }
+        (Plan::Group(stage) | Plan::Fold(stage), _) => {
+            let mut grouping = Grouping::new(query, frame, stage);
+            while let Some(row) = rows.next()? {
+                records += 1;
+                grouping.row(row)?;
+            }
+            Ok(shape::grouped(query, frame, &civil, grouping.into_groups(), records))
+        }
+        (Plan::List(places), _) => {
+            let mut listing = Listing::new(query, frame, places);
+            while let Some(row) = rows.next()? {
+                records += 1;
+                listing.row(row)?;
+            }
+            Ok(shape::list(query, frame, listing.into_rows(), records))
+        }
+    }
 }

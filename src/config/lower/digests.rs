@@ -21,7 +21,9 @@ const REPORTS_MAX: usize = 50;
 const RECIPIENTS_MAX: usize = 500;
 
 /// What a subject can say.
-const SUBJECT_WORDS: [&str; 4] = ["period", "headline", "digest", "date"];
+const SUBJECT_WORDS: [&str; 5] = ["period", "headline", "digest", "date", "time"];
+/// Longest template of a subject, in bytes.
+const SUBJECT_MAX: usize = 500;
 
 /// Lowers one digest. Places that ask for mail are added to `mails`.
 pub(super) fn lower(
@@ -91,7 +93,9 @@ fn headline(
         return None;
     };
     let quoted = column.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\''));
-    let heading = quoted.unwrap_or(column);
+    // As in SQL, a quote inside quotes is written twice.
+    let heading = quoted.map_or_else(|| column.to_owned(), |quoted| quoted.replace("''", "'"));
+    let heading = heading.as_str();
     let reports = reports?;
     let Some(index) = reports.iter().position(|report| report.name == name) else {
         let help = suggestion(name, reports.iter().map(|report| report.name.as_str()));
@@ -162,6 +166,10 @@ fn subject(found: &mut Findings<'_>, table: &Shaped<DigestToml>) -> String {
                 found.mistake(table.file, text, mistake);
             }
         }
+    }
+    if written.len() > SUBJECT_MAX {
+        let message = format!("a subject template is at most {SUBJECT_MAX} bytes long");
+        found.problem(table.at(text), message, None);
     }
     if written.contains(char::is_control) {
         found.problem(table.at(text), "a subject is one line", None);

@@ -215,13 +215,20 @@ pub(super) fn smtp_missing(found: &mut Findings<'_>, names: &Names) {
     }
 }
 
-/// Lowers one source and adds its datasets.
+/// Lowers one source and adds its datasets, also those of a source that is broken: the rest of the
+/// config is checked against them all the same.
 pub(super) fn source(
     mut raw: Raw<'_>,
     found: &mut Findings<'_>,
     surroundings: Surroundings<'_>,
     datasets: &mut Vec<Arc<Dataset>>,
 ) -> Option<SalesforceSettings> {
+    if let Some(other) = datasets.first() {
+        let message = format!("`{}` reads the same datasets as `{}`", raw.name, other.source);
+        found.problem(raw.at, message, "one Salesforce org a config");
+        return None;
+    }
+    datasets.extend(built_in(&raw.name));
     match raw.text("kind") {
         Some(kind) => word(found, raw.file, &kind, &[("salesforce", ())])?,
         None => {
@@ -230,16 +237,20 @@ pub(super) fn source(
             return None;
         }
     }
-    if let Some(other) = datasets.first() {
-        let message = format!("`{}` reads the same datasets as `{}`", raw.name, other.source);
-        found.problem(raw.at, message, "one Salesforce org a config");
-        return None;
-    }
-    let built_in = objects::datasets(&raw.name).into_iter().map(Arc::new);
-    datasets.extend(built_in);
     let auth = raw.take(found, "auth").map(|auth| auth.shape::<SalesforceAuthToml>(found, &[]));
     raw.table.remove("kind");
     salesforce(raw.shape::<SalesforceToml>(found, &["kind", "auth"]), auth, found, surroundings)
+}
+
+/// There is no source at all: told once, at the first table that wants records.
+pub(super) fn source_missing(found: &mut Findings<'_>, at: At) -> Vec<Arc<Dataset>> {
+    let help = "write `[sources.salesforce]` with `kind = \"salesforce\"`, `login_url` and `auth`";
+    found.problem(at, "there are no records: the config has no source", help);
+    built_in("salesforce").collect()
+}
+
+fn built_in(source: &str) -> impl Iterator<Item = Arc<Dataset>> {
+    objects::datasets(source).into_iter().map(Arc::new)
 }
 
 fn salesforce(
@@ -325,7 +336,8 @@ fn login_address(found: &mut Findings<'_>, at: At, text: &Text) -> Option<String
         None => Some(written.trim_end_matches('/').to_owned()),
         Some(trouble) => {
             let help = "write the org's My Domain, e.g. `https://acme.my.salesforce.com`";
-            found.problem(at, format!("`{written}` {trouble}"), help);
+            // Without the address itself: somebody may have written a password into it.
+            found.problem(at, format!("`login_url` {trouble}"), help);
             None
         }
     }

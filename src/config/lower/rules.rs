@@ -51,7 +51,7 @@ pub(super) fn lower(raw: Raw<'_>, found: &mut Findings<'_>, names: &Names) -> Op
         invisible(found, &table, &report_type, query);
     }
     (found.count() == before).then_some(())?;
-    let zone = zone?;
+    let (zone, week_starts) = (zone?, names.general.week_starts.to_string());
     Some(Rule {
         title: wire.title.as_ref().map_or_else(|| title_of(&table.name), |t| t.get_ref().clone()),
         query: Arc::new(query?),
@@ -72,7 +72,7 @@ pub(super) fn lower(raw: Raw<'_>, found: &mut Findings<'_>, names: &Names) -> Op
         labels,
         format: format.unwrap_or(Format::Auto),
         runbook: wire.runbook.as_ref().map(|text| text.get_ref().clone()),
-        hash: fingerprint(&[&canonical, &from, zone.name()]),
+        hash: fingerprint(&[&canonical, &from, zone.name(), &week_starts]),
         zone,
         name: table.name,
     })
@@ -173,7 +173,6 @@ fn levels(found: &mut Findings<'_>, table: &Shaped<RuleToml>) -> Vec<Level> {
         let help = format!("write e.g. `levels = {example}`");
         found.problem(table.at(list), "a rule without levels never fires", help);
     }
-    let before = found.count();
     let mut levels = Vec::new();
     let mut places = Vec::new();
     for (name, breach) in list.get_ref() {
@@ -192,14 +191,15 @@ fn levels(found: &mut Findings<'_>, table: &Shaped<RuleToml>) -> Vec<Level> {
         levels.push(Level { name: word.clone(), breach: breach_at, recover });
         places.push((table.at(breach), written.map(|(_, text)| table.at(text))));
     }
-    for (level, _) in &wire.recover {
+    for level in wire.recover.keys() {
         let names = || list.get_ref().iter().map(|(name, _)| name.get_ref().as_str());
         if !names().any(|name| name == level.get_ref()) {
             let help = suggestion(level.get_ref(), names().collect::<Vec<_>>());
             found.problem(table.at(level), format!("unknown level `{}`", level.get_ref()), help);
         }
     }
-    if found.count() == before {
+    // Levels that cannot be read were told; the others are not compared across the gap.
+    if levels.len() == list.get_ref().len() {
         for mistake in level_mistakes(&levels) {
             let (breach, recover) = &places[mistake.level];
             let at = recover.as_ref().filter(|_| mistake.in_recover).unwrap_or(breach).clone();
@@ -275,7 +275,7 @@ fn max_groups(found: &mut Findings<'_>, table: &Shaped<RuleToml>) -> usize {
 
 /// Labels for routes; those that postrider sets itself cannot be set.
 fn labels(found: &mut Findings<'_>, table: &Shaped<RuleToml>) -> BTreeMap<String, String> {
-    for (name, _) in &table.wire.labels {
+    for name in table.wire.labels.keys() {
         if ["level", "rule"].contains(&name.get_ref().as_str()) {
             let message = format!("the label `{}` is set by postrider itself", name.get_ref());
             found.problem(table.at(name), message, "give it another name");

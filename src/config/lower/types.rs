@@ -19,11 +19,6 @@ pub(super) fn lower(
     let table = raw.shape::<ReportTypeToml>(found, &[]);
     let example = "\"MessagingSession session\"";
     let from = table.required(found, "from", &table.wire.from, example)?;
-    if datasets.is_empty() {
-        let help = "write `[sources.salesforce]` with `kind = \"salesforce\"`";
-        found.problem(table.at(from), "there are no datasets: the config has no source", help);
-        return None;
-    }
     let parsed = ReportType::parse(&table.name, from.get_ref(), datasets);
     let parsed = found.mistakes(table.file, from, parsed)?;
     Some((Arc::new(parsed), from.get_ref().clone()))

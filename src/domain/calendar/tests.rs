@@ -154,6 +154,9 @@ fn clocks_put_back_over_midnight_leave_no_hole() {
     let (from, to) = (at(&day, "2007-11-04 00:00"), at(&day, "2007-11-05 00:00"));
     assert_eq!((to - from).num_hours(), 25);
     assert!(day.covers(from, to));
+    let saturday_again = from + TimeDelta::minutes(30);
+    assert_eq!(day.zone().date(saturday_again), date("2007-11-03"));
+    assert!(day.contains(saturday_again));
 }
 
 #[test]

@@ -348,7 +348,7 @@ fn report_types_are_joins_of_datasets() {
     wrong_from(from, "p", n, "there are `a`, `w`");
     let n = "only datasets can be joined";
     let help = "write `DATASET alias`, e.g. `MessagingSession session`";
-    wrong_from("(select 1) x", "1", n, help);
+    wrong_from("(select 1) x", "select 1) x", n, help);
     wrong_from("Account a, Account b", ",", "`,` is not expected here", "");
     let plain = ReportType::parse("t", "Account", &datasets()).unwrap();
     assert_eq!(plain.tables[0].alias, "Account");

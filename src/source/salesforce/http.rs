@@ -1,0 +1,152 @@
+//! One HTTP exchange, bounded in time, size and redirects, with the parts of the answer we use.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use reqwest::header::{DATE, HeaderMap};
+use reqwest::redirect::Policy;
+use url::{Host, Url};
+
+use super::failure::Failure;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
+const TOTAL_TIMEOUT: Duration = Duration::from_secs(120);
+const REDIRECTS_MAX: usize = 3;
+
+/// After decompression. A full page of the widest object has a few megabytes.
+const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// An answer of any status.
+pub(super) struct Answer {
+    /// HTTP status.
+    pub(super) status: u16,
+    /// What the server's clock said.
+    pub(super) date: Option<DateTime<Utc>>,
+    /// `Sforce-Limit-Info`.
+    pub(super) limits: Option<String>,
+    /// The body, decompressed.
+    pub(super) body: Vec<u8>,
+}
+
+/// A client that keeps to one host, uses no proxy and waits for nothing without end.
+///
+/// # Errors
+/// The reason why TLS cannot be set up on this machine.
+pub(super) fn client() -> Result<reqwest::Client, String> {
+    // Whoever comes first decides for the process; ring is what everybody here asks for.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
+        .user_agent(concat!("postrider/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(CONNECT_TIMEOUT)
+        .read_timeout(READ_TIMEOUT)
+        .timeout(TOTAL_TIMEOUT)
+        .redirect(Policy::custom(|attempt| {
+            let home = attempt.previous().first().map(Url::origin);
+            if attempt.previous().len() > REDIRECTS_MAX || home != Some(attempt.url().origin()) {
+                // The redirect itself becomes the answer: tokens never travel to another host.
+                attempt.stop()
+            } else {
+                attempt.follow()
+            }
+        }))
+        .no_proxy()
+        .tcp_nodelay(true)
+        .build()
+        .map_err(|err| reason(&err))
+}
+
+/// Sends a request and reads the whole answer.
+pub(super) async fn send(request: reqwest::RequestBuilder) -> Result<Answer, Failure> {
+    let broken = |err: reqwest::Error| Failure::transient(reason(&err));
+    let mut response = request.send().await.map_err(broken)?;
+    let headers = response.headers();
+    let mut answer = Answer {
+        status: response.status().as_u16(),
+        date: date(headers),
+        limits: text(headers, "sforce-limit-info"),
+        body: Vec::new(),
+    };
+    while let Some(chunk) = response.chunk().await.map_err(broken)? {
+        if answer.body.len() + chunk.len() > BODY_BYTES_MAX {
+            let limit = BODY_BYTES_MAX / (1024 * 1024);
+            return Err(Failure::Garbled(format!("an answer of more than {limit} MB")));
+        }
+        answer.body.extend_from_slice(&chunk);
+    }
+    Ok(answer)
+}
+
+/// An address we may send secrets to: `https`, or `http` on this machine.
+///
+/// # Errors
+/// What is wrong with it, as a fragment.
+pub(super) fn safe_url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|err| format!("`{text}` is no address: {err}"))?;
+    let loopback = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    };
+    match url.scheme() {
+        "https" => Ok(url),
+        "http" if loopback => Ok(url),
+        _ => Err(format!("`{text}` must begin with https://")),
+    }
+}
+
+fn text(headers: &HeaderMap, name: &str) -> Option<String> {
+    headers.get(name)?.to_str().ok().map(str::to_owned)
+}
+
+fn date(headers: &HeaderMap) -> Option<DateTime<Utc>> {
+    let text = headers.get(DATE)?.to_str().ok()?;
+    httpdate::parse_http_date(text).ok().map(DateTime::from)
+}
+
+/// What went wrong on the way, without the address (it carries the query).
+fn reason(err: &reqwest::Error) -> String {
+    if err.is_timeout() {
+        return "no answer in time".to_owned();
+    }
+    // The innermost cause says what happened; the layers around it only that it did.
+    let mut cause: &dyn std::error::Error = err;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    let what = if err.is_connect() {
+        "cannot connect"
+    } else if err.is_body() || err.is_decode() {
+        "the answer broke off"
+    } else {
+        "the connection failed"
+    };
+    match err.source() {
+        Some(_) => format!("{what}: {cause}"),
+        None => what.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_go_over_tls_or_stay_on_this_machine() {
+        for good in [
+            "https://acme.my.salesforce.com",
+            "http://127.0.0.1:8080",
+            "http://[::1]:1",
+            "http://localhost",
+        ] {
+            assert!(safe_url(good).is_ok(), "{good}");
+        }
+        for bad in
+            ["http://acme.my.salesforce.com", "http://localhost.evil.com", "ftp://x", "acme", ""]
+        {
+            assert!(safe_url(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! One request to the REST interface, with all the patience it deserves: retries, a new login, the
+//! quota guard.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use secrecy::ExposeSecret;
+use serde::Deserialize;
+
+use super::Salesforce;
+use super::failure::{self, Failure, TRIES_MAX, beginning};
+use super::http::{self, Answer};
+use super::login::Session;
+use super::page::DELETED;
+use super::patience::Patience;
+use super::quota::Leave;
+use crate::domain::dataset::Dataset;
+use crate::source::SourceError;
+
+/// The org's limit on an address and its headers together.
+const REQUEST_BYTES_MAX: usize = 16_384;
+
+/// What our headers but the token take of it, generously.
+const HEADER_BYTES: usize = 1_024;
+
+/// How long what an object hides is believed.
+const HIDDEN_FOR: TimeDelta = TimeDelta::hours(1);
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub(super) enum Target {
+    /// A query, from its beginning.
+    Query(String),
+    /// A further page, as the last one named it.
+    Next(String),
+    /// The fields of an object.
+    Describe(String),
+    /// The org's limits.
+    Limits,
+}
+
+/// Fields of a dataset that the org does not have or does not show us.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Hidden {
+    /// Indices of fields.
+    pub(super) fields: Vec<usize>,
+    /// Whether the flag of deleted records is among them.
+    pub(super) deleted_flag: bool,
+}
+
+/// What requests have cost, and when the org answered first.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    /// Requests to the REST interface, failed ones too.
+    pub(super) requests: u64,
+    /// The org's clock at its first good answer.
+    pub(super) first_date: Option<DateTime<Utc>>,
+}
+
+impl Salesforce {
+    /// The org's clock. Asks the org to log us in where it has never answered before.
+    pub(super) async fn org_now(&self) -> Result<DateTime<Utc>, Failure> {
+        let known = self.seen().ahead;
+        if known.is_none() {
+            self.session(None).await?;
+        }
+        // An org that never says its time is taken to share ours.
+        let ahead = self.seen().ahead.unwrap_or_default();
+        Ok(self.clock.now() + ahead)
+    }
+
+    /// Asks until there is an answer that `parse` can read, or no hope.
+    pub(super) async fn ask<T>(
+        &self,
+        target: &Target,
+        tally: &mut Tally,
+        mut parse: impl FnMut(&[u8]) -> Result<T, String>,
+    ) -> Result<T, Failure> {
+        let mut patience = Patience::new(self.clock.as_ref());
+        let mut session = self.session(None).await?;
+        let mut logged_in_again = false;
+        loop {
+            self.leave(&session).await?;
+            tally.requests += 1;
+            let failure = match self.attempt(&session, target).await {
+                Ok(answer) => match parse(&answer.body) {
+                    Ok(parsed) => {
+                        tally.first_date = tally.first_date.or(answer.date);
+                        return Ok(parsed);
+                    }
+                    Err(why) => Failure::Garbled(garbled(&why, &answer.body)),
+                },
+                Err(failure) => failure,
+            };
+            match failure {
+                Failure::Session(reason) if logged_in_again => {
+                    return Err(Failure::Refused(format!(
+                        "{reason}, and again after a new login: check the session policy and IP \
+                         ranges of the integration user"
+                    )));
+                }
+                Failure::Session(reason) => {
+                    logged_in_again = true;
+                    session = self.session(Some(session.number)).await?;
+                    if matches!(target, Target::Next(_)) {
+                        // Locators die with the session that opened them.
+                        return Err(Failure::LocatorLost(reason));
+                    }
+                }
+                Failure::Transient { tries_max, .. } if patience.wait(tries_max).await => {}
+                Failure::Garbled(_) if patience.wait(TRIES_MAX).await => {}
+                Failure::QuotaSpent => {
+                    self.seen().quota.exhaust(self.clock.now());
+                    return Err(Failure::Final(self.quota_spent()));
+                }
+                failure => return Err(failure),
+            }
+        }
+    }
+
+    /// What the object does not show us of a dataset's fields; asked of the org where unknown.
+    pub(super) async fn learn_hidden(
+        &self,
+        dataset: &Dataset,
+        tally: &mut Tally,
+    ) -> Result<Arc<Hidden>, Failure> {
+        #[derive(Deserialize)]
+        struct Described {
+            fields: Vec<Name>,
+        }
+        #[derive(Deserialize)]
+        struct Name {
+            name: String,
+        }
+        let target = Target::Describe(dataset.name.clone());
+        let described = self
+            .ask(&target, tally, |body| {
+                serde_json::from_slice::<Described>(body).map_err(|err| err.to_string())
+            })
+            .await?;
+        let lacks = |name: &str| described.fields.iter().all(|field| field.name != name);
+        let hidden = Arc::new(Hidden {
+            fields: (0..dataset.fields.len())
+                .filter(|&at| lacks(&dataset.fields[at].name))
+                .collect(),
+            deleted_flag: lacks(DELETED),
+        });
+        let known = (self.clock.now(), hidden.clone());
+        self.seen().hidden.insert(dataset.name.clone(), known);
+        Ok(hidden)
+    }
+
+    /// What the object is known not to show us.
+    pub(super) fn known_hidden(&self, dataset: &Dataset) -> Arc<Hidden> {
+        let now = self.clock.now();
+        match self.seen().hidden.get(&dataset.name) {
+            Some((since, hidden)) if now - *since < HIDDEN_FOR => hidden.clone(),
+            _ => Arc::default(),
+        }
+    }
+
+    async fn session(&self, dead: Option<u64>) -> Result<Session, Failure> {
+        let saw = |date| self.saw_date(date);
+        self.login.session(&self.http, &self.clock, dead, saw).await
+    }
+
+    /// One try.
+    async fn attempt(&self, session: &Session, target: &Target) -> Result<Answer, Failure> {
+        let url = self.address(session, target)?;
+        let token = session.token.expose_secret();
+        if url.len() + token.len() + HEADER_BYTES > REQUEST_BYTES_MAX {
+            return Err(Failure::Refused(format!(
+                "a request of {} bytes would exceed its limit of {REQUEST_BYTES_MAX}",
+                url.len() + token.len() + HEADER_BYTES
+            )));
+        }
+        let request = self
+            .http
+            .get(url)
+            .bearer_auth(token)
+            .header("accept", "application/json")
+            .header("sforce-query-options", "batchSize=2000")
+            .header("sforce-call-options", "client=postrider");
+        let answer = http::send(request).await?;
+        answer.date.into_iter().for_each(|date| self.saw_date(date));
+        if let Some(limits) = &answer.limits {
+            self.seen().quota.see(limits, self.clock.now());
+        }
+        if answer.status == 200 {
+            self.seen().quota.answered();
+            return Ok(answer);
+        }
+        let failure = failure::of_rest(answer.status, &answer.body).without(token);
+        Err(match (target, failure) {
+            (Target::Next(_), Failure::Refused(said)) if matches!(answer.status, 404 | 410) => {
+                Failure::LocatorLost(said)
+            }
+            (_, failure) => failure,
+        })
+    }
+
+    fn address(&self, session: &Session, target: &Target) -> Result<String, Failure> {
+        let instance = &session.instance;
+        let data = format!("{instance}/services/data/v{}", self.settings.api_version);
+        Ok(match target {
+            Target::Query(soql) => {
+                format!("{data}/queryAll?q={}", utf8_percent_encode(soql, NON_ALPHANUMERIC))
+            }
+            Target::Next(next) if next.starts_with('/') && !next.starts_with("//") => {
+                format!("{instance}{next}")
+            }
+            Target::Next(next) => match url::Url::parse(next) {
+                Ok(url) if url.origin().ascii_serialization() == *instance => next.clone(),
+                _ => {
+                    let shown = beginning(next);
+                    return Err(Failure::Final(self.unreadable(format!(
+                        "the next page is said to be on another host: `{shown}`"
+                    ))));
+                }
+            },
+            Target::Describe(object) => format!("{data}/sobjects/{object}/describe"),
+            Target::Limits => format!("{data}/limits"),
+        })
+    }
+
+    /// Whether a request may be made. Where the share was spent a while ago, one request looks.
+    async fn leave(&self, session: &Session) -> Result<(), Failure> {
+        let leave = || self.seen().quota.leave(self.settings.quota_share, self.clock.now());
+        match leave() {
+            Leave::Go => return Ok(()),
+            Leave::Spent => {}
+            Leave::Look => {
+                // The header of any answer tells, even of a refusal.
+                match self.attempt(session, &Target::Limits).await {
+                    Err(Failure::QuotaSpent) => self.seen().quota.exhaust(self.clock.now()),
+                    // The request itself will find that out again, and log in.
+                    Err(Failure::Session(_)) => return Ok(()),
+                    _ => {}
+                }
+                if leave() == Leave::Go {
+                    return Ok(());
+                }
+            }
+        }
+        Err(Failure::Final(self.quota_spent()))
+    }
+
+    fn saw_date(&self, date: DateTime<Utc>) {
+        self.seen().ahead = Some(date - self.clock.now());
+    }
+
+    fn quota_spent(&self) -> SourceError {
+        let quota = self.seen().quota.quota();
+        SourceError::QuotaSpent {
+            name: self.settings.name.clone(),
+            used: quota.map_or(0, |quota| quota.used),
+            allowed: quota.map_or(0, |quota| quota.allowed),
+        }
+    }
+
+    pub(super) fn unreadable(&self, reason: String) -> SourceError {
+        SourceError::Unreadable { name: self.settings.name.clone(), reason }
+    }
+
+    /// A failure that nothing more can be done about, for the caller of the source.
+    pub(super) fn told(&self, failure: Failure) -> SourceError {
+        let name = self.settings.name.clone();
+        match failure {
+            Failure::Final(err) => err,
+            Failure::QuotaSpent => self.quota_spent(),
+            Failure::Garbled(reason) => SourceError::Unreadable { name, reason },
+            Failure::Refused(reason) | Failure::Session(reason) | Failure::UnknownField(reason) => {
+                SourceError::Refused { name, reason }
+            }
+            Failure::Transient { reason, .. } | Failure::LocatorLost(reason) => {
+                SourceError::Down { name, reason }
+            }
+            Failure::QueryTimeout => SourceError::Down {
+                name,
+                reason: "it does not answer even a minute's changes in time".to_owned(),
+            },
+        }
+    }
+}
+
+/// Records never get into an error: of a body only its beginning is shown, and only of one that is
+/// no JSON.
+fn garbled(why: &str, body: &[u8]) -> String {
+    match body.iter().find(|byte| !byte.is_ascii_whitespace()) {
+        Some(b'{' | b'[') => why.to_owned(),
+        None => "an empty answer".to_owned(),
+        Some(_) => beginning(&String::from_utf8_lossy(body)),
+    }
+}

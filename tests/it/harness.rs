@@ -1,0 +1,218 @@
+//! The real app on loopback: a real org, a real mail server, a real webhook endpoint, a clock that
+//! the test turns and a heart that it beats. Nothing of postrider is replaced.
+
+use std::future::Future;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use postrider::app::{App, Limits};
+use postrider::clock::{Clock, ManualClock};
+use postrider::config::{self, Config, Given, Mode, Overlay};
+use postrider::demo::catcher::Catcher;
+use postrider::demo::inbox::{Inbox, Mail};
+use postrider::demo::org::{self, Org, Serving};
+use postrider::store::state::outbox::{self, Delivery};
+use secrecy::SecretString;
+use tempfile::TempDir;
+
+/// A signing secret that opens nothing.
+pub const HOOK_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+/// No test waits longer than this for anything.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The head of every test's config: one org, one mail server, one mail receiver, one webhook.
+pub const HEAD: &str = r#"
+[postrider]
+timezone = "Europe/Berlin"
+owner = "owner@example.com"
+
+[smtp]
+host = "127.0.0.1"
+tls = "none"
+from = "Postrider <reports@example.com>"
+
+[sources.salesforce]
+kind = "salesforce"
+login_url = "https://acme.my.salesforce.com"
+auth = { flow = "client_credentials", client_id = "env:SF_ID", client_secret = "env:SF_SECRET" }
+pull_every = "5 min"
+
+[receivers.ops-mail]
+kind = "email"
+to = ["ops@example.com"]
+
+[receivers.ops-hook]
+kind = "webhook"
+url = "env:HOOK_URL"
+secrets = ["env:HOOK_SECRET"]
+"#;
+
+/// Postrider with its surroundings.
+pub struct TestPostrider {
+    pub org: Arc<Org>,
+    pub inbox: Inbox,
+    pub catcher: Catcher,
+    pub clock: Arc<ManualClock>,
+    pub app: App,
+    serving: Serving,
+    folder: TempDir,
+    /// Whether the outbox may hold something when the test ends.
+    pub may_owe: bool,
+}
+
+impl TestPostrider {
+    /// Starts everything at an instant (RFC 3339); `fill` puts records into the org first.
+    pub async fn start(config: &str, at: &str, fill: impl FnOnce(&Org)) -> TestPostrider {
+        let clock = Arc::new(ManualClock::new(utc(at)));
+        let org = Org::empty(Arc::clone(&clock) as Arc<dyn Clock>);
+        fill(&org);
+        TestPostrider::over(config, clock, org).await
+    }
+
+    /// The same over an org that is there already.
+    pub async fn over(config: &str, clock: Arc<ManualClock>, org: Arc<Org>) -> TestPostrider {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let dynamic = Arc::clone(&clock) as Arc<dyn Clock>;
+        let inbox = Inbox::start(Arc::clone(&dynamic)).await.unwrap();
+        let secrets = vec![SecretString::from(HOOK_SECRET)];
+        let catcher =
+            Catcher::start(([127, 0, 0, 1], 0).into(), secrets, Arc::clone(&dynamic)).await.unwrap();
+        let serving = org.start().await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let config = loaded(config, folder.path(), &inbox, &catcher, &serving);
+        let app = App::build(config, dynamic, limits()).unwrap();
+        TestPostrider { org, inbox, catcher, clock, app, serving, folder, may_owe: false }
+    }
+
+    /// The config of a text, its addresses and secrets those of this test.
+    pub fn config(&self, text: &str) -> Config {
+        loaded(text, self.folder.path(), &self.inbox, &self.catcher, &self.serving)
+    }
+
+    /// A process that ends and starts again on the same state.
+    pub async fn restart(&mut self, config: &str) {
+        let config = self.config(config);
+        self.app = App::build(config, Arc::clone(&self.clock) as Arc<dyn Clock>, limits()).unwrap();
+        self.app.engine().recover().await.unwrap();
+    }
+
+    /// Beats the heart until nothing is due any more.
+    pub async fn beat(&self) {
+        loop {
+            let mut done = 0;
+            for source in self.app.engine().plant().sources.keys() {
+                done += self.patiently(self.app.engine().pull_due(source)).await.unwrap();
+            }
+            done += self.patiently(self.app.engine().evaluate_due()).await.unwrap();
+            done += self.patiently(self.app.engine().digests_due()).await.unwrap();
+            done += self.patiently(self.app.engine().deliver_due()).await.unwrap();
+            if done == 0 {
+                return;
+            }
+        }
+    }
+
+    /// Turns the clock minute by minute and beats at each.
+    pub async fn advance(&self, by: TimeDelta) {
+        let until = self.clock.now() + by;
+        while self.clock.now() < until {
+            self.clock.set((self.clock.now() + TimeDelta::minutes(1)).min(until));
+            self.beat().await;
+        }
+    }
+
+    /// Turns the clock minute by minute to an instant (RFC 3339), beating at each.
+    pub async fn advance_to(&self, at: &str) {
+        self.advance(utc(at) - self.clock.now()).await;
+    }
+
+    /// Waits for work; what waits on the clock inside it (a retry's pause) is let go on.
+    pub async fn patiently<T>(&self, work: impl Future<Output = T>) -> T {
+        let turning = async {
+            loop {
+                self.clock.parked(1).await;
+                if let Some(wake) = self.clock.next_wake() {
+                    self.clock.set(wake.max(self.clock.now()));
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        let both = async {
+            tokio::select! {
+                done = work => done,
+                () = turning => unreachable!("it turns for ever"),
+            }
+        };
+        tokio::time::timeout(PATIENCE, both).await.expect("within the test's patience")
+    }
+
+    /// The mails one address got, oldest first.
+    pub fn mails_to(&self, address: &str) -> Vec<Arc<Mail>> {
+        let to = |mail: &Arc<Mail>| mail.recipients.iter().any(|to| to == address);
+        self.inbox.mails().into_iter().filter(to).collect()
+    }
+
+    /// All deliveries, oldest first.
+    pub fn deliveries(&self) -> Vec<Delivery> {
+        let state = &self.app.engine().store().state;
+        let mut rows = state.read(|tx| outbox::list(tx, None, None, 100_000)).unwrap();
+        rows.reverse();
+        rows
+    }
+}
+
+impl Drop for TestPostrider {
+    fn drop(&mut self) {
+        if std::thread::panicking() || self.may_owe {
+            return;
+        }
+        let open: Vec<_> =
+            self.deliveries().into_iter().filter(|row| row.finished_at.is_none()).collect();
+        assert!(open.is_empty(), "the outbox still owes {open:#?}");
+    }
+}
+
+/// Short bounds: a server that stalls costs a test a moment, not a minute.
+fn limits() -> Limits {
+    let mut limits = Limits::default();
+    limits.smtp.banner = Duration::from_millis(300);
+    limits
+}
+
+fn loaded(
+    text: &str,
+    folder: &Path,
+    inbox: &Inbox,
+    catcher: &Catcher,
+    serving: &Serving,
+) -> Config {
+    let mut env = Given::default();
+    for (name, value) in [
+        ("SF_ID", org::CLIENT_ID),
+        ("SF_SECRET", org::CLIENT_SECRET),
+        ("HOOK_URL", "https://hooks.example.com/1"),
+        ("HOOK_SECRET", HOOK_SECRET),
+        ("SMTP_PASSWORD", "secret"),
+    ] {
+        env.variables.insert(name.into(), value.into());
+    }
+    let loaded = config::load_text("config.toml", text, Path::new("."), &env, Mode::Run);
+    let (mut config, _) = loaded.unwrap_or_else(|problems| panic!("{problems}"));
+    config.overlay(&Overlay {
+        smtp: (inbox.address().ip().to_string(), inbox.address().port()),
+        login_url: serving.url(),
+        credentials: (org::CLIENT_ID.into(), org::CLIENT_SECRET.into()),
+        webhooks: catcher.url(),
+        webhook_secret: HOOK_SECRET.into(),
+        state: folder.join("state"),
+    });
+    config
+}
+
+/// An instant in RFC 3339.
+pub fn utc(text: &str) -> DateTime<Utc> {
+    DateTime::parse_from_rfc3339(text).unwrap_or_else(|err| panic!("`{text}`: {err}")).to_utc()
+}
