@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use secrecy::SecretString;
 
-use postrider::app::App;
+use postrider::app::{App, Limits};
 use postrider::clock::SystemClock;
 use postrider::config::{self, Config, Given, Mode, Overlay};
 
@@ -137,5 +137,5 @@ pub(crate) fn shipped(url: &str, state: &Path) -> anyhow::Result<Config> {
 
 /// Postrider itself on that config.
 pub(crate) fn app(url: &str, state: &Path) -> anyhow::Result<App> {
-    App::build(shipped(url, state)?, Arc::new(SystemClock))
+    App::build(shipped(url, state)?, Arc::new(SystemClock), Limits::default())
 }
