@@ -221,6 +221,11 @@ impl Records {
         self.write(|tx| state::note_failure(tx, dataset, at, reason))
     }
 
+    /// Notes that a reader met damage in the file, so that the next start checks it.
+    pub fn suspect(&self) {
+        open::mark_suspect(&self.path);
+    }
+
     /// What is known of one dataset.
     ///
     /// # Errors

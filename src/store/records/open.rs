@@ -72,7 +72,7 @@ fn prepare(path: &Path) -> rusqlite::Result<Connection> {
     writer.pragma_update(None, "wal_autocheckpoint", 4_000)?;
     writer.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
     if beside(path, "-suspect").exists() {
-        let word: String = writer.pragma_query_value(None, "quick_check(1)", |row| row.get(0))?;
+        let word: String = writer.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
         if word != "ok" {
             let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
             return Err(rusqlite::Error::SqliteFailure(code, Some(word)));
