@@ -287,6 +287,4 @@ async fn describes_show_what_the_version_and_the_user_may_see() {
     let session =
         body["sobjects"].as_array().unwrap().iter().find(|o| o["name"] == "MessagingSession");
     assert_eq!(session.unwrap()["keyPrefix"], "0Mw");
-    let post = client.request("/x").build().unwrap();
-    drop(post);
 }
