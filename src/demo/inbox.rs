@@ -72,6 +72,8 @@ pub struct Mail {
     pub envelope_from: String,
     /// The recipients in the envelope that were not refused.
     pub recipients: Vec<String>,
+    /// The subject, decoded; empty when there is none.
+    pub subject: String,
     /// The mail as sent, dots undone, the last line's end included.
     pub bytes: Vec<u8>,
     /// Whether it came over TLS.
