@@ -15,3 +15,9 @@ pub trait Receiver: Send + Sync {
     /// Makes one attempt, bounded in time.
     fn deliver<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Outcome>;
 }
+
+/// A TLS configuration for HTTP clients of tests, which speak none.
+#[cfg(test)]
+pub(crate) fn test_tls() -> rustls::ClientConfig {
+    tls::nobody().expect("the TLS library takes its own defaults")
+}

@@ -1,13 +1,11 @@
 //! Sources: where records come from. A source reads; what is stored and when it becomes visible is
 //! the engine's business.
 
-use std::sync::Arc;
-
-use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 
-use crate::domain::dataset::{Batch, Cursor, Dataset};
+use crate::domain::dataset::Batch;
+pub use crate::domain::dataset::{PullRequest, Pulled};
 
 pub mod salesforce;
 
@@ -24,36 +22,6 @@ pub trait Source: Send + Sync {
 
     /// How much of the source's request quota is used, as last seen.
     fn quota(&self) -> Option<Quota>;
-}
-
-/// What to read.
-#[derive(Clone, Debug)]
-pub struct PullRequest {
-    /// Of which dataset.
-    pub dataset: Arc<Dataset>,
-    /// Everything up to here has been stored; `None`: read from `from` on.
-    pub since: Option<DateTime<Utc>>,
-    /// Where an interrupted first load stopped: read on behind it.
-    pub resume: Option<Cursor>,
-    /// Bound of the first load: records changed before it are left out.
-    pub from: Option<DateTime<Utc>>,
-}
-
-/// What a complete pull proves.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pulled {
-    /// The source is complete up to here (its own clock, minus a margin).
-    pub watermark: DateTime<Utc>,
-    /// Records read.
-    pub records: u64,
-    /// API requests made.
-    pub requests: u64,
-    /// Values that did not fit their field's type: how many, and the first few told.
-    pub misfits: u64,
-    /// The first few misfits, for people.
-    pub misfit_samples: Vec<String>,
-    /// Fields that the source does not have or does not show us; they stay null.
-    pub hidden: Vec<String>,
 }
 
 /// A source's request quota.

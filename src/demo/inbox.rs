@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use rustls::ServerConfig;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::shelf::Shelf;
@@ -32,6 +32,9 @@ const MAILS_MAX: usize = 1_000;
 const BYTES_MAX: usize = 256 * 1024 * 1024;
 /// The most connections served at a time; more are told to come back.
 const SESSIONS_MAX: usize = 2_000;
+
+/// Connections that may wait to be accepted.
+const BACKLOG: u32 = 2_048;
 
 /// How an inbox is opened.
 #[derive(Clone)]
@@ -69,6 +72,8 @@ pub struct Mail {
     pub envelope_from: String,
     /// The recipients in the envelope that were not refused.
     pub recipients: Vec<String>,
+    /// The subject, decoded; empty when there is none.
+    pub subject: String,
     /// The mail as sent, dots undone, the last line's end included.
     pub bytes: Vec<u8>,
     /// Whether it came over TLS.
@@ -149,7 +154,7 @@ impl Inbox {
     /// # Errors
     /// When the port cannot be had.
     pub async fn open(settings: InboxSettings, clock: Arc<dyn Clock>) -> io::Result<Inbox> {
-        let listener = TcpListener::bind(settings.listen).await?;
+        let listener = listen(settings.listen)?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             settings,
@@ -230,7 +235,7 @@ impl Inbox {
     /// When somebody else took the port meanwhile.
     pub async fn come_back(&self) -> io::Result<()> {
         self.go_down().await;
-        let listener = TcpListener::bind(self.address).await?;
+        let listener = listen(self.address)?;
         *self.listening() = Some(tokio::spawn(accept(listener, Arc::clone(&self.shared))));
         Ok(())
     }
@@ -265,6 +270,16 @@ impl Shared {
     fn refusal(&self, recipient: &str) -> Option<String> {
         self.manners().refused.get(&recipient.to_lowercase()).cloned()
     }
+}
+
+/// Listens with room for a burst of clients. With the usual 128, a burst makes the kernel forget
+/// connections their clients believe in, and as the server speaks first both would wait for ever.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // The port can be had again at once after going down.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// Serves connections until it is aborted; its sessions end with it.

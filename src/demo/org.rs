@@ -22,9 +22,13 @@ mod faults;
 mod http;
 mod id;
 mod json;
+mod life;
+mod names;
+mod plan;
 mod rng;
 mod schema;
 mod soql;
+mod story;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -34,10 +38,12 @@ mod world;
 
 pub use faults::{Fault, Faults, On};
 pub use id::Id;
+pub use plan::{Incident, Plan, WEB_CHAT, WHATSAPP};
 pub use traffic::{Call, Seen};
 pub use value::{Record, Value};
 pub use world::ChangeError;
 
+use life::Life;
 use traffic::Traffic;
 use world::World;
 
@@ -76,6 +82,8 @@ impl Default for Settings {
 pub struct Org {
     clock: Arc<dyn Clock>,
     settings: Settings,
+    /// Locked before the world, never after it.
+    life: Mutex<Option<Life>>,
     world: RwLock<World>,
     faults: Mutex<Faults>,
     traffic: Mutex<Traffic>,
@@ -91,9 +99,35 @@ impl Org {
     /// An empty org with other settings.
     pub fn with(settings: Settings, clock: Arc<dyn Clock>) -> Arc<Org> {
         let world = World::new(clock.now().timestamp());
+        Org::of(settings, clock, world, None)
+    }
+
+    /// An org with a generated history, which lives on as its clock goes: one seed and one plan
+    /// always give the same records at the same instants.
+    pub fn generate(seed: u64, plan: Plan, clock: Arc<dyn Clock>) -> Arc<Org> {
+        Org::generate_with(seed, plan, Settings::default(), clock)
+    }
+
+    /// [`Org::generate`] with other settings.
+    pub fn generate_with(
+        seed: u64,
+        plan: Plan,
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+    ) -> Arc<Org> {
+        let now = plan.now;
+        let mut world = World::new((now - plan.history).timestamp());
+        let life = Life::begin(seed, plan, &mut world);
+        let org = Org::of(settings, clock, world, Some(life));
+        org.live(now);
+        org
+    }
+
+    fn of(settings: Settings, clock: Arc<dyn Clock>, world: World, life: Option<Life>) -> Arc<Org> {
         Arc::new(Org {
             clock,
             settings,
+            life: Mutex::new(life),
             world: RwLock::new(world),
             faults: Mutex::new(Faults::default()),
             traffic: Mutex::new(Traffic::new(0)),
@@ -104,6 +138,10 @@ impl Org {
     /// Lets the org live up to an instant; every request does so with the clock's now.
     pub fn live(&self, until: DateTime<Utc>) {
         let until = until.timestamp();
+        let mut life = self.life.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(life) = life.as_mut().filter(|life| life.is_due(until)) {
+            life.live(until, &mut self.world_mut());
+        }
         let due = self.world().bin_is_due(until);
         if due {
             self.world_mut().empty_bin(until);

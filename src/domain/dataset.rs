@@ -1,5 +1,7 @@
 //! Datasets: named tables of a source with typed fields, a key and an updated-at field.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 
 use super::coverage::CoverageFact;
@@ -86,6 +88,36 @@ pub struct Cursor {
     pub stamp: DateTime<Utc>,
     /// Its key; ties of one stamp are ordered by it.
     pub key: String,
+}
+
+/// What a source is asked to read.
+#[derive(Clone, Debug)]
+pub struct PullRequest {
+    /// Of which dataset.
+    pub dataset: Arc<Dataset>,
+    /// Everything up to here has been stored; `None`: read from `from` on.
+    pub since: Option<DateTime<Utc>>,
+    /// Where an interrupted first load stopped: read on behind it.
+    pub resume: Option<Cursor>,
+    /// Bound of the first load: records changed before it are left out.
+    pub from: Option<DateTime<Utc>>,
+}
+
+/// What a complete pull proves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pulled {
+    /// The source is complete up to here (its own clock, minus a margin).
+    pub watermark: DateTime<Utc>,
+    /// Records read.
+    pub records: u64,
+    /// API requests made.
+    pub requests: u64,
+    /// Values that did not fit their field's type: how many, and the first few told.
+    pub misfits: u64,
+    /// The first few misfits, for people.
+    pub misfit_samples: Vec<String>,
+    /// Fields that the source does not have or does not show us; they stay null.
+    pub hidden: Vec<String>,
 }
 
 /// Records on their way from a source to the store: one flat run of cells and one run of text, so

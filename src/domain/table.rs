@@ -83,6 +83,7 @@ pub struct Column {
 /// What became of one report of a digest: a table, or the reason there is none. One report that
 /// fails never takes the digest with it.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a digest has few sections, and most are tables")]
 pub enum Section {
     /// The answer.
     Table(Table),

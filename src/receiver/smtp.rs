@@ -181,8 +181,7 @@ impl Smtp {
             Failure { step: Step::Prepare, fault: Fault::Unsendable(what) }
         })?;
         let deadline = Instant::now() + self.bounds.overall;
-        if let Some(mut connection) = self.idle.take() {
-            connection.serve_until(deadline);
+        if let Some(connection) = self.kept(deadline).await {
             match self.transfer(connection, &to, &message.bytes).await {
                 // It died while it waited for us; nothing has been handed over.
                 Err(failure) if failure.is_stale() => {}
@@ -193,6 +192,13 @@ impl Smtp {
         self.transfer(connection, &to, &message.bytes).await
     }
 
+    /// A connection that has carried a mail before and can carry another.
+    async fn kept(&self, deadline: Instant) -> Option<Connection> {
+        let mut connection = self.idle.take()?;
+        connection.serve_until(deadline);
+        connection.clean().await.then_some(connection)
+    }
+
     async fn transfer(
         &self,
         mut connection: Connection,
@@ -200,11 +206,7 @@ impl Smtp {
         bytes: &[u8],
     ) -> Result<String, Failure> {
         let result = connection.transfer(&self.from, to, bytes).await;
-        let usable = match &result {
-            Ok(_) => true,
-            Err(failure) => failure.leaves_connection_usable() && connection.reset().await,
-        };
-        if usable {
+        if result.as_ref().err().is_none_or(Failure::leaves_connection_usable) {
             self.idle.park(connection);
         }
         result

@@ -56,6 +56,16 @@ pub(super) fn client_config(ca: Option<&[u8]>) -> Result<ClientConfig, TlsError>
     if roots.is_empty() {
         return Err(TlsError::NoAuthorities);
     }
+    trusting(roots)
+}
+
+/// A client that trusts nobody, for clients that never speak TLS: a machine without any
+/// authorities can still call itself.
+pub(super) fn nobody() -> Result<ClientConfig, TlsError> {
+    trusting(RootCertStore::empty())
+}
+
+fn trusting(roots: RootCertStore) -> Result<ClientConfig, TlsError> {
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(TlsError::Setup)?

@@ -126,7 +126,8 @@ impl Webhook {
             })?;
             keys.push(key);
         }
-        let tls = tls::client_config(None).map_err(|err| WebhookError::Tls(name.clone(), err))?;
+        let tls = if url.scheme() == "https" { tls::client_config(None) } else { tls::nobody() };
+        let tls = tls.map_err(|err| WebhookError::Tls(name.clone(), err))?;
         let http = Client::builder()
             .tls_backend_preconfigured(tls)
             .redirect(redirect::Policy::none())

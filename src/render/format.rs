@@ -120,7 +120,7 @@ impl Locale {
         let percent = share * 100.0;
         let (sign, shown) = match percent {
             p if p > 0.0 && p < 0.05 => ("<", 0.1),
-            p if p >= 99.95 && p < 100.0 => (">", 99.9),
+            p if (99.95..100.0).contains(&p) => (">", 99.9),
             p => ("", p),
         };
         format!("{sign}{}{}%", self.decimals(shown, 1), self.percent_gap)
@@ -296,7 +296,7 @@ impl Locale {
     fn grouped(self, digits: &str) -> String {
         let mut out = String::with_capacity(digits.len() * 2);
         for (i, digit) in digits.chars().enumerate() {
-            if i > 0 && (digits.len() - i) % 3 == 0 {
+            if i > 0 && (digits.len() - i).is_multiple_of(3) {
                 out.push_str(self.group);
             }
             out.push(digit);

@@ -15,6 +15,8 @@ use super::words::counted;
 const CELL_MAX: usize = 120;
 /// Width of the longest bar of a column of shares, in pixels.
 const BAR_MAX: f64 = 56.0;
+/// Longer words may be broken, in characters.
+const LONG_WORD: usize = 24;
 /// Tables with more columns than this are set smaller.
 const WIDE: usize = 6;
 
@@ -34,6 +36,8 @@ pub(super) struct Cell {
     /// Stands for a null.
     pub(super) muted: bool,
     pub(super) numeric: bool,
+    /// Has words too long for a narrow screen: they may be broken.
+    pub(super) long: bool,
     /// Width of a bar below the figure, in pixels.
     pub(super) bar: Option<u8>,
 }
@@ -268,11 +272,12 @@ impl Writer<'_> {
                     (share.max(0.0) / scale * BAR_MAX).round().clamp(0.0, BAR_MAX) as u8
                 });
                 let bar = bar.filter(|width| *width > 0);
-                Cell { text: isolated(text), muted: false, numeric, bar }
+                let long = text.split(' ').any(|word| word.chars().count() > LONG_WORD);
+                Cell { text: isolated(text), muted: false, numeric, long, bar }
             }
             None => {
                 let text = self.table.empty.as_deref().map_or("\u{2013}".to_owned(), clean);
-                Cell { text, muted: true, numeric, bar: None }
+                Cell { text, muted: true, numeric, long: false, bar: None }
             }
         }
     }
@@ -280,7 +285,7 @@ impl Writer<'_> {
 
 impl Cell {
     fn plain(text: &str) -> Cell {
-        Cell { text: text.to_owned(), muted: false, numeric: false, bar: None }
+        Cell { text: text.to_owned(), muted: false, numeric: false, long: false, bar: None }
     }
 }
 

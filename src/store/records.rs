@@ -1,27 +1,305 @@
-//! (to come)
-use std::{path::Path, sync::Arc};
-use chrono::{DateTime, Utc};
-use rusqlite::Connection;
-use crate::domain::dataset::{Batch, Cursor, Dataset};
-pub struct Records;
-pub struct Load;
+//! `records.db`: one table a dataset, named as the dataset, with a column named as each field
+//! (timestamps in milliseconds since 1970 UTC, booleans 0 and 1) and `_deleted`, 0 for records that
+//! exist.
+//!
+//! A pull's rows and the watermark that covers them become visible together: small pulls are
+//! gathered aside and merged in one transaction; a first load, or one after the fields changed, is
+//! written page by page into a table of its own, which takes the dataset's place when it is
+//! complete. Everything here can be read again from the sources, so commits are not synced one by
+//! one, and a broken file is set aside.
+//!
+//! One connection writes. Readers open their own and never wait for it. All calls block.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+
+use crate::domain::dataset::Dataset;
+
+mod load;
+mod open;
+mod schema;
+mod state;
+
+pub use load::{Finished, Load};
+pub use open::SetAside;
+pub use state::{DatasetState, states};
+
+/// The records of all datasets.
+pub struct Records {
+    path: PathBuf,
+    writer: Mutex<Connection>,
+    known: Mutex<Known>,
+}
+
+/// What this process has been told about.
+#[derive(Default)]
+struct Known {
+    datasets: BTreeMap<String, Wanted>,
+    /// Fields to index, by dataset.
+    indexes: BTreeMap<String, BTreeSet<Vec<String>>>,
+    /// Datasets being pulled.
+    busy: BTreeSet<String>,
+}
+
+/// A dataset as the config wants it.
+#[derive(Clone)]
+struct Wanted {
+    dataset: Arc<Dataset>,
+    history: Option<TimeDelta>,
+}
+
+/// Why the records cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("records")]
-pub struct RecordsError;
-#[derive(Clone, Debug)]
-pub struct DatasetState { pub name: String, pub ready: bool, pub watermark: Option<DateTime<Utc>>, pub rows: u64, pub pulled_at: Option<DateTime<Utc>>, pub error: Option<String>, pub history_from: Option<DateTime<Utc>> }
+pub enum RecordsError {
+    /// SQLite said no.
+    #[error("records database `{path}` failed")]
+    Database {
+        /// The file.
+        path: PathBuf,
+        /// What it said.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// The file is damaged. The next start checks it, sets it aside and pulls everything again.
+    #[error("records database `{path}` is damaged; restart to set it aside and load again")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite said.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// The damaged file cannot be moved away.
+    #[error("records database `{path}` is damaged and cannot be set aside")]
+    Stuck {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A newer postrider wrote the file.
+    #[error(
+        "records database `{path}` has schema {found}, this postrider knows {known}: install the \
+         newer version again, or remove the file to load again"
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// In the file.
+        found: i64,
+        /// In this binary.
+        known: i64,
+    },
+    /// Nobody has told of this dataset.
+    #[error("dataset `{0}` is not known to the records")]
+    Unknown(String),
+    /// Two pulls of one dataset.
+    #[error("dataset `{0}` is already being pulled")]
+    Busy(String),
+    /// A field's name that the records need for themselves.
+    #[error("dataset `{dataset}` cannot have a field `{field}`: the name is taken")]
+    Reserved {
+        /// The dataset.
+        dataset: String,
+        /// The field.
+        field: String,
+    },
+    /// A batch with another number of cells than its rows need.
+    #[error("a batch of dataset `{0}` does not fit its fields")]
+    Misshapen(String),
+}
+
 impl Records {
-    pub fn open(_: &Path) -> Result<Records, RecordsError> { unimplemented!() }
-    pub fn ensure(&self, _: &Arc<Dataset>) -> Result<(), RecordsError> { unimplemented!() }
-    pub fn ensure_indexes(&self, _: &[super::sql::IndexSpec]) -> Result<(), RecordsError> { unimplemented!() }
-    pub fn begin(&self, _: &Arc<Dataset>, _: Option<DateTime<Utc>>) -> Result<Load, RecordsError> { unimplemented!() }
-    pub fn failed(&self, _: &str, _: &str, _: DateTime<Utc>) -> Result<(), RecordsError> { unimplemented!() }
-    pub fn all_states(&self) -> Result<Vec<DatasetState>, RecordsError> { unimplemented!() }
+    /// Opens the file, or makes it. A damaged one is renamed to `records.db.broken-1` (or the next
+    /// number) and told.
+    ///
+    /// # Errors
+    /// The file cannot be opened, moved away or understood.
+    pub fn open(path: &Path) -> Result<(Arc<Records>, Option<SetAside>), RecordsError> {
+        let (writer, set_aside) = open::open(path)?;
+        let records =
+            Records { path: path.to_owned(), writer: Mutex::new(writer), known: Mutex::default() };
+        Ok((Arc::new(records), set_aside))
+    }
+
+    /// Where the file is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A connection of the caller's own that can read and not write. What one transaction on it
+    /// sees is of one moment.
+    ///
+    /// # Errors
+    /// The file cannot be opened.
+    pub fn reader(&self) -> Result<Connection, RecordsError> {
+        open::reader(&self.path).map_err(|err| self.told(err))
+    }
+
+    /// Tells of a dataset: makes its table where there is none, and finds out whether it must be
+    /// loaded again because its fields changed or `history` (how far back its first load reaches;
+    /// `None` is all) grew. To be called for each dataset before its first pull.
+    ///
+    /// # Errors
+    /// The database fails, or a field has a reserved name.
+    pub fn ensure(
+        &self,
+        dataset: &Arc<Dataset>,
+        history: Option<TimeDelta>,
+    ) -> Result<DatasetState, RecordsError> {
+        if let Some(field) = dataset.fields.iter().find(|field| schema::is_reserved(&field.name)) {
+            return Err(RecordsError::Reserved {
+                dataset: dataset.name.clone(),
+                field: field.name.clone(),
+            });
+        }
+        self.write(|tx| {
+            if !state::exists(tx, &dataset.name)? {
+                tx.execute_batch(&schema::create_table(&dataset.name, dataset))?;
+                state::insert(tx, dataset)?;
+            }
+            Ok(())
+        })?;
+        let wanted = Wanted { dataset: dataset.clone(), history };
+        self.known().datasets.insert(dataset.name.clone(), wanted);
+        self.state(&dataset.name)
+    }
+
+    /// Wants exactly these indexes: dataset and fields in order. Made at once where the dataset is
+    /// ready, else when its load is complete; others are dropped. Unique sets of fields have theirs
+    /// anyway. Each covers the records that exist (`where _deleted = 0`).
+    ///
+    /// # Errors
+    /// The database fails.
+    pub fn ensure_indexes(&self, wanted: &[(String, Vec<String>)]) -> Result<(), RecordsError> {
+        let ready: Vec<Arc<Dataset>> = {
+            let mut known = self.known();
+            known.indexes.clear();
+            for (dataset, fields) in wanted {
+                known.indexes.entry(dataset.clone()).or_default().insert(fields.clone());
+            }
+            known.datasets.values().map(|wanted| wanted.dataset.clone()).collect()
+        };
+        for dataset in ready {
+            let indexes = self.indexes_of(&dataset);
+            // One dataset a transaction: the writer is not held for minutes on end.
+            self.write(|tx| match state::is_ready(tx, &dataset.name)? {
+                true => schema::make_indexes(tx, &dataset.name, &indexes),
+                false => Ok(()),
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Begins a pull of a dataset: what to ask the source for is [`Load::request`].
+    ///
+    /// # Errors
+    /// The database fails, the dataset is unknown, or another pull of it is going on.
+    pub fn begin(
+        self: &Arc<Self>,
+        dataset: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Load, RecordsError> {
+        Load::begin(self.clone(), dataset, now)
+    }
+
+    /// Notes that a pull failed. What was known stays; the next complete pull clears the note.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub fn failed(
+        &self,
+        dataset: &str,
+        at: DateTime<Utc>,
+        reason: &str,
+    ) -> Result<(), RecordsError> {
+        self.write(|tx| state::note_failure(tx, dataset, at, reason))
+    }
+
+    /// Notes that a reader met damage in the file, so that the next start checks it.
+    pub fn suspect(&self) {
+        open::mark_suspect(&self.path);
+    }
+
+    /// What is known of one dataset.
+    ///
+    /// # Errors
+    /// The database fails, or the dataset is unknown.
+    pub fn state(&self, dataset: &str) -> Result<DatasetState, RecordsError> {
+        let all = self.all_states()?;
+        let found = all.into_iter().find(|state| state.dataset == dataset);
+        found.ok_or_else(|| RecordsError::Unknown(dataset.to_owned()))
+    }
+
+    /// What is known of the datasets told of, by name.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub fn all_states(&self) -> Result<Vec<DatasetState>, RecordsError> {
+        states(&self.writer(), &self.datasets()).map_err(|err| self.told(err))
+    }
+
+    /// The datasets told of.
+    pub fn datasets(&self) -> Vec<Arc<Dataset>> {
+        self.known().datasets.values().map(|wanted| wanted.dataset.clone()).collect()
+    }
+
+    /// Runs one writing transaction.
+    fn write<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, RecordsError> {
+        let mut writer = self.writer();
+        let outcome = (|| {
+            let tx = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let done = work(&tx)?;
+            tx.commit()?;
+            Ok(done)
+        })();
+        outcome.map_err(|err| self.told(err))
+    }
+
+    /// A panic elsewhere rolled its transaction back; the connection is as good as before.
+    fn writer(&self) -> MutexGuard<'_, Connection> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wanted(&self, dataset: &str) -> Result<Wanted, RecordsError> {
+        let found = self.known().datasets.get(dataset).cloned();
+        found.ok_or_else(|| RecordsError::Unknown(dataset.to_owned()))
+    }
+
+    /// The indexes a dataset should have: its unique sets and those asked for.
+    fn indexes_of(&self, dataset: &Dataset) -> BTreeSet<Vec<String>> {
+        let name_of = |at: &usize| dataset.fields[*at].name.clone();
+        let unique = dataset.unique.iter().map(|set| set.iter().map(name_of).collect());
+        let known = self.known();
+        let asked = known.indexes.get(&dataset.name).into_iter().flatten().cloned();
+        unique.chain(asked).collect()
+    }
+
+    /// A database error for the caller. Damage is written down beside the file, so that the next
+    /// start looks closely.
+    fn told(&self, source: rusqlite::Error) -> RecordsError {
+        let path = self.path.clone();
+        match source.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                open::mark_suspect(&path);
+                RecordsError::Damaged { path, source }
+            }
+            _ => RecordsError::Database { path, source },
+        }
+    }
 }
-impl Load {
-    pub fn since(&self) -> Option<DateTime<Utc>> { unimplemented!() }
-    pub fn resume(&self) -> Option<Cursor> { unimplemented!() }
-    pub fn append(&mut self, _: &Batch) -> Result<(), RecordsError> { unimplemented!() }
-    pub fn finish(self, _: DateTime<Utc>, _: u64, _: DateTime<Utc>) -> Result<(), RecordsError> { unimplemented!() }
-}
-pub fn states_of(_: &Connection) -> Result<Vec<DatasetState>, RecordsError> { unimplemented!() }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWrite
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
-use super::{Act, Mail, Shared, Stage};
+use super::{Act, Mail, Shared, Stage, letter};
 
 /// The longest line of a command, in bytes.
 const COMMAND_BYTES_MAX: u64 = 8 * 1024;
@@ -233,6 +233,7 @@ impl Session {
             received: self.shared.clock.now(),
             envelope_from: from,
             recipients,
+            subject: letter::subject(&bytes),
             bytes,
             encrypted: self.encrypted,
             login: self.login.clone(),

@@ -199,10 +199,7 @@ impl Faults {
         let mut place = 0;
         while place < self.armed.len() {
             let armed = &mut self.armed[place];
-            // Page sizes are for answers that have pages.
-            let paged = matches!(call, Call::Query | Call::QueryAll | Call::QueryMore);
-            let fits = armed.on.matches(call, soql)
-                && (paged || !matches!(armed.fault, Fault::Page(_) | Fault::Value { .. }));
+            let fits = armed.on.matches(call, soql) && concerns(&armed.fault, call);
             if !fits {
                 place += 1;
                 continue;
@@ -236,6 +233,17 @@ impl Faults {
                 if self.repeated_empty_pages > 2 { 1 } else { size }
             }
         }
+    }
+}
+
+/// Whether a fault means anything to this kind of request; if not, it waits for one.
+fn concerns(fault: &Fault, call: Call) -> bool {
+    match fault {
+        Fault::Page(_) | Fault::Value { .. } | Fault::QueryTimeout => {
+            matches!(call, Call::Query | Call::QueryAll | Call::QueryMore)
+        }
+        Fault::LocatorExpired => call == Call::QueryMore,
+        _ => true,
     }
 }
 

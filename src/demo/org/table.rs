@@ -143,13 +143,6 @@ impl Tables {
         let (table, slot) = self.find(id)?;
         table.row(slot)
     }
-    /// Changes the record of this id; false if there is none.
-    pub(crate) fn change(&mut self, id: Id, edit: impl FnOnce(&mut Row)) -> bool {
-        let Some((table, slot)) = self.find(id) else { return false };
-        let object = table.object;
-        self.of_mut(object).change(slot, edit);
-        true
-    }
 }
 
 /// The id of a row.

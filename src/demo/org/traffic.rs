@@ -13,6 +13,8 @@ use super::soql::bind::Query;
 const CURSOR_LIFE: TimeDelta = TimeDelta::days(2);
 /// Most cursors kept; the oldest goes first.
 const CURSORS_MAX: usize = 5_000;
+/// Most ids all cursors together hold.
+const CURSOR_IDS_MAX: usize = 20_000_000;
 /// Most requests remembered.
 const SEEN_MAX: usize = 20_000;
 
@@ -153,8 +155,10 @@ impl Traffic {
         with_deleted: bool,
     ) -> String {
         self.cursors.retain(|_, cursor| now - cursor.opened < CURSOR_LIFE);
-        while self.cursors.len() >= CURSORS_MAX {
-            self.cursors.pop_first();
+        let mut ids = slots.len() + self.cursors.values().map(|one| one.slots.len()).sum::<usize>();
+        while self.cursors.len() >= CURSORS_MAX || ids > CURSOR_IDS_MAX {
+            let Some((_, oldest)) = self.cursors.pop_first() else { break };
+            ids -= oldest.slots.len();
         }
         self.cursors_opened += 1;
         let number = self.cursors_opened;

@@ -119,3 +119,91 @@ fn classify_reply(step: Step, reply: &Reply, reason: String) -> Outcome {
         (step, _, _) => lost(step, reason),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::Step::{self, *};
+    use super::{Fault, Reply, classify};
+    use crate::domain::delivery::Outcome;
+
+    const ALL: [Step; 11] =
+        [Connect, Banner, Hello, StartTls, Handshake, Login, Sender, Recipient, Data, Content, Dot];
+
+    #[test]
+    fn every_answer_at_every_step_has_one_meaning() {
+        // One symbol for each step that is answered, in the order of the conversation:
+        // D server down, B receiver broken, R retry, X rejected, U uncertain.
+        let steps = [Banner, Hello, StartTls, Login, Sender, Recipient, Data, Content, Dot];
+        for (answer, expected) in [
+            ("421 4.3.2 closing", "DDDDDDDDD"),
+            ("421", "DDDDDDDDD"),
+            ("450 4.2.0 greylisted", "DDDDRRRRR"),
+            ("451 4.7.1 try later", "DDDDRRRRR"),
+            ("452 4.5.3 too many recipients", "DDDDRRRRR"),
+            ("454 4.7.0 temporary", "DDDDRRRRR"),
+            ("500 5.5.2 what", "DBBBBXXXX"),
+            ("530 5.7.0 log in", "BBBBBBBBB"),
+            ("535 5.7.8 wrong password", "DBBBBXXXX"),
+            ("550 5.1.1 no such user", "DBBBBXXXX"),
+            ("550 5.7.1 sender refused", "DBBBBXXXX"),
+            ("550 5.2.2 mailbox full", "DBBBBRXXX"),
+            ("552 mailbox full", "DBBBBRXXX"),
+            ("552 5.3.4 message too big", "DBBBXXXXX"),
+            ("554 5.6.0 no thanks", "DBBBBXXXX"),
+            // A softer enhanced code wins, a harder one does not.
+            ("550 4.2.1 in fact for now", "DDDDRRRRR"),
+            ("450 5.1.1 in fact for good", "DDDDRRRRR"),
+            // Neither yes nor no.
+            ("354 go on", "DDDDDDDDU"),
+            ("250 ok", "DDDDDDDDU"),
+        ] {
+            let (code, text) = answer.split_once(' ').unwrap_or((answer, ""));
+            let reply = Reply { code: code.parse().unwrap(), text: text.into() };
+            let meanings: String =
+                steps.iter().map(|&step| meaning(step, Fault::Reply(reply.clone()))).collect();
+            assert_eq!(meanings, expected, "{answer}");
+        }
+    }
+
+    #[test]
+    fn a_lost_connection_is_ambiguous_only_after_the_final_dot() {
+        for step in ALL {
+            let expected = if step == Dot { 'U' } else { 'D' };
+            assert_eq!(meaning(step, Fault::Timeout(Duration::from_secs(60))), expected);
+            assert_eq!(meaning(step, Fault::Broken("reset".into())), expected);
+            assert_eq!(meaning(step, Fault::Garbage("what".into())), expected);
+            assert_eq!(meaning(step, Fault::Setup("certificate".into())), 'B');
+            assert_eq!(meaning(step, Fault::Unsendable("too big".into())), 'X');
+        }
+    }
+
+    #[test]
+    fn reasons_name_the_step_and_keep_the_words() {
+        let reply = Reply { code: 550, text: "5.1.1 no\r\nsuch user".into() };
+        assert_eq!(
+            classify(Recipient, &Fault::Reply(reply)),
+            Outcome::Rejected("RCPT TO: 550 5.1.1 no\\r\\nsuch user".into())
+        );
+        assert_eq!(
+            classify(Dot, &Fault::Timeout(Duration::from_secs(600))),
+            Outcome::Uncertain(
+                "end of message: no answer within 600s (message may be sent more than once)".into()
+            )
+        );
+    }
+
+    #[track_caller]
+    fn meaning(step: Step, fault: Fault) -> char {
+        match classify(step, &fault) {
+            Outcome::Delivered(_) => '!',
+            Outcome::Retry { after: None, .. } => 'R',
+            Outcome::Retry { .. } => 'r',
+            Outcome::Rejected(_) => 'X',
+            Outcome::ServerDown(_) => 'D',
+            Outcome::ReceiverBroken(_) => 'B',
+            Outcome::Uncertain(_) => 'U',
+        }
+    }
+}

@@ -88,3 +88,61 @@ fn mechanism(name: &str) -> Option<Mechanism> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use lettre::transport::smtp::authentication::Mechanism;
+
+    use super::{Offers, Reply, parse_line};
+
+    #[test]
+    fn lines_are_code_separator_and_text() {
+        for (line, expected) in [
+            ("250 ok", Some((250, true, "ok"))),
+            ("250-more to come", Some((250, false, "more to come"))),
+            ("250", Some((250, true, ""))),
+            ("250 ", Some((250, true, ""))),
+            ("250x", None),
+            ("25", None),
+            ("+50 ok", None),
+            ("199 ok", None),
+            ("600 ok", None),
+            ("é50 ok", None),
+            ("", None),
+        ] {
+            assert_eq!(parse_line(line), expected, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn enhanced_codes_are_read_only_where_they_are_ones() {
+        for (text, expected) in [
+            ("5.1.1 no", Some((5, 1, 1))),
+            ("4.7.650 wait", Some((4, 7, 650))),
+            ("5.1.1", Some((5, 1, 1))),
+            ("1.2.3 version", None),
+            ("5.1 no", None),
+            ("5.1.1.1 no", None),
+            ("5.1.1000 no", None),
+            ("", None),
+        ] {
+            let reply = Reply { code: 550, text: text.into() };
+            assert_eq!(reply.enhanced(), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn offers_are_read_in_any_case() {
+        let lines = ["STARTTLS", "size 1000", "Auth PLAIN login CRAM-MD5", "8bitmime", "X-OTHER 1"];
+        let expected = Offers {
+            starttls: true,
+            eight_bit: true,
+            utf8: false,
+            size_max: Some(1_000),
+            logins: vec![Mechanism::Plain, Mechanism::Login],
+        };
+        assert_eq!(Offers::read(lines.into_iter()), expected);
+        assert_eq!(Offers::read(["SIZE"].into_iter()).size_max, Some(0));
+        assert_eq!(Offers::read([].into_iter()), Offers::default());
+    }
+}

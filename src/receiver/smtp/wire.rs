@@ -79,6 +79,8 @@ pub(super) struct Connection {
     deadline: Instant,
     pub(super) opened: Instant,
     pub(super) messages: u32,
+    /// A transaction was begun and not brought to its end.
+    begun: bool,
 }
 
 impl Connection {
@@ -115,6 +117,7 @@ impl Connection {
             deadline,
             opened: Instant::now(),
             messages: 0,
+            begun: false,
         })
     }
 
@@ -231,6 +234,7 @@ impl Connection {
         let parameters = self
             .parameters(from, to, &content)
             .map_err(|fault| Failure { step: Step::Sender, fault })?;
+        self.begun = true;
         let mail = self.ask(Mail::new(Some(from.clone()), parameters), self.bounds.mail).await;
         expect(Step::Sender, 250..=250, mail)?;
         let rcpt = self.ask(Rcpt::new(to.clone(), Vec::new()), self.bounds.rcpt).await;
@@ -240,12 +244,19 @@ impl Connection {
         self.write_content(&content.wire).await?;
         let taken = self.answer(self.bounds.dot).await;
         self.messages += 1;
-        expect(Step::Dot, 250..=250, taken).map(|reply| reply.words())
+        let taken = expect(Step::Dot, 250..=250, taken)?;
+        self.begun = false;
+        Ok(taken.words())
     }
 
-    /// Clears a refused transaction away; whether the connection can carry another message.
-    pub(super) async fn reset(&mut self) -> bool {
-        matches!(self.ask(Rset, self.bounds.quit).await, Ok(Reply { code: 250, .. }))
+    /// Clears a refused transaction away, if there was one; whether the connection can carry
+    /// another message.
+    pub(super) async fn clean(&mut self) -> bool {
+        if self.begun {
+            let reply = self.ask(Rset, self.bounds.quit).await;
+            self.begun = !matches!(reply, Ok(Reply { code: 250, .. }));
+        }
+        !self.begun
     }
 
     /// Says goodbye; whether the server answers is of no interest.

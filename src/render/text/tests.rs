@@ -14,6 +14,7 @@ fn view(heads: &[&str], rows: &[&[&str]]) -> TableView {
                 text: (*text).to_owned(),
                 muted: false,
                 numeric: head.numeric,
+                long: false,
                 bar: None,
             })
             .collect()

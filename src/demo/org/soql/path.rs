@@ -161,7 +161,7 @@ pub(crate) fn resolve(
         let step = from
             .relation(&name.text)
             .filter(|&step| scope.shows(from, &from.fields[step]))
-            .ok_or_else(|| unknown_relation(from, name))?;
+            .ok_or_else(|| unknown_relation(name))?;
         let field = &from.fields[step];
         steps.push(step);
         if field.is_polymorphic() {
@@ -172,7 +172,7 @@ pub(crate) fn resolve(
             let name = name.ok_or_else(|| no_such_column("Name", last))?;
             return Ok(Column { steps, leaf: Leaf::Naming(name) });
         }
-        from = scope.object(field.targets[0]).ok_or_else(|| unknown_relation(from, name))?;
+        from = scope.object(field.targets[0]).ok_or_else(|| unknown_relation(name))?;
     }
     let ix = from
         .find(&last.text)
@@ -195,13 +195,12 @@ fn no_such_relation(entity: &str, name: &Name) -> SoqlError {
     SoqlError::field(name.at, format!("No such relation '{}' on entity '{entity}'.", name.text))
 }
 
-fn unknown_relation(object: &Object, name: &Name) -> SoqlError {
+fn unknown_relation(name: &Name) -> SoqlError {
     let message = format!(
         "Didn't understand relationship '{}' in field path. If you are attempting to use a custom \
          relationship, be sure to append the '__r' after the custom relationship name. Please \
          reference your WSDL or the describe call for the appropriate names.",
         name.text
     );
-    let _ = object;
     SoqlError::field(name.at, message)
 }

@@ -260,6 +260,22 @@ async fn trouble_comes_as_switched_on() {
 }
 
 #[tokio::test]
+async fn a_cursor_can_die_between_pages() {
+    let (org, _, _serving, client) = org().await;
+    let names: Vec<String> = (0..2_500).map(|number| format!("n{number}")).collect();
+    accounts(&org, &names.iter().map(String::as_str).collect::<Vec<_>>());
+    org.faults().next(Fault::LocatorExpired, On::any(), 1);
+    let reply = client.query("SELECT Id FROM Account").await;
+    let next = reply.json()["nextRecordsUrl"].as_str().unwrap().to_owned();
+    assert_eq!(client.get(&next).await.code(), "INVALID_QUERY_LOCATOR");
+    assert_eq!(client.get(&next).await.code(), "INVALID_QUERY_LOCATOR");
+    org.faults().after(1, Fault::TokenExpired, On::any(), 1);
+    let reply = client.query("SELECT Id FROM Account").await;
+    let next = reply.json()["nextRecordsUrl"].as_str().unwrap().to_owned();
+    assert_eq!(client.get(&next).await.code(), "INVALID_SESSION_ID");
+}
+
+#[tokio::test]
 async fn describes_show_what_the_version_and_the_user_may_see() {
     let (org, _, _serving, client) = org().await;
     org.faults().hide_field("MessagingSession", "AcceptTime");
@@ -287,6 +303,4 @@ async fn describes_show_what_the_version_and_the_user_may_see() {
     let session =
         body["sobjects"].as_array().unwrap().iter().find(|o| o["name"] == "MessagingSession");
     assert_eq!(session.unwrap()["keyPrefix"], "0Mw");
-    let post = client.request("/x").build().unwrap();
-    drop(post);
 }

@@ -1,0 +1,200 @@
+//! The SQL of tables, upserts and indexes, written from a dataset's own names.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use rusqlite::Connection;
+
+use crate::domain::dataset::Dataset;
+use crate::domain::value::Type;
+
+/// The column that says whether a record exists.
+const DELETED: &str = "_deleted";
+
+/// Names of columns are compared by SQLite without regard to case.
+pub(super) fn is_reserved(field: &str) -> bool {
+    field.eq_ignore_ascii_case(DELETED)
+}
+
+/// A name as SQL.
+pub(super) fn ident(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// The table a load is written into before it takes the dataset's place.
+pub(super) fn loading_table(dataset: &str) -> String {
+    format!("{dataset} (loading)")
+}
+
+/// The temporary table a pull is gathered in, with its schema.
+pub(super) fn gathering_table(dataset: &str) -> String {
+    format!("temp.{}", ident(&format!("{dataset} (pull)")))
+}
+
+/// `CREATE TABLE`, for a table of this name.
+pub(super) fn create_table(table: &str, dataset: &Dataset) -> String {
+    create_quoted(&ident(table), dataset)
+}
+
+/// `CREATE TABLE`, for a table of this name as SQL.
+pub(super) fn create_quoted(table: &str, dataset: &Dataset) -> String {
+    let mut sql = format!("CREATE TABLE {table} (");
+    for (at, field) in dataset.fields.iter().enumerate() {
+        let key = if at == dataset.key { " PRIMARY KEY NOT NULL" } else { "" };
+        let _ = write!(sql, "{} {}{key}, ", ident(&field.name), declared(field.ty));
+    }
+    let _ = write!(sql, "{DELETED} INTEGER NOT NULL DEFAULT 0)");
+    sql
+}
+
+fn declared(ty: Type) -> &'static str {
+    match ty {
+        Type::Boolean | Type::Integer | Type::Timestamp => "INTEGER",
+        Type::Real => "REAL",
+        Type::Text => "TEXT",
+    }
+}
+
+/// All columns, in the order of the dataset's fields, `_deleted` last.
+pub(super) fn columns(dataset: &Dataset) -> String {
+    let mut names: Vec<String> = dataset.fields.iter().map(|field| ident(&field.name)).collect();
+    names.push(DELETED.to_owned());
+    names.join(", ")
+}
+
+/// Upserts one row of bound values: the newer record wins, and one that says nothing new writes
+/// nothing.
+pub(super) fn upsert_row(table: &str, dataset: &Dataset) -> String {
+    let marks = vec!["?"; dataset.fields.len() + 1].join(", ");
+    let columns = columns(dataset);
+    format!("INSERT INTO {table} AS old ({columns}) VALUES ({marks}) {}", on_conflict(dataset))
+}
+
+/// Upserts all rows of another table with the same columns.
+pub(super) fn merge(from: &str, table: &str, dataset: &Dataset) -> String {
+    let columns = columns(dataset);
+    // `WHERE true` keeps SQLite from reading ON as a join's.
+    format!(
+        "INSERT INTO {table} AS old ({columns}) SELECT {columns} FROM {from} WHERE true {}",
+        on_conflict(dataset)
+    )
+}
+
+fn on_conflict(dataset: &Dataset) -> String {
+    let name_of = |at: usize| ident(&dataset.fields[at].name);
+    let (key, updated) = (name_of(dataset.key), name_of(dataset.updated));
+    let others: Vec<String> = (0..dataset.fields.len())
+        .filter(|&at| at != dataset.key)
+        .map(name_of)
+        .chain([DELETED.to_owned()])
+        .collect();
+    let sets: Vec<String> = others.iter().map(|name| format!("{name} = excluded.{name}")).collect();
+    let differs: Vec<String> =
+        others.iter().map(|name| format!("old.{name} IS NOT excluded.{name}")).collect();
+    format!(
+        "ON CONFLICT ({key}) DO UPDATE SET {} WHERE (old.{updated} IS NULL \
+         OR excluded.{updated} >= old.{updated}) AND ({})",
+        sets.join(", "),
+        differs.join(" OR ")
+    )
+}
+
+/// How many records of the table that exist are also in the other one.
+pub(super) fn count_touched(from: &str, table: &str, dataset: &Dataset) -> String {
+    let key = ident(&dataset.fields[dataset.key].name);
+    format!(
+        "SELECT count(*) FROM {from} AS new JOIN {table} AS old ON old.{key} = new.{key} \
+         WHERE old.{DELETED} = 0"
+    )
+}
+
+/// How many records of the table exist.
+pub(super) fn count_existing(table: &str) -> String {
+    format!("SELECT count(*) FROM {table} WHERE {DELETED} = 0")
+}
+
+/// Marks what is not in the other table as deleted.
+pub(super) fn delete_missing(from: &str, table: &str, dataset: &Dataset) -> String {
+    let key = ident(&dataset.fields[dataset.key].name);
+    format!(
+        "UPDATE {table} SET {DELETED} = 1 WHERE {DELETED} = 0 \
+         AND {key} NOT IN (SELECT {key} FROM {from})"
+    )
+}
+
+/// What a table must be made from anew when it changes: names, types, key and updated-at. The order
+/// of fields does not matter.
+pub(super) fn fingerprint(dataset: &Dataset) -> String {
+    let mut lines: Vec<String> = dataset
+        .fields
+        .iter()
+        .enumerate()
+        .map(|(at, field)| {
+            let role = match at {
+                at if at == dataset.key => " key",
+                at if at == dataset.updated => " updated",
+                _ => "",
+            };
+            format!("{} {}{role}", field.name, field.ty.word())
+        })
+        .collect();
+    lines.sort();
+    lines.join("\n")
+}
+
+/// Fields of the dataset that a table with this fingerprint does not have.
+pub(super) fn missing_fields(dataset: &Dataset, fingerprint: &str) -> Vec<String> {
+    let has: BTreeSet<(&str, &str)> = fingerprint
+        .lines()
+        .filter_map(|line| {
+            // A name may hold spaces; a type never does.
+            let line = line.strip_suffix(" key").unwrap_or(line);
+            line.strip_suffix(" updated").unwrap_or(line).rsplit_once(' ')
+        })
+        .collect();
+    let fields = dataset.fields.iter();
+    fields
+        .filter(|field| !has.contains(&(field.name.as_str(), field.ty.word())))
+        .map(|field| field.name.clone())
+        .collect()
+}
+
+/// Gives a table exactly these indexes, as far as its fields allow.
+pub(super) fn make_indexes(
+    tx: &Connection,
+    table: &str,
+    wanted: &BTreeSet<Vec<String>>,
+) -> rusqlite::Result<()> {
+    let mut columns = tx.prepare("SELECT lower(name) FROM pragma_table_info(?)")?;
+    let columns: BTreeSet<String> =
+        columns.query_map([table], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    let possible =
+        |fields: &&Vec<String>| fields.iter().all(|field| columns.contains(&field.to_lowercase()));
+    let wanted: BTreeSet<(String, &Vec<String>)> = wanted
+        .iter()
+        .filter(possible)
+        .map(|fields| (format!("{table}: {}", fields.join(", ")), fields))
+        .collect();
+    let mut there = tx.prepare(
+        "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL",
+    )?;
+    let there: BTreeSet<String> =
+        there.query_map([table], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    for name in &there {
+        if !wanted.iter().any(|(wanted, _)| wanted == name) {
+            tx.execute_batch(&format!("DROP INDEX {}", ident(name)))?;
+        }
+    }
+    for (name, fields) in wanted {
+        let fields: Vec<String> = fields.iter().map(|field| ident(field)).collect();
+        if !there.contains(&name) && !fields.is_empty() {
+            tx.execute_batch(&format!(
+                "CREATE INDEX {} ON {} ({}) WHERE {DELETED} = 0",
+                ident(&name),
+                ident(table),
+                fields.join(", ")
+            ))?;
+        }
+    }
+    Ok(())
+}

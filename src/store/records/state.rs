@@ -1,0 +1,297 @@
+//! What is known of each dataset: how far it is complete, and how its pulls went. One row a
+//! dataset, written in the same transaction as the records it speaks of.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::schema;
+use crate::domain::dataset::{Cursor, Dataset, Pulled};
+
+/// The table of states. `fields` is the fingerprint of the dataset's table, `stale` says that it
+/// must be loaded again although nothing of that changed, `load_*` belong to a load on its way;
+/// times are milliseconds, lists are JSON.
+pub(super) const CREATE: &str = "
+    CREATE TABLE IF NOT EXISTS _dataset_state (
+        dataset TEXT PRIMARY KEY NOT NULL,
+        ready INTEGER NOT NULL DEFAULT 0,
+        stale INTEGER NOT NULL DEFAULT 0,
+        fields TEXT NOT NULL,
+        history INTEGER,
+        history_start INTEGER,
+        watermark INTEGER,
+        records INTEGER NOT NULL DEFAULT 0,
+        pulled_at INTEGER,
+        requests INTEGER NOT NULL DEFAULT 0,
+        misfits INTEGER NOT NULL DEFAULT 0,
+        misfit_samples TEXT NOT NULL DEFAULT '[]',
+        hidden TEXT NOT NULL DEFAULT '[]',
+        failed_at INTEGER,
+        failure TEXT,
+        load_fields TEXT,
+        load_history INTEGER,
+        load_start INTEGER,
+        load_stamp INTEGER,
+        load_key TEXT,
+        load_records INTEGER NOT NULL DEFAULT 0
+    ) WITHOUT ROWID;
+";
+
+/// Touches the table.
+pub(super) const PROBE: &str = "SELECT count(*), max(load_records) FROM _dataset_state";
+
+/// What is known of a dataset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DatasetState {
+    /// The dataset.
+    pub dataset: String,
+    /// Whether it has been loaded completely once. Until then its table is empty.
+    pub ready: bool,
+    /// Fields that the table does not have yet: all of them until it is ready, later those added
+    /// since. They cannot be asked for.
+    pub loading: Vec<String>,
+    /// The records are complete up to here.
+    pub watermark: Option<DateTime<Utc>>,
+    /// Records that changed before it were never loaded; `None` is no such bound.
+    pub history_start: Option<DateTime<Utc>>,
+    /// Records that exist.
+    pub records: u64,
+    /// Records written so far by a load on its way.
+    pub load_records: u64,
+    /// When the last complete pull ended.
+    pub pulled_at: Option<DateTime<Utc>>,
+    /// Requests made by all complete pulls together.
+    pub requests: u64,
+    /// Values of the last pull that did not fit their fields.
+    pub misfits: u64,
+    /// The first few of them.
+    pub misfit_samples: Vec<String>,
+    /// Fields that the source does not show us.
+    pub hidden: Vec<String>,
+    /// When and why the last pull failed, if it did.
+    pub failure: Option<(DateTime<Utc>, String)>,
+}
+
+/// What is known of these datasets, as this connection sees it: within a transaction, of the same
+/// moment as its records.
+///
+/// # Errors
+/// The database fails.
+pub fn states(
+    connection: &Connection,
+    datasets: &[Arc<Dataset>],
+) -> rusqlite::Result<Vec<DatasetState>> {
+    let mut select = connection.prepare_cached("SELECT * FROM _dataset_state WHERE dataset = ?")?;
+    let mut states = Vec::with_capacity(datasets.len());
+    for dataset in datasets {
+        let read = |row: &Row<'_>| read(row, dataset);
+        states.extend(select.query_row([&dataset.name], read).optional()?);
+    }
+    Ok(states)
+}
+
+fn read(row: &Row<'_>, dataset: &Dataset) -> rusqlite::Result<DatasetState> {
+    let instant = |name: &str| -> rusqlite::Result<Option<DateTime<Utc>>> {
+        Ok(row.get::<_, Option<i64>>(name)?.and_then(DateTime::from_timestamp_millis))
+    };
+    let count = |name: &str| row.get::<_, i64>(name).map(|count| count.max(0) as u64);
+    let list = |name: &str| -> rusqlite::Result<Vec<String>> {
+        Ok(serde_json::from_str(row.get_ref(name)?.as_str()?).unwrap_or_default())
+    };
+    let ready: bool = row.get("ready")?;
+    let fields: String = row.get("fields")?;
+    let loading = match ready {
+        true => schema::missing_fields(dataset, &fields),
+        false => dataset.fields.iter().map(|field| field.name.clone()).collect(),
+    };
+    Ok(DatasetState {
+        dataset: dataset.name.clone(),
+        ready,
+        loading,
+        watermark: instant("watermark")?,
+        history_start: instant("history_start")?,
+        records: count("records")?,
+        load_records: count("load_records")?,
+        pulled_at: instant("pulled_at")?,
+        requests: count("requests")?,
+        misfits: count("misfits")?,
+        misfit_samples: list("misfit_samples")?,
+        hidden: list("hidden")?,
+        failure: instant("failed_at")?.zip(row.get("failure")?),
+    })
+}
+
+/// How a dataset's next pull must be done.
+pub(super) enum Need {
+    /// Load it from the beginning, or from where an interrupted load stopped.
+    Load {
+        /// Where the load stopped, if its table can be gone on with.
+        resume: Option<Cursor>,
+        /// How far back it reaches.
+        start: Option<DateTime<Utc>>,
+    },
+    /// Read what changed since.
+    Changes(Option<DateTime<Utc>>),
+}
+
+/// What the next pull must be, for a dataset wanted with this history.
+pub(super) fn need(
+    tx: &Connection,
+    dataset: &Dataset,
+    history: Option<TimeDelta>,
+    now: DateTime<Utc>,
+) -> rusqlite::Result<Need> {
+    let wanted = (schema::fingerprint(dataset), history.map(|length| length.num_milliseconds()));
+    tx.query_row("SELECT * FROM _dataset_state WHERE dataset = ?", [&dataset.name], |row| {
+        let has = (row.get::<_, String>("fields")?, row.get::<_, Option<i64>>("history")?);
+        let reaches = match (has.1, wanted.1) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(has), Some(wanted)) => has >= wanted,
+        };
+        if row.get("ready")? && !row.get("stale")? && has.0 == wanted.0 && reaches {
+            let watermark: Option<i64> = row.get("watermark")?;
+            return Ok(Need::Changes(watermark.and_then(DateTime::from_timestamp_millis)));
+        }
+        let begun = (row.get::<_, Option<String>>("load_fields")?, row.get("load_history")?);
+        let stamp: Option<i64> = row.get("load_stamp")?;
+        let key: Option<String> = row.get("load_key")?;
+        let place = stamp.and_then(DateTime::from_timestamp_millis).zip(key);
+        if begun == (Some(wanted.0), wanted.1)
+            && let Some((stamp, key)) = place
+        {
+            let start: Option<i64> = row.get("load_start")?;
+            let start = start.and_then(DateTime::from_timestamp_millis);
+            return Ok(Need::Load { resume: Some(Cursor { stamp, key }), start });
+        }
+        Ok(Need::Load { resume: None, start: history.map(|length| now - length) })
+    })
+}
+
+/// Whether the dataset has a row.
+pub(super) fn exists(tx: &Connection, dataset: &str) -> rusqlite::Result<bool> {
+    tx.prepare_cached("SELECT 1 FROM _dataset_state WHERE dataset = ?")?.exists([dataset])
+}
+
+/// Whether the dataset has been loaded once.
+pub(super) fn is_ready(tx: &Connection, dataset: &str) -> rusqlite::Result<bool> {
+    tx.prepare_cached("SELECT 1 FROM _dataset_state WHERE dataset = ? AND ready")?.exists([dataset])
+}
+
+/// Gives a new dataset its row.
+pub(super) fn insert(tx: &Connection, dataset: &Dataset) -> rusqlite::Result<()> {
+    tx.execute(
+        "INSERT INTO _dataset_state (dataset, fields) VALUES (?, ?)",
+        params![dataset.name, schema::fingerprint(dataset)],
+    )?;
+    Ok(())
+}
+
+/// Notes that a load begins from the beginning.
+pub(super) fn begin_load(
+    tx: &Connection,
+    dataset: &Dataset,
+    history: Option<TimeDelta>,
+    start: Option<DateTime<Utc>>,
+) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE _dataset_state SET load_fields = ?2, load_history = ?3, load_start = ?4,
+            load_stamp = NULL, load_key = NULL, load_records = 0 WHERE dataset = ?1",
+        params![
+            dataset.name,
+            schema::fingerprint(dataset),
+            history.map(|length| length.num_milliseconds()),
+            start.map(|at| at.timestamp_millis()),
+        ],
+    )?;
+    Ok(())
+}
+
+/// Notes how far a load has come.
+pub(super) fn advance_load(
+    tx: &Connection,
+    dataset: &str,
+    rows: usize,
+    place: Option<&Cursor>,
+) -> rusqlite::Result<()> {
+    tx.prepare_cached(
+        "UPDATE _dataset_state SET load_records = load_records + ?2,
+            load_stamp = coalesce(?3, load_stamp), load_key = coalesce(?4, load_key)
+         WHERE dataset = ?1",
+    )?
+    .execute(params![
+        dataset,
+        rows as i64,
+        place.map(|cursor| cursor.stamp.timestamp_millis()),
+        place.map(|cursor| cursor.key.as_str()),
+    ])?;
+    Ok(())
+}
+
+/// Notes that a load is complete and its table is the dataset's.
+pub(super) fn finish_load(tx: &Connection, dataset: &str) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE _dataset_state SET ready = 1, stale = 0, watermark = NULL, fields = load_fields, history = load_history,
+            history_start = load_start, load_fields = NULL, load_history = NULL,
+            load_start = NULL, load_stamp = NULL, load_key = NULL, load_records = 0
+         WHERE dataset = ?",
+        [dataset],
+    )?;
+    Ok(())
+}
+
+/// Notes a complete pull, after which so many records exist.
+pub(super) fn note_pull(
+    tx: &Connection,
+    dataset: &str,
+    pulled: &Pulled,
+    records: i64,
+    now: DateTime<Utc>,
+) -> rusqlite::Result<()> {
+    let list = |texts: &[String]| serde_json::json!(texts).to_string();
+    tx.execute(
+        "UPDATE _dataset_state SET watermark = max(?2, coalesce(watermark, ?2)), records = ?3,
+            pulled_at = ?4, requests = requests + ?5, misfits = ?6, misfit_samples = ?7,
+            hidden = ?8, failed_at = NULL, failure = NULL
+         WHERE dataset = ?1",
+        params![
+            dataset,
+            pulled.watermark.timestamp_millis(),
+            records,
+            now.timestamp_millis(),
+            pulled.requests as i64,
+            pulled.misfits as i64,
+            list(&pulled.misfit_samples),
+            list(&pulled.hidden),
+        ],
+    )?;
+    Ok(())
+}
+
+/// How many records existed after the last pull, and which fields were hidden then.
+pub(super) fn before(tx: &Connection, dataset: &str) -> rusqlite::Result<(i64, Vec<String>)> {
+    tx.query_row("SELECT records, hidden FROM _dataset_state WHERE dataset = ?", [dataset], |row| {
+        Ok((row.get(0)?, serde_json::from_str(row.get_ref(1)?.as_str()?).unwrap_or_default()))
+    })
+}
+
+/// Makes the next pull load everything again; until then the table serves as it is.
+pub(super) fn want_reload(tx: &Connection, dataset: &str) -> rusqlite::Result<()> {
+    tx.execute("UPDATE _dataset_state SET stale = 1 WHERE dataset = ?", [dataset])?;
+    Ok(())
+}
+
+/// Notes a failed pull.
+pub(super) fn note_failure(
+    tx: &Connection,
+    dataset: &str,
+    at: DateTime<Utc>,
+    reason: &str,
+) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE _dataset_state SET failed_at = ?2, failure = ?3 WHERE dataset = ?1",
+        params![dataset, at.timestamp_millis(), reason],
+    )?;
+    Ok(())
+}
