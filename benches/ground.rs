@@ -16,6 +16,7 @@ use postrider::app::{App, Limits};
 use postrider::clock::SystemClock;
 use postrider::config::{self, Config, Given, Mode, Overlay};
 
+pub(crate) mod batches;
 pub(crate) mod figures;
 pub(crate) mod org;
 pub(crate) mod pages;
