@@ -4,6 +4,8 @@
 //! A bench starts itself again as server and as each contestant (`--as NAME`), so that memory and
 //! processor time are each one's own.
 
+#![allow(dead_code, reason = "each bench stands on a part of it")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;

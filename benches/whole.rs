@@ -65,7 +65,8 @@ fn compare(arguments: &Arguments) -> anyhow::Result<()> {
         });
         for (best, command) in best.iter_mut().zip([Some(ours), script]) {
             let Some(command) = command else { continue };
-            let (told, wall, _) = ground::run(command)?;
+            let (told, wall, said) = ground::run(command)?;
+            said.iter().for_each(line);
             if best.as_ref().is_none_or(|(_, best)| wall < *best) {
                 *best = Some((told, wall));
             }
@@ -84,6 +85,8 @@ fn compare(arguments: &Arguments) -> anyhow::Result<()> {
             told.cost.peak_mb,
         ));
     }
+    let served = figures::cost_of(&server.pid().to_string())?.cpu_s;
+    line(format!("(the server burned {served:.2} s of CPU for all of them)"));
     if let (Some((ours, our_wall)), Some((script, wall))) = (ours, script) {
         line(format!(
             "\nratio {:.2} of the script's time, {:.2} of its memory",

@@ -361,7 +361,7 @@ impl Session {
         let status = match dice.below(100) {
             0 => "Inactive",
             1 => "Active",
-            2 => "Waiting",
+            2 => "Error",
             _ => "Ended",
         };
         let agent = match dice.below(10) {

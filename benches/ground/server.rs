@@ -121,6 +121,9 @@ impl Site {
                 "{{\"access_token\":\"00Dbench\",\"instance_url\":\"{url}\",\"token_type\":\"Bearer\"}}"
             )));
         }
+        if target == "/hook" {
+            return Some(Body::Text("{}".to_owned()));
+        }
         let rest = target.strip_prefix(DATA)?;
         if rest == "/limits" {
             return Some(Body::Text("{}".to_owned()));
