@@ -151,7 +151,10 @@ impl Retry {
         }
         for id in &ids {
             if !state.write(|tx| outbox::retry(tx, *id, now))? {
-                return Err(anyhow!("delivery {id} cannot be retried: none such, delivered or under way").into());
+                return Err(anyhow!(
+                    "delivery {id} cannot be retried: none such, delivered or under way"
+                )
+                .into());
             }
         }
         print::line(format!("{} due now; the running daemon sends them", ids.len()));

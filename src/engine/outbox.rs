@@ -12,8 +12,8 @@ use futures_util::stream::FuturesUnordered;
 use super::{Destination, Engine, EngineError, Plant};
 use crate::domain::delivery::{self, Message, Next, Outcome, RetryPolicy};
 use crate::receiver::Receiver;
-use crate::store::state::outbox::{self, Delivery, Kind, SMTP};
 use crate::store::state::ledger;
+use crate::store::state::outbox::{self, Delivery, Kind, SMTP};
 
 /// Attempts at one receiver that run at the same time.
 const CONCURRENCY: usize = 8;

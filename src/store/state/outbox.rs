@@ -265,10 +265,7 @@ pub fn retry(tx: &Transaction<'_>, id: i64, now: DateTime<Utc>) -> Result<bool, 
 }
 
 /// Receivers that have something due and are not held.
-pub fn receivers_due(
-    tx: &Transaction<'_>,
-    now: DateTime<Utc>,
-) -> Result<Vec<String>, StateError> {
+pub fn receivers_due(tx: &Transaction<'_>, now: DateTime<Utc>) -> Result<Vec<String>, StateError> {
     let mut statement = tx.prepare_cached(
         "select distinct receiver from outbox
          where state = 'pending' and next_attempt_at <= ?1
@@ -309,9 +306,8 @@ pub fn holds(
 ) -> Result<Vec<(String, DateTime<Utc>, String, bool)>, StateError> {
     let mut statement =
         tx.prepare_cached("select receiver, until, reason, broken from hold order by receiver")?;
-    let rows = statement.query_map([], |row| {
-        Ok((row.get(0)?, instant(row.get(1)?), row.get(2)?, row.get(3)?))
-    })?;
+    let rows = statement
+        .query_map([], |row| Ok((row.get(0)?, instant(row.get(1)?), row.get(2)?, row.get(3)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
