@@ -13,15 +13,23 @@ use postrider::config::{self, Config, Given, Mode, Overlay};
 use postrider::demo::catcher::Catcher;
 use postrider::demo::inbox::{Inbox, Mail};
 use postrider::demo::org::{self, Org, Serving};
-use postrider::store::state::outbox::{self, Delivery};
+use postrider::domain::incident::Incident;
+use postrider::store::state::outbox::{self, Attempt, Delivery};
+use postrider::store::state::{incidents, ledger};
 use secrecy::SecretString;
 use tempfile::TempDir;
+
+pub mod letter;
+pub mod process;
+pub mod records;
+
+pub use letter::Letter;
 
 /// A signing secret that opens nothing.
 pub const HOOK_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 /// No test waits longer than this for anything.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The head of every test's config: one org, one mail server, one mail receiver, one webhook.
 pub const HEAD: &str = r#"
@@ -48,6 +56,25 @@ to = ["ops@example.com"]
 kind = "webhook"
 url = "env:HOOK_URL"
 secrets = ["env:HOOK_SECRET"]
+"#;
+
+/// One report and its report type: yesterday's sessions by channel.
+pub const TRAFFIC: &str = r#"
+[report_types.sessions]
+from = """
+  MessagingSession session
+  join MessagingChannel channel on channel.Id = session.MessagingChannelId
+"""
+
+[reports.traffic]
+title = "How many sessions came in?"
+type = "sessions"
+period = "yesterday"
+date = "session.StartTime"
+group_by = ["channel as Channel"]
+columns = ["count() as Sessions"]
+sort = "Sessions desc"
+total = true
 "#;
 
 /// Postrider with its surroundings.
@@ -147,6 +174,41 @@ impl TestPostrider {
             }
         };
         tokio::time::timeout(PATIENCE, both).await.expect("within the test's patience")
+    }
+
+    /// Turns the clock straight to an instant (RFC 3339), as if the machine had slept, and beats.
+    pub async fn jump_to(&self, at: &str) {
+        self.clock.set(utc(at));
+        self.beat().await;
+    }
+
+    /// The mails one address got, oldest first, as their reader sees them.
+    pub fn letters_to(&self, address: &str) -> Vec<Letter> {
+        self.mails_to(address).iter().map(|mail| Letter::read(mail)).collect()
+    }
+
+    /// The webhooks of one type, oldest first.
+    pub fn hooks_of(&self, kind: &str) -> Vec<serde_json::Value> {
+        let bodies = self.catcher.hooks().into_iter().map(|hook| hook.json());
+        bodies.filter(|body| body["type"] == kind).collect()
+    }
+
+    /// The ledger's lines of one subject, oldest first: kind and text.
+    pub fn ledger(&self, subject: &str) -> Vec<(String, String)> {
+        let state = &self.app.engine().store().state;
+        let entries = state.read(|tx| ledger::latest(tx, Some(subject), 10_000)).unwrap();
+        entries.into_iter().rev().map(|entry| (entry.kind, entry.text)).collect()
+    }
+
+    /// Open incidents.
+    pub fn incidents(&self) -> Vec<Incident> {
+        self.app.engine().store().state.read(incidents::open).unwrap()
+    }
+
+    /// The attempts at one delivery.
+    pub fn attempts(&self, id: i64) -> Vec<Attempt> {
+        let state = &self.app.engine().store().state;
+        state.read(|tx| outbox::show(tx, id)).unwrap().expect("a delivery").2
     }
 
     /// The mails one address got, oldest first.

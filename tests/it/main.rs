@@ -1,4 +1,7 @@
 //! The integration tests: the real app on loopback, and the shape of the code.
 
 mod config_problems;
+mod deliveries;
+mod harness;
+mod slice;
 mod tidy;
