@@ -12,9 +12,9 @@ use tokio_cron_scheduler::{Job, JobScheduler};
 
 use crate::clock::Clock;
 use crate::config::{self, Config};
-use crate::engine::{Engine, EngineError};
+use crate::engine::{Engine, EngineError, Plant};
 use crate::receiver::{smtp, webhook};
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::store::state::ledger;
 
 mod plant;
@@ -51,9 +51,10 @@ pub struct App {
 impl App {
     /// Opens the state and wires sources and receivers. Nothing runs yet.
     pub fn build(config: Config, clock: Arc<dyn Clock>, limits: Limits) -> anyhow::Result<App> {
-        let store = Store::open(&config.state, &config.datasets)
+        let store = Store::open(&config.state)
             .with_context(|| format!("cannot open the state in `{}`", config.state.display()))?;
         let plant = plant::build(&config, &clock, &limits)?;
+        prepare(&store, &plant)?;
         let seed = clock.now().timestamp_micros().unsigned_abs();
         let engine = Engine::new(plant, Arc::new(store), Arc::clone(&clock), seed);
         Ok(App {
@@ -86,7 +87,7 @@ impl App {
         );
         let plant = plant::build(&new, &self.clock, &self.limits)?;
         let changes = config::diff(&old, &new);
-        self.engine.store().ensure(&new.datasets)?;
+        prepare(self.engine.store(), &plant)?;
         self.engine.replace_plant(plant);
         self.engine.close_removed_rules().await?;
         *self.config.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
@@ -205,6 +206,15 @@ impl App {
             }
         });
     }
+}
+
+/// Tables for the plant's datasets and indexes for its queries.
+fn prepare(store: &Store, plant: &Plant) -> Result<(), StoreError> {
+    for dataset in &plant.datasets {
+        let history = plant.sources.get(&dataset.source).and_then(|line| line.history);
+        store.ensure(dataset, history)?;
+    }
+    store.ensure_indexes(&plant.queries())
 }
 
 impl Engine {

@@ -3,12 +3,11 @@
 //! `state.db` is precious; `records.db` could be pulled again. Reading records opens further
 //! connections, so that a long load never holds up a report.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-use rusqlite::{Connection, OpenFlags};
+use chrono::{DateTime, TimeDelta, Utc};
+use rusqlite::Connection;
 
 use crate::domain::dataset::Dataset;
 use crate::domain::query::{Answer, Frame, Query};
@@ -17,7 +16,7 @@ pub mod records;
 pub mod sql;
 pub mod state;
 
-use records::{DatasetState, Load, Records, RecordsError};
+use records::{DatasetState, Load, Records, RecordsError, SetAside};
 use sql::AnswerError;
 use state::{State, StateError};
 
@@ -48,8 +47,8 @@ pub enum StoreError {
 pub struct Store {
     /// Slots, incidents, the outbox.
     pub state: State,
-    records: Records,
-    path: PathBuf,
+    records: Arc<Records>,
+    set_aside: Option<SetAside>,
     readers: Mutex<Vec<Connection>>,
 }
 
@@ -60,38 +59,45 @@ pub struct View<'a> {
 }
 
 impl Store {
-    /// Opens both databases in a folder, made if missing, with a table for each dataset.
-    pub fn open(folder: &Path, datasets: &[Arc<Dataset>]) -> Result<Store, StoreError> {
+    /// Opens both databases in a folder, made if missing. A damaged records file is set aside, told,
+    /// and pulled again.
+    pub fn open(folder: &Path) -> Result<Store, StoreError> {
         // The state first: it makes the folder.
         let state = State::open(folder)?;
-        let path = folder.join("records.db");
-        let records = Records::open(&path)?;
-        let store = Store { state, records, path, readers: Mutex::new(Vec::new()) };
-        store.ensure(datasets)?;
-        Ok(store)
+        let (records, set_aside) = Records::open(&folder.join("records.db"))?;
+        let readers = Mutex::new(Vec::new());
+        Ok(Store { state, records, set_aside, readers })
     }
 
-    /// Makes the tables of datasets that have none, and marks those for loading whose fields changed.
-    pub fn ensure(&self, datasets: &[Arc<Dataset>]) -> Result<(), StoreError> {
-        for dataset in datasets {
-            self.records.ensure(dataset)?;
-        }
+    /// The records file that was found damaged at the start, if it was.
+    pub fn set_aside(&self) -> Option<&SetAside> {
+        self.set_aside.as_ref()
+    }
+
+    /// Tells of a dataset before its first pull; `history` is how far back its first load reaches.
+    pub fn ensure(
+        &self,
+        dataset: &Arc<Dataset>,
+        history: Option<TimeDelta>,
+    ) -> Result<(), StoreError> {
+        self.records.ensure(dataset, history)?;
         Ok(())
     }
 
-    /// Makes the indexes that some queries want, where their tables are loaded.
+    /// Wants the indexes that some queries use, and no others: made now where a dataset is loaded,
+    /// else when it is.
     pub fn ensure_indexes(&self, queries: &[&Query]) -> Result<(), StoreError> {
-        let wanted: Vec<_> = queries.iter().flat_map(|query| sql::indexes(query)).collect();
+        let wanted: Vec<_> = queries
+            .iter()
+            .flat_map(|query| sql::indexes(query))
+            .map(|index| (index.dataset, index.fields))
+            .collect();
         Ok(self.records.ensure_indexes(&wanted)?)
     }
 
-    /// Begins storing a pull.
-    pub fn begin_load(
-        &self,
-        dataset: &Arc<Dataset>,
-        history_from: Option<DateTime<Utc>>,
-    ) -> Result<Load, StoreError> {
-        Ok(self.records.begin(dataset, history_from)?)
+    /// Begins a pull: what to ask the source for is [`Load::request`].
+    pub fn begin_load(&self, dataset: &str, now: DateTime<Utc>) -> Result<Load, StoreError> {
+        Ok(self.records.begin(dataset, now)?)
     }
 
     /// Writes down that a pull failed.
@@ -101,7 +107,7 @@ impl Store {
         reason: &str,
         at: DateTime<Utc>,
     ) -> Result<(), StoreError> {
-        Ok(self.records.failed(dataset, reason, at)?)
+        Ok(self.records.failed(dataset, at, reason)?)
     }
 
     /// Where every dataset stands.
@@ -122,7 +128,7 @@ impl Store {
         let connection = self.reader()?;
         let done = {
             let transaction = connection.unchecked_transaction()?;
-            let states = records::states_of(&transaction)?;
+            let states = records::states(&transaction, &self.records.datasets())?;
             work(&View { connection: &transaction, states })
         };
         let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
@@ -137,10 +143,7 @@ impl Store {
         if let Some(connection) = kept {
             return Ok(connection);
         }
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&self.path, flags)?;
-        connection.busy_timeout(Duration::from_secs(30))?;
-        connection.set_prepared_statement_cache_capacity(64);
+        let connection = self.records.reader()?;
         sql::install(&connection)?;
         Ok(connection)
     }
@@ -149,10 +152,13 @@ impl Store {
 impl View<'_> {
     /// Answers a question; a dataset that is not loaded yet is told, never read as empty.
     pub fn answer(&self, query: &Query, frame: &Frame) -> Result<Answer, StoreError> {
-        for name in query.reads().keys() {
-            let state = self.states.iter().find(|state| state.name == *name);
-            if !state.is_some_and(|state| state.ready) {
-                return Err(StoreError::Loading(name.clone()));
+        for (name, fields) in query.reads() {
+            let state = self.states.iter().find(|state| state.dataset == name);
+            let Some(state) = state.filter(|state| state.ready) else {
+                return Err(StoreError::Loading(name));
+            };
+            if let Some(field) = fields.iter().find(|field| state.loading.contains(field)) {
+                return Err(StoreError::Loading(format!("{name}.{field}")));
             }
         }
         Ok(sql::answer(self.connection, query, frame)?)
@@ -163,16 +169,16 @@ impl View<'_> {
         complete_to(&self.states, datasets)
     }
 
-    /// The oldest change that a dataset was loaded from; `None`: everything.
+    /// Records that changed before it were never loaded; `None`: there is no such bound.
     pub fn history_from(&self, dataset: &str) -> Option<DateTime<Utc>> {
-        self.states.iter().find(|state| state.name == dataset)?.history_from
+        self.states.iter().find(|state| state.dataset == dataset)?.history_start
     }
 }
 
 fn complete_to(states: &[DatasetState], datasets: &[String]) -> Option<DateTime<Utc>> {
     let mut complete = None;
     for name in datasets {
-        let state = states.iter().find(|state| state.name == *name && state.ready)?;
+        let state = states.iter().find(|state| state.dataset == *name && state.ready)?;
         let watermark = state.watermark?;
         complete = Some(complete.map_or(watermark, |c: DateTime<Utc>| c.min(watermark)));
     }

@@ -20,7 +20,7 @@ use crate::clock::{Clock, ScaledClock, SystemClock};
 use crate::config::{self, Config, Given, Mode, Overlay};
 use crate::demo::catcher::Catcher;
 use crate::demo::inbox::Inbox;
-use crate::demo::inbox::page::Page;
+use crate::demo::inbox::Page;
 use crate::demo::org::{self, Incident, Org, Plan, Serving};
 use crate::domain::zone::Zone;
 use crate::store::state::outbox::{self, SMTP};
@@ -62,7 +62,7 @@ pub(super) struct Demo {
 struct Surroundings {
     org: Arc<Org>,
     serving: Serving,
-    inbox: Inbox,
+    inbox: Arc<Inbox>,
     catcher: Arc<Catcher>,
     page: Page,
     folder: tempfile::TempDir,
@@ -114,13 +114,15 @@ impl Demo {
         let org = Org::generate(self.seed, plan, Arc::clone(clock));
         let serving = org.start().await.context("the org cannot listen on loopback")?;
         let inbox = Inbox::start(Arc::clone(clock)).await.context("the inbox cannot listen")?;
+        let inbox = Arc::new(inbox);
         let any = ([127, 0, 0, 1], 0).into();
         let catcher = Catcher::start(any, vec![HOOK_SECRET.into()], Arc::clone(clock)).await;
         let catcher = Arc::new(catcher.context("the webhook catcher cannot listen")?);
-        let page = match Page::start(([127, 0, 0, 1], self.port).into(), &inbox, &catcher).await {
+        let page = |at| Page::start(at, Arc::clone(&inbox), Some(Arc::clone(&catcher)));
+        let page = match page(([127, 0, 0, 1], self.port).into()).await {
             Ok(page) => page,
             // Somebody else has the usual port: any will do.
-            Err(_) => Page::start(any, &inbox, &catcher).await.context("the page cannot listen")?,
+            Err(_) => page(any).await.context("the page cannot listen")?,
         };
         let folder = tempfile::Builder::new().prefix("postrider-demo-").tempdir()?;
         Ok(Surroundings { org, serving, inbox, catcher, page, folder })
@@ -186,8 +188,8 @@ async fn load_bar(app: &App, org: &Org) -> anyhow::Result<()> {
     loop {
         let states = app.engine().store().dataset_states()?;
         let used = |name: &str| datasets.iter().any(|dataset| dataset.name == name);
-        let states: Vec<_> = states.into_iter().filter(|state| used(&state.name)).collect();
-        let loaded: u64 = states.iter().map(|state| state.rows).sum();
+        let states: Vec<_> = states.into_iter().filter(|state| used(&state.dataset)).collect();
+        let loaded: u64 = states.iter().map(|state| state.records.max(state.load_records)).sum();
         bar.set_position(loaded);
         if states.len() == datasets.len() && states.iter().all(|state| state.ready) {
             bar.finish_and_clear();

@@ -38,12 +38,12 @@ fn facts(app: &App) -> anyhow::Result<Value> {
         .into_iter()
         .map(|state| {
             json!({
-                "dataset": state.name,
+                "dataset": state.dataset,
                 "ready": state.ready,
                 "complete_to": state.watermark.map(print::stamp),
-                "records": state.rows,
+                "records": state.records,
                 "pulled_at": state.pulled_at.map(print::stamp),
-                "error": state.error,
+                "error": state.failure.map(|(_, reason)| reason),
             })
         })
         .collect();

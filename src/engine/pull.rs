@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use super::{Engine, EngineError, Plant, blocking};
 use crate::domain::dataset::{Batch, Dataset};
 use crate::domain::query::Query;
-use crate::source::{PullRequest, Pulled, SourceError};
+use crate::source::{Pulled, SourceError};
 use crate::store::StoreError;
 
 /// Batches on their way from the source to the store: parsing and writing overlap, memory is bounded.
@@ -132,19 +132,16 @@ impl Engine {
             let reason = "it is not in the config any more".to_owned();
             return Err(SourceError::Refused { name: dataset.source.clone(), reason }.into());
         };
-        let from = line.history.map(|history| self.clock.now() - history);
         let store = Arc::clone(&self.store);
         let name = dataset.name.clone();
         let mut load = {
-            let dataset = Arc::clone(dataset);
-            blocking(move || Ok(store.begin_load(&dataset, from)?)).await?
+            let (name, now) = (name.clone(), self.clock.now());
+            blocking(move || Ok(store.begin_load(&name, now)?)).await?
         };
-        let request = PullRequest {
-            dataset: Arc::clone(dataset),
-            since: since.or(load.since()),
-            resume: load.resume(),
-            from,
-        };
+        let mut request = load.request().clone();
+        if let (Some(since), Some(_)) = (since, request.since) {
+            request.since = Some(since);
+        }
         let (into, mut batches) = mpsc::channel::<Batch>(BATCHES_AHEAD);
         let (counted, mut counts) = mpsc::channel::<u64>(BATCHES_AHEAD * 4);
         let writing = tokio::task::spawn_blocking(move || {
@@ -170,8 +167,8 @@ impl Engine {
             Err(err) => return Err(EngineError::Panic(super::panic_text(err)).into()),
         };
         let pulled = pulled?;
-        let (watermark, requests, at) = (pulled.watermark, pulled.requests, self.clock.now());
-        blocking(move || Ok(load.finish(watermark, requests, at).map_err(StoreError::from)?)).await?;
+        let (done, now) = (pulled.clone(), self.clock.now());
+        blocking(move || Ok(load.finish(&done, now).map_err(StoreError::from)?)).await?;
         tracing::debug!(
             dataset = name,
             records = pulled.records,
@@ -274,7 +271,7 @@ impl Engine {
         blocking(move || {
             let states = store.dataset_states()?;
             let complete = |name: &str| {
-                let state = states.iter().find(|state| state.name == name);
+                let state = states.iter().find(|state| state.dataset == name);
                 state.filter(|state| state.ready).and_then(|state| state.watermark)
             };
             Ok(needed

@@ -241,9 +241,12 @@ impl Records {
     /// # Errors
     /// The database fails.
     pub fn all_states(&self) -> Result<Vec<DatasetState>, RecordsError> {
-        let datasets: Vec<_> =
-            self.known().datasets.values().map(|wanted| wanted.dataset.clone()).collect();
-        states(&self.writer(), &datasets).map_err(|err| self.told(err))
+        states(&self.writer(), &self.datasets()).map_err(|err| self.told(err))
+    }
+
+    /// The datasets told of.
+    pub fn datasets(&self) -> Vec<Arc<Dataset>> {
+        self.known().datasets.values().map(|wanted| wanted.dataset.clone()).collect()
     }
 
     /// Runs one writing transaction.
