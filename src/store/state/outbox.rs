@@ -234,6 +234,19 @@ fn end(
     Ok(())
 }
 
+/// Takes claims back for which no attempt was begun after all: they are due as they were.
+pub fn put_back(tx: &Transaction<'_>, ids: &[i64]) -> Result<(), StateError> {
+    for id in ids {
+        tx.prepare_cached(
+            "delete from attempt where delivery = ?1 and finished_at is null and outcome is null",
+        )?
+        .execute([id])?;
+        tx.prepare_cached("update outbox set state = 'pending' where id = ?1 and state = 'sending'")?
+            .execute([id])?;
+    }
+    Ok(())
+}
+
 /// At start: attempts that a crash cut off become due again. Returns how many.
 pub fn recover(tx: &Transaction<'_>, now: DateTime<Utc>) -> Result<usize, StateError> {
     tx.execute(
