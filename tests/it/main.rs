@@ -1,7 +1,9 @@
 //! The integration tests: the real app on loopback, and the shape of the code.
 
+mod alerts;
 mod config_problems;
 mod deliveries;
 mod harness;
+mod restarts;
 mod slice;
 mod tidy;

@@ -5,18 +5,18 @@ use postrider::demo::inbox::Mail;
 
 /// One mail, parsed.
 #[derive(Clone, Debug)]
-pub struct Letter {
-    pub subject: String,
-    pub to: String,
-    pub message_id: String,
+pub(crate) struct Letter {
+    pub(crate) subject: String,
+    pub(crate) to: String,
+    pub(crate) message_id: String,
     /// Message-IDs of the thread, oldest first.
-    pub references: Vec<String>,
-    pub text: String,
-    pub html: String,
+    pub(crate) references: Vec<String>,
+    pub(crate) text: String,
+    pub(crate) html: String,
 }
 
 impl Letter {
-    pub fn read(mail: &Mail) -> Letter {
+    pub(crate) fn read(mail: &Mail) -> Letter {
         let parsed = MessageParser::default().parse(&mail.bytes).expect("a mail");
         let to = parsed.to().and_then(|to| to.first()).and_then(|to| to.address());
         let references = match parsed.references() {
@@ -36,18 +36,18 @@ impl Letter {
     }
 
     /// The text on one line.
-    pub fn words(&self) -> String {
+    pub(crate) fn words(&self) -> String {
         folded(&self.text)
     }
 
     /// What a reader of the HTML sees, on one line.
-    pub fn seen(&self) -> String {
+    pub(crate) fn seen(&self) -> String {
         seen(&self.html)
     }
 }
 
 /// What a reader of HTML sees: no tags, no styles, entities read, on one line.
-pub fn seen(html: &str) -> String {
+pub(crate) fn seen(html: &str) -> String {
     let mut text = String::new();
     let mut rest = html;
     while let Some(open) = rest.find('<') {

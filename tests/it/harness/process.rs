@@ -18,13 +18,13 @@ use tokio::sync::watch;
 use super::{HOOK_SECRET, PATIENCE, utc};
 
 /// What a real postrider lives in.
-pub struct Folder {
-    pub org: Arc<Org>,
-    pub inbox: Inbox,
-    pub catcher: Catcher,
-    pub clock: Arc<dyn Clock>,
+pub(crate) struct Folder {
+    pub(crate) org: Arc<Org>,
+    pub(crate) inbox: Inbox,
+    pub(crate) catcher: Catcher,
+    pub(crate) clock: Arc<dyn Clock>,
     /// Variables of the processes.
-    pub variables: Vec<(String, String)>,
+    pub(crate) variables: Vec<(String, String)>,
     trial: Option<String>,
     serving: Serving,
     folder: TempDir,
@@ -32,13 +32,13 @@ pub struct Folder {
 
 impl Folder {
     /// On the machine's clock.
-    pub async fn new() -> Folder {
+    pub(crate) async fn new() -> Folder {
         let org = Org::empty(Arc::new(SystemClock));
         Folder::over(org, InboxSettings::default(), Arc::new(SystemClock), None).await
     }
 
     /// On a clock that stands at `start` (RFC 3339) and goes `speed` times as fast.
-    pub async fn fast(start: &str, speed: u32) -> Folder {
+    pub(crate) async fn fast(start: &str, speed: u32) -> Folder {
         let (start, anchor) = (utc(start), SystemClock.now().timestamp_millis());
         let clock: Arc<dyn Clock> = Arc::new(ScaledClock::new(start, speed));
         let trial = format!("{anchor},{},{speed}", start.timestamp_millis());
@@ -47,7 +47,7 @@ impl Folder {
     }
 
     /// With an org and an inbox of one's own.
-    pub async fn over(
+    pub(crate) async fn over(
         org: Arc<Org>,
         inbox: InboxSettings,
         clock: Arc<dyn Clock>,
@@ -70,7 +70,7 @@ impl Folder {
     }
 
     /// Writes the config: a text that begins with [`super::HEAD`], its addresses those of here.
-    pub fn write(&self, config: &str) {
+    pub(crate) fn write(&self, config: &str) {
         let smtp = format!("host = \"127.0.0.1\"\nport = {}", self.inbox.address().port());
         let config = config
             .replace("host = \"127.0.0.1\"", &smtp)
@@ -79,17 +79,17 @@ impl Folder {
     }
 
     /// Where the config is.
-    pub fn config(&self) -> PathBuf {
+    pub(crate) fn config(&self) -> PathBuf {
         self.folder.path().join("config.toml")
     }
 
     /// A file beside the config.
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// An instant of its clock, as commands take it.
-    pub fn ago(&self, length: TimeDelta) -> String {
+    pub(crate) fn ago(&self, length: TimeDelta) -> String {
         (self.clock.now() - length).to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
     }
 
@@ -101,13 +101,13 @@ impl Folder {
     }
 
     /// Runs one command to its end. Needs a runtime of several threads, which serves meanwhile.
-    pub fn run(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         tokio::task::block_in_place(|| self.command(arguments).output().unwrap())
     }
 
     /// Runs one command that must succeed; its standard output.
     #[track_caller]
-    pub fn done(&self, arguments: &[&str]) -> String {
+    pub(crate) fn done(&self, arguments: &[&str]) -> String {
         let output = self.run(arguments);
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{arguments:?} ended {}: {said}", output.status);
@@ -115,7 +115,7 @@ impl Folder {
     }
 
     /// Starts the daemon.
-    pub fn daemon(&self, arguments: &[&str]) -> Daemon {
+    pub(crate) fn daemon(&self, arguments: &[&str]) -> Daemon {
         let mut all = vec!["run", "-c", "config.toml"];
         if let Some(trial) = &self.trial {
             all.extend(["--clock", trial]);
@@ -126,7 +126,7 @@ impl Folder {
 }
 
 /// A running daemon; dropping it kills it.
-pub struct Daemon {
+pub(crate) struct Daemon {
     child: Child,
     log: watch::Receiver<Vec<String>>,
 }
@@ -142,12 +142,12 @@ impl Daemon {
     }
 
     /// What it has logged.
-    pub fn log(&self) -> Vec<String> {
+    pub(crate) fn log(&self) -> Vec<String> {
         self.log.borrow().clone()
     }
 
     /// Waits until `count` lines of the log hold a text.
-    pub async fn says(&mut self, text: &str, count: usize) {
+    pub(crate) async fn says(&mut self, text: &str, count: usize) {
         let there = |lines: &Vec<String>| {
             lines.iter().filter(|line| line.contains(text)).count() >= count
         };
@@ -158,20 +158,20 @@ impl Daemon {
     }
 
     /// Sends a signal, e.g. `HUP`.
-    pub fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         let sent = Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap();
         assert!(sent.success());
     }
 
     /// Stops it as a service manager does.
-    pub async fn stop(self) -> ExitStatus {
+    pub(crate) async fn stop(self) -> ExitStatus {
         self.signal("TERM");
         self.ended().await
     }
 
     /// Waits for its end.
-    pub async fn ended(mut self) -> ExitStatus {
+    pub(crate) async fn ended(mut self) -> ExitStatus {
         let mut log = self.log.clone();
         // The log closes when the process has ended.
         let closing = async { while log.changed().await.is_ok() {} };

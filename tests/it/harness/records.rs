@@ -6,13 +6,13 @@ use super::utc;
 
 /// A channel and somebody who writes on it.
 #[derive(Clone, Copy)]
-pub struct Channel {
-    pub id: Id,
+pub(crate) struct Channel {
+    pub(crate) id: Id,
     person: Id,
 }
 
 /// An enhanced WhatsApp channel.
-pub fn channel(org: &Org, label: &str) -> Channel {
+pub(crate) fn channel(org: &Org, label: &str) -> Channel {
     let id = org
         .insert(
             "MessagingChannel",
@@ -41,12 +41,12 @@ pub fn channel(org: &Org, label: &str) -> Channel {
 }
 
 /// An account.
-pub fn account(org: &Org, name: &str) -> Id {
+pub(crate) fn account(org: &Org, name: &str) -> Id {
     org.insert("Account", &[("Name", name.into())]).unwrap()
 }
 
 /// A session that began at an instant and was written down then; `more` wins.
-pub fn session(org: &Org, channel: &Channel, start: &str, more: &[(&str, Value)]) -> Id {
+pub(crate) fn session(org: &Org, channel: &Channel, start: &str, more: &[(&str, Value)]) -> Id {
     let start = utc(start);
     let mut fields = vec![
         ("MessagingChannelId", channel.id.into()),
@@ -62,7 +62,7 @@ pub fn session(org: &Org, channel: &Channel, start: &str, more: &[(&str, Value)]
 }
 
 /// A session that began at an instant and has ended a quarter of an hour later.
-pub fn ended(org: &Org, channel: &Channel, start: &str, more: &[(&str, Value)]) -> Id {
+pub(crate) fn ended(org: &Org, channel: &Channel, start: &str, more: &[(&str, Value)]) -> Id {
     let end = utc(start) + chrono::TimeDelta::minutes(15);
     let mut fields = vec![
         ("Status", Value::Pick("Ended")),
@@ -77,7 +77,7 @@ pub fn ended(org: &Org, channel: &Channel, start: &str, more: &[(&str, Value)]) 
 }
 
 /// A metric of a session, written down now.
-pub fn metric(org: &Org, session: Id, kind: &'static str, value: i64) -> Id {
+pub(crate) fn metric(org: &Org, session: Id, kind: &'static str, value: i64) -> Id {
     let fields = [
         ("MessagingSessionId", session.into()),
         ("MessagingSessionMetricType", Value::Pick(kind)),
@@ -87,7 +87,7 @@ pub fn metric(org: &Org, session: Id, kind: &'static str, value: i64) -> Id {
 }
 
 /// A metric of a session, written down at an instant.
-pub fn metric_at(org: &Org, session: Id, kind: &'static str, value: i64, at: &str) -> Id {
+pub(crate) fn metric_at(org: &Org, session: Id, kind: &'static str, value: i64, at: &str) -> Id {
     let id = metric(org, session, kind, value);
     let at = utc(at);
     let stamps = [("CreatedDate", at.into()), ("SystemModstamp", at.into())];
