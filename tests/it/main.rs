@@ -4,6 +4,7 @@ mod alerts;
 mod config_problems;
 mod deliveries;
 mod harness;
+mod oracle;
 mod restarts;
 mod slice;
 mod tidy;
