@@ -61,8 +61,9 @@ fn facts(app: &App) -> anyhow::Result<Value> {
         "daemon": if running { "running" } else { "not running" },
         "datasets": datasets,
         "outbox": counts.into_iter().map(|(state, count)| (state, json!(count))).collect::<serde_json::Map<_, _>>(),
-        "receivers_held": holds.into_iter().map(|(receiver, until, reason, broken)| json!({
-            "receiver": receiver, "until": print::stamp(until), "reason": reason, "broken": broken,
+        "receivers_held": holds.into_iter().map(|hold| json!({
+            "receiver": hold.receiver, "until": print::stamp(hold.until),
+            "reason": hold.reason, "broken": hold.broken,
         })).collect::<Vec<_>>(),
         "incidents": open.iter().map(|incident| json!({
             "incident": incident.id,

@@ -31,9 +31,17 @@ const DOWN_AFTER: TimeDelta = TimeDelta::minutes(10);
 #[derive(Clone, Debug, Default)]
 pub(super) struct Memo {
     next: Option<DateTime<Utc>>,
-    /// A digest waits for the data to be complete up to here.
-    wanted: Option<DateTime<Utc>>,
+    wanted: Option<Wanted>,
     failing: Option<Failing>,
+}
+
+/// A digest waits for data.
+#[derive(Clone, Copy, Debug)]
+struct Wanted {
+    /// The instant it must be complete to.
+    until: DateTime<Utc>,
+    /// When asking can give a better answer.
+    ask_at: DateTime<Utc>,
 }
 
 #[derive(Clone, Debug)]
@@ -187,7 +195,7 @@ impl Engine {
             return Ok(true);
         }
         // A digest waits: asked again as soon as the answer can be a better one.
-        Ok(memo.failing.is_none() && memo.wanted.is_some_and(|wanted| wanted <= now))
+        Ok(memo.failing.is_none() && memo.wanted.is_some_and(|wanted| wanted.ask_at <= now))
     }
 
     async fn pull_succeeded(
@@ -200,11 +208,13 @@ impl Engine {
         let next = started + plant.cadence(dataset);
         let failing = self.memo(&dataset.name, |memo| {
             memo.next = Some(next);
-            memo.wanted = memo.wanted.filter(|wanted| pulled.watermark < *wanted).map(|wanted| {
+            let wanted = memo.wanted.filter(|wanted| pulled.watermark < wanted.until);
+            memo.wanted = wanted.map(|wanted| {
                 // The source's margin keeps the watermark behind its clock: ask again by when it
                 // has passed.
-                let behind = started - pulled.watermark;
-                wanted.max(wanted + behind.max(TimeDelta::seconds(1)))
+                let behind = (started - pulled.watermark).max(TimeDelta::seconds(1));
+                let ask_at = (wanted.until + behind).max(started + TimeDelta::seconds(1));
+                Wanted { ask_at, ..wanted }
             });
             memo.failing.take()
         });
@@ -256,8 +266,8 @@ impl Engine {
     pub(super) fn want(&self, missing: &[(String, DateTime<Utc>)]) {
         for (dataset, until) in missing {
             self.memo(dataset, |memo| {
-                if memo.wanted.is_none() {
-                    memo.wanted = Some(*until);
+                if memo.wanted.is_none_or(|wanted| wanted.until < *until) {
+                    memo.wanted = Some(Wanted { until: *until, ask_at: *until });
                 }
             });
         }

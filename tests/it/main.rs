@@ -2,6 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by failing")]
 
+mod alerts;
 mod config_problems;
+mod deliveries;
+mod harness;
 mod oracle;
+mod restarts;
+mod slice;
 mod tidy;
