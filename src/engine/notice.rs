@@ -87,6 +87,33 @@ impl Engine {
         .await
     }
 
+    /// Writes a trouble of the engine itself into the ledger, as far as that is possible.
+    pub async fn remember_trouble(&self, part: &'static str, text: &str) {
+        let (now, text) = (self.clock.now(), text.to_owned());
+        let written = self.write(move |tx| ledger::note(tx, now, "trouble", part, &text)).await;
+        if let Err(err) = written {
+            tracing::error!(error = %err, "the ledger cannot be written");
+        }
+    }
+
+    /// The records file was damaged: it was set aside and everything is loaded again.
+    pub async fn tell_records_set_aside(&self, name: &str, why: &str) -> Result<(), EngineError> {
+        let plant = self.plant();
+        let trouble = Trouble {
+            identity: vec!["records".into(), name.into()],
+            subject: "records".into(),
+            title: "the records were damaged and are loaded again".into(),
+            paragraphs: vec![
+                "The file of records was set aside, and the sources are read from the beginning. \
+                 Until that is done, digests say so and rules see nothing. Nothing that was owed is \
+                 lost: that is kept in another file."
+                    .into(),
+            ],
+            facts: vec![("Set aside as".into(), name.into()), ("Why".into(), why.into())],
+        };
+        self.tell_owner(&plant, trouble).await
+    }
+
     /// A webhook or the mail server refuses us as a whole. (Where it is the mail server, the mail
     /// waits with the others and the ledger and `status` say so.)
     pub(super) async fn tell_owner_of_receiver(

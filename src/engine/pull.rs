@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::mpsc;
@@ -24,6 +25,8 @@ const BATCHES_AHEAD: usize = 4;
 const EVERY_MIN: TimeDelta = TimeDelta::seconds(10);
 /// Waits after the first, second, ... failed pull; the last one repeats.
 const RETRIES: &[i64] = &[15, 30, 60, 120, 300];
+/// A pull that takes long says how far it is, so often.
+const TELL_EVERY: Duration = Duration::from_secs(10);
 /// A source that is down is an incident after this long, or at once when a person must mend it.
 const DOWN_AFTER: TimeDelta = TimeDelta::minutes(10);
 
@@ -105,6 +108,13 @@ impl Plant {
 }
 
 impl Engine {
+    /// Pulls what is due of every source, the sources beside each other.
+    pub async fn pull_all_due(&self) -> Result<usize, EngineError> {
+        let plant = self.plant();
+        let pulls = plant.sources.keys().map(|source| self.pull_due(source));
+        futures_util::future::join_all(pulls).await.into_iter().sum()
+    }
+
     /// Pulls what is due of one source. Returns how many pulls succeeded.
     pub async fn pull_due(&self, source: &str) -> Result<usize, EngineError> {
         let plant = self.plant();
@@ -162,6 +172,8 @@ impl Engine {
             }
             Ok::<_, StoreError>(load)
         });
+        let mut telling = tokio::time::interval(TELL_EVERY);
+        telling.reset();
         let reading = line.source.pull(request, into);
         tokio::pin!(reading);
         let pulled = loop {
@@ -169,6 +181,9 @@ impl Engine {
                 done = &mut reading => break done,
                 Some(rows) = counts.recv() => {
                     progress.records.fetch_add(rows, Ordering::Relaxed);
+                }
+                _ = telling.tick() => {
+                    tracing::info!(dataset = name, records = progress.records(), "loading");
                 }
             }
         };
