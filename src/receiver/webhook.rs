@@ -139,8 +139,8 @@ impl Webhook {
             .dns_resolver(Arc::new(Guard::for_url(&url)))
             .connect_timeout(bounds.connect)
             .timeout(bounds.overall)
-            .pool_max_idle_per_host(2)
-            .pool_idle_timeout(Duration::from_secs(20))
+            // A kept connection that dies under a request leaves its fate unknown: take fresh ones.
+            .pool_max_idle_per_host(0)
             .build()
             .map_err(|err| WebhookError::Client(name, err.without_url().to_string()))?;
         Ok(Webhook { url, keys, http, clock })

@@ -21,8 +21,8 @@ use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use self::view::{List, MailView, Reader, Whole};
-use super::{Inbox, Mail, letter};
+use self::view::{HookView, List, MailView, Reader, Whole};
+use super::{Inbox, letter};
 use crate::demo::catcher::{Catcher, Hook};
 
 #[cfg(test)]
@@ -99,13 +99,8 @@ impl Drop for Page {
 }
 
 impl Shown {
-    fn mail(&self, number: u64) -> Result<Arc<Mail>, Response> {
-        self.inbox.mail(number).ok_or_else(|| self.missing("mail"))
-    }
-
-    fn hook(&self, number: u64) -> Result<Arc<Hook>, Response> {
-        let found = self.catcher.as_ref().and_then(|catcher| catcher.hook(number));
-        found.ok_or_else(|| self.missing("webhook"))
+    fn hook(&self, number: u64) -> Option<Arc<Hook>> {
+        self.catcher.as_ref().and_then(|catcher| catcher.hook(number))
     }
 
     fn missing(&self, what: &'static str) -> Response {
@@ -157,52 +152,47 @@ async fn mail(
     State(shown): State<Shown>,
     Path(number): Path<u64>,
     Query(query): Query<As>,
-) -> Result<Response, Response> {
-    let mail = shown.mail(number)?;
+) -> Response {
+    let Some(mail) = shown.inbox.mail(number) else { return shown.missing("mail") };
     let view = MailView::of(&mail, letter::open(&mail.bytes), &query.view);
-    Ok(shown.page(&format!("/mail/{number}"), Reader::Mail(Box::new(view))))
+    shown.page(&format!("/mail/{number}"), Reader::Mail(Box::new(view)))
 }
 
-async fn mail_html(
-    State(shown): State<Shown>,
-    Path(number): Path<u64>,
-) -> Result<Response, Response> {
-    let html = letter::open(&shown.mail(number)?.bytes).html;
-    let html = html.ok_or_else(|| StatusCode::NOT_FOUND.into_response())?;
+async fn mail_html(State(shown): State<Shown>, Path(number): Path<u64>) -> Response {
+    let html = shown.inbox.mail(number).and_then(|mail| letter::open(&mail.bytes).html);
+    let Some(html) = html else { return shown.missing("mail") };
     let mut response = Html(view::links_open_outside(&html)).into_response();
     let policy = HeaderValue::from_static(MAIL_POLICY);
     response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
-    Ok(response)
+    response
 }
 
-async fn mail_source(
-    State(shown): State<Shown>,
-    Path(number): Path<u64>,
-) -> Result<Response, Response> {
-    let mail = shown.mail(number)?;
+async fn mail_source(State(shown): State<Shown>, Path(number): Path<u64>) -> Response {
+    let Some(mail) = shown.inbox.mail(number) else { return shown.missing("mail") };
     let kind = (CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    Ok(([kind], mail.bytes.clone()).into_response())
+    ([kind], mail.bytes.clone()).into_response()
 }
 
 async fn attachment(
     State(shown): State<Shown>,
     Path((number, index)): Path<(u64, u32)>,
-) -> Result<Response, Response> {
-    let letter = letter::open(&shown.mail(number)?.bytes);
-    let part = letter.attachments.into_iter().find(|part| part.index == index);
-    let part = part.ok_or_else(|| shown.missing("attachment"))?;
+) -> Response {
+    let parts = shown.inbox.mail(number).map(|mail| letter::open(&mail.bytes).attachments);
+    let part = parts.into_iter().flatten().find(|part| part.index == index);
+    let Some(part) = part else { return shown.missing("attachment") };
     let name = view::file_name(&part.name);
     // Always saved, never shown: an attachment in HTML would act in the page's name.
     let disposition = HeaderValue::from_str(&format!("attachment; filename=\"{name}\""))
         .unwrap_or_else(|_| HeaderValue::from_static("attachment"));
     let kind = HeaderValue::from_str(&part.mime)
         .unwrap_or_else(|_| HeaderValue::from_static("application/octet-stream"));
-    Ok(([(CONTENT_TYPE, kind), (CONTENT_DISPOSITION, disposition)], part.bytes).into_response())
+    ([(CONTENT_TYPE, kind), (CONTENT_DISPOSITION, disposition)], part.bytes).into_response()
 }
 
-async fn hook(State(shown): State<Shown>, Path(number): Path<u64>) -> Result<Response, Response> {
-    let view = view::HookView::of(&*shown.hook(number)?);
-    Ok(shown.page(&format!("/hook/{number}"), Reader::Hook(Box::new(view))))
+async fn hook(State(shown): State<Shown>, Path(number): Path<u64>) -> Response {
+    let Some(hook) = shown.hook(number) else { return shown.missing("webhook") };
+    let view = HookView::of(&hook);
+    shown.page(&format!("/hook/{number}"), Reader::Hook(Box::new(view)))
 }
 
 async fn style() -> impl IntoResponse {

@@ -176,6 +176,9 @@ impl Session {
         if self.shared.settings.account.is_some() && self.login.is_none() {
             return self.say("530 5.7.0 log in first").await;
         }
+        if self.from.is_some() {
+            return self.say("503 5.5.1 one mail at a time").await;
+        }
         let Some((sender, parameters)) = path(rest, "FROM:") else {
             return self.say("501 5.5.4 MAIL FROM:<address>").await;
         };
@@ -185,7 +188,6 @@ impl Session {
         if size.is_some_and(|size| size > MAIL_BYTES_MAX) {
             return self.say("552 5.3.4 too big").await;
         }
-        self.forget();
         self.from = Some(sender.to_owned());
         self.say("250 2.1.0 sender ok").await
     }

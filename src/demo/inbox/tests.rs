@@ -92,6 +92,7 @@ async fn commands_out_of_order_are_refused() {
         ("MAIL FROM:<a@b.c> SIZE=99999999999", "552"),
         ("MAIL a@b.c", "501"),
         ("MAIL FROM:<>", "250"),
+        ("MAIL FROM:<>", "503"),
         ("DATA", "503"),
         ("RCPT TO:<>", "501"),
         ("RCPT TO:<a@b.c>", "250"),

@@ -60,7 +60,7 @@ fn a_time_that_happens_twice_runs_the_first_time() {
     // St John's went from 00:01 of the 4th back to 23:01 of the 3rd: both midnights are behind.
     let midnight = schedule("0 0 * * *", "America/St_Johns");
     let slots = midnight.slots(utc("2007-11-04 02:00"), utc("2007-11-04 03:00"), 10);
-    assert_eq!(slots, [Slot { planned_at: utc("2007-11-04 02:30"), skipped: None }]);
+    assert_eq!(slots, [Slot { planned_at: utc("2007-11-04 02:30"), skipped: None, missed: false }]);
     assert!(midnight.slots(utc("2007-11-04 02:30"), utc("2007-11-05 03:29"), 10).is_empty());
     // British Columbia no longer changes.
     let expected = ["01 01:30-07:00", "02 01:30-07:00"];

@@ -366,6 +366,35 @@ async fn what_the_server_cannot_carry_is_rejected_before_it_is_sent() {
 }
 
 #[tokio::test]
+async fn a_sender_the_server_cannot_carry_breaks_the_receiver_not_the_message() {
+    let port = scripted("220 hi\r\n", &["250 x\r\n"]).await;
+    let from_address = "jörg@example.com".to_owned();
+    let smtp = Smtp::new(SmtpSettings { port, from_address, ..bare_settings() }).unwrap();
+    let outcome = smtp.deliver(&to("ann@example.com")).await;
+    assert!(matches!(outcome, Outcome::ReceiverBroken(_)), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn a_connection_lost_inside_the_message_cannot_have_delivered_it() {
+    // Each answer belongs to EHLO, MAIL, RCPT and DATA; then the server is gone.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut command = [0; 4_096];
+        for answer in ["220 hi\r\n", "250 x\r\n", "250 ok\r\n", "250 ok\r\n", "354 go\r\n"] {
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            let _ = stream.read(&mut command).await;
+        }
+    });
+    let smtp = Smtp::new(SmtpSettings { port, ..bare_settings() }).unwrap();
+    // More than the sockets' buffers hold, so writing must fail.
+    let message = Message { bytes: vec![b'x'; 30_000_000], ..to("ann@example.com") };
+    let Outcome::ServerDown(reason) = smtp.deliver(&message).await else { panic!() };
+    assert!(reason.starts_with("message: "), "{reason}");
+}
+
+#[tokio::test]
 async fn international_addresses_and_eight_bit_text_pass_where_the_server_takes_them() {
     let inbox = Inbox::start(Arc::new(Stopped)).await.unwrap();
     let bytes = "Subject: grüße\r\n\r\nschön\r\n".as_bytes().to_vec();

@@ -17,7 +17,7 @@ use lettre::transport::smtp::extension::{ClientId, MailBodyParameter, MailParame
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 
@@ -91,17 +91,8 @@ impl Connection {
         bounds: Bounds,
         deadline: Instant,
     ) -> Result<Connection, Failure> {
-        let connect = async {
-            let stream = TcpStream::connect((host, port)).await?;
-            // Without this each command waits for the far side's delayed acknowledgement.
-            stream.set_nodelay(true)?;
-            let (own, peer) = (stream.local_addr()?, stream.peer_addr()?);
-            Ok((stream, own, peer))
-        };
-        let limit = bounds.connect;
-        let (stream, own, peer) = within(limit, deadline, async { connect.await.map_err(broken) })
-            .await
-            .map_err(|fault| Failure { step: Step::Connect, fault })?;
+        let found = within(bounds.connect, deadline, connect(host, port, bounds.connect)).await;
+        let (stream, own, peer) = found.map_err(|fault| Failure { step: Step::Connect, fault })?;
         let hello = match own {
             SocketAddr::V4(own) => ClientId::Ipv4(*own.ip()),
             SocketAddr::V6(own) => ClientId::Ipv6(*own.ip()),
@@ -281,11 +272,15 @@ impl Connection {
             }
             parameters.push(MailParameter::Size(content.wire.len()));
         }
-        if !to.to_string().is_ascii() || !from.to_string().is_ascii() {
+        let (from, to): (&str, &str) = (from.as_ref(), to.as_ref());
+        if !from.is_ascii() || !to.is_ascii() {
             if !self.offers.utf8 {
-                return Err(Fault::Unsendable(
-                    "the address needs SMTPUTF8, which the server does not offer".into(),
-                ));
+                let lack = "address needs SMTPUTF8, which the server does not offer";
+                return Err(match from.is_ascii() {
+                    true => Fault::Unsendable(format!("the recipient's {lack}")),
+                    // No message of this sender will ever pass.
+                    false => Fault::Setup(format!("the sender's {lack}")),
+                });
             }
             parameters.push(MailParameter::SmtpUtfEight);
         }
@@ -402,6 +397,33 @@ impl Connection {
             }
         }
     }
+}
+
+/// Tries the addresses of a name in turn, each with its share of the time that is left, so that one
+/// that swallows packets does not hide the others.
+async fn connect(
+    host: &str,
+    port: u16,
+    limit: Duration,
+) -> Result<(TcpStream, SocketAddr, SocketAddr), Fault> {
+    let until = Instant::now() + limit;
+    let addresses: Vec<_> = lookup_host((host, port)).await.map_err(broken)?.collect();
+    let mut last = Fault::Broken("the host name has no address".into());
+    for (index, address) in addresses.iter().enumerate() {
+        let left = u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
+        let share = until.saturating_duration_since(Instant::now()) / left;
+        match tokio::time::timeout(share, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => {
+                // Without this each command waits for the far side's delayed acknowledgement.
+                stream.set_nodelay(true).map_err(broken)?;
+                let (own, peer) = (stream.local_addr(), stream.peer_addr());
+                return Ok((stream, own.map_err(broken)?, peer.map_err(broken)?));
+            }
+            Ok(Err(err)) => last = broken(err),
+            Err(_) => last = Fault::Timeout(share),
+        }
+    }
+    Err(last)
 }
 
 /// The next line of AUTH LOGIN, when the challenge is one of the two it may be.

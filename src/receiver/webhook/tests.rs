@@ -129,6 +129,18 @@ async fn an_endpoint_that_is_not_there_is_down() {
 }
 
 #[tokio::test]
+async fn an_endpoint_that_never_finishes_tls_is_down_not_uncertain() {
+    // The kernel accepts for a listener that nobody serves.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}/hook", listener.local_addr().unwrap());
+    let bounds = Bounds { connect: Duration::from_millis(150), ..Bounds::default() };
+    let webhook = Webhook::with_bounds(settings(&url, &[]), Arc::new(Stopped), bounds).unwrap();
+    let outcome = webhook.deliver(&message()).await;
+    let expected = "no connection within the time allowed".to_owned();
+    assert_eq!(outcome, Outcome::ServerDown(expected));
+}
+
+#[tokio::test]
 async fn tls_that_cannot_be_trusted_breaks_the_receiver() {
     // The catcher speaks no TLS at all.
     let catcher = catcher(&[]).await;

@@ -44,6 +44,8 @@
     }
   }
 
+  // An open entry far down the list is brought into sight once.
+  list.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" });
   setInterval(refresh, 2000);
   document.addEventListener("visibilitychange", refresh);
 })();

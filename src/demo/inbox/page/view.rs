@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use chrono::{DateTime, Utc};
+use serde::de::IgnoredAny;
 
 use super::super::letter::Letter;
 use crate::demo::catcher::{Hook, Signed};
@@ -209,9 +210,10 @@ impl MailView {
 impl HookView {
     /// A webhook with its JSON spread over lines.
     pub(super) fn of(hook: &Hook) -> HookView {
-        let body = match serde_json::from_slice::<serde_json::Value>(&hook.body) {
-            Ok(value) => serde_json::to_string_pretty(&value).unwrap_or_default(),
-            Err(_) => String::from_utf8_lossy(&hook.body).into_owned(),
+        let body = String::from_utf8_lossy(&hook.body);
+        let body = match serde_json::from_str::<IgnoredAny>(&body) {
+            Ok(_) => spread(&body),
+            Err(_) => body.into_owned(),
         };
         HookView {
             title: kind(hook),
@@ -265,6 +267,54 @@ pub(super) fn file_name(name: &str) -> String {
     if name.is_empty() { "attachment".into() } else { name.to_owned() }
 }
 
+/// Valid JSON spread over lines, its keys in the order they came in.
+fn spread(json: &str) -> String {
+    let (mut out, mut depth) = (String::with_capacity(json.len() * 2), 0_usize);
+    let (mut in_string, mut escaped) = (false, false);
+    let mut symbols = json.chars().filter(|symbol| !symbol.is_control()).peekable();
+    while let Some(symbol) = symbols.next() {
+        if in_string {
+            out.push(symbol);
+            in_string = escaped || symbol != '"';
+            escaped = symbol == '\\' && !escaped;
+            continue;
+        }
+        let broken = |out: &mut String, depth: usize| {
+            out.push('\n');
+            // Deep nesting is valid too; its indentation alone must not fill the memory.
+            out.push_str(&"  ".repeat(depth.min(40)));
+        };
+        match symbol {
+            ' ' => {}
+            '{' | '[' => {
+                while symbols.next_if_eq(&' ').is_some() {}
+                out.push(symbol);
+                if let Some(end) = symbols.next_if(|next| matches!(next, '}' | ']')) {
+                    out.push(end);
+                } else {
+                    depth += 1;
+                    broken(&mut out, depth);
+                }
+            }
+            '}' | ']' => {
+                depth = depth.saturating_sub(1);
+                broken(&mut out, depth);
+                out.push(symbol);
+            }
+            ',' => {
+                out.push(symbol);
+                broken(&mut out, depth);
+            }
+            ':' => out.push_str(": "),
+            _ => {
+                in_string = symbol == '"';
+                out.push(symbol);
+            }
+        }
+    }
+    out
+}
+
 fn kind(hook: &Hook) -> String {
     let json = hook.json();
     titled(json.get("type").and_then(|kind| kind.as_str()).unwrap_or_default(), "(no type)")
@@ -293,7 +343,7 @@ fn size(bytes: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{file_name, links_open_outside, shown, size};
+    use super::{file_name, links_open_outside, shown, size, spread};
 
     #[test]
     fn file_names_are_nothing_but_names() {
@@ -319,6 +369,19 @@ mod tests {
             ("<head", "<head".into()),
         ] {
             assert_eq!(links_open_outside(html), expected, "{html}");
+        }
+    }
+
+    #[test]
+    fn json_is_spread_over_lines_in_its_own_order() {
+        for (json, expected) in [
+            (r#"{"b":1,"a":[]}"#, "{\n  \"b\": 1,\n  \"a\": []\n}"),
+            ("[1, {} ,\n\t[ ]]", "[\n  1,\n  {},\n  []\n]"),
+            (r#""a, {b}: \"c\\""#, r#""a, {b}: \"c\\""#),
+            (r#"["\\",2]"#, "[\n  \"\\\\\",\n  2\n]"),
+            ("null", "null"),
+        ] {
+            assert_eq!(spread(json), expected, "{json}");
         }
     }
 
