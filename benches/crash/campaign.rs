@@ -34,7 +34,7 @@ const BEGIN: &str = "2026-03-02T07:00:00Z";
 /// Real time between two moments of the world's life.
 const TICK: Duration = Duration::from_millis(100);
 /// How long the daemon may take to finish everything once nobody kills it, in real time.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_secs(120);
 /// How often it may be stopped with something still owed, because a minute began in that moment.
 const STOPS_MAX: u32 = 40;
 

@@ -49,7 +49,8 @@ impl Sink {
     /// Writes down what came since the last time. To be called before the far sides forget: they
     /// hold the last thousand.
     pub(crate) fn write_down(&mut self) -> anyhow::Result<()> {
-        for mail in self.inbox.mails().iter().filter(|mail| mail.number > self.last_mail) {
+        let last = self.last_mail;
+        for mail in self.inbox.mails().iter().filter(|mail| mail.number > last) {
             ensure!(mail.number == self.last_mail + 1, "mails were forgotten before they were read");
             self.last_mail = mail.number;
             ensure!(mail.recipients.len() == 1, "a mail came for {:?}", mail.recipients);
@@ -60,7 +61,8 @@ impl Sink {
                 taken: true,
             });
         }
-        for hook in self.catcher.hooks().iter().filter(|hook| hook.number > self.last_hook) {
+        let last = self.last_hook;
+        for hook in self.catcher.hooks().iter().filter(|hook| hook.number > last) {
             ensure!(hook.number == self.last_hook + 1, "hooks were forgotten before they were read");
             self.last_hook = hook.number;
             ensure!(hook.signed == Signed::Verified, "a webhook came unsigned: {:?}", hook.headers);

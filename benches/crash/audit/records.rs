@@ -19,13 +19,16 @@ pub(super) fn audit(
     findings.heading("records");
     let mut pulled = 0;
     for dataset in objects::datasets("salesforce") {
-        let sql = "select ready, watermark, records from _dataset_state where dataset = ?1";
+        let sql = "select ready, watermark, records, hidden from _dataset_state where dataset = ?1";
         let state = records.query_row(sql, [&dataset.name], |row| {
-            Ok((row.get::<_, bool>(0)?, row.get::<_, Option<i64>>(1)?, row.get::<_, i64>(2)?))
+            let watermark: Option<i64> = row.get(1)?;
+            Ok((row.get::<_, bool>(0)?, watermark, row.get::<_, i64>(2)?, row.get::<_, String>(3)?))
         });
-        let Ok((true, watermark, counted)) = state else { continue };
+        let Ok((true, watermark, counted, hidden)) = state else { continue };
         pulled += 1;
-        let (stored, gone) = audit_dataset(records, &dataset, evidence, findings)?;
+        // Fields that this org does not have.
+        let hidden: Vec<String> = serde_json::from_str(&hidden)?;
+        let (stored, gone) = audit_dataset(records, &dataset, &hidden, evidence, findings)?;
         findings.check(counted == stored, || {
             format!("{}: {counted} records counted, {stored} there", dataset.name)
         });
@@ -43,6 +46,7 @@ pub(super) fn audit(
 fn audit_dataset(
     records: &Connection,
     dataset: &Dataset,
+    hidden: &[String],
     evidence: &Evidence<'_>,
     findings: &mut Findings,
 ) -> anyhow::Result<(i64, i64)> {
@@ -71,7 +75,10 @@ fn audit_dataset(
         });
         for (at, field) in dataset.fields.iter().enumerate() {
             let here: Value = row.get(at + 1)?;
-            let there = cell(record.value(&field.name));
+            let there = match hidden.contains(&field.name) {
+                true => Value::Null,
+                false => cell(record.value(&field.name)),
+            };
             findings.check(here == there, || {
                 format!("{} {key} {}: {here:?} here, {there:?} there", dataset.name, field.name)
             });
