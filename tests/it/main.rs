@@ -1,4 +1,5 @@
 //! The integration tests: the real app on loopback, and the shape of the code.
 
 mod config_problems;
+mod oracle;
 mod tidy;
