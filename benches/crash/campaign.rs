@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use postrider::clock::{Clock, ScaledClock, SystemClock};
 use postrider::demo::catcher::Catcher;
 use postrider::demo::inbox::Inbox;
@@ -265,7 +265,7 @@ impl Campaign {
 
     /// Done when nothing is owed, all data is there, and the rules have seen that all is quiet.
     async fn until_idle(&mut self, daemon: &mut Daemon) -> anyhow::Result<()> {
-        let quiet = self.frozen + chrono::TimeDelta::minutes(15);
+        let quiet = self.frozen + TimeDelta::minutes(8);
         loop {
             tokio::time::sleep(Duration::from_millis(15)).await;
             self.still_runs(daemon)?;

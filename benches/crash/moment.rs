@@ -27,7 +27,7 @@ impl Moment {
             Moment::Starting => "while it started",
             Moment::FirstLoad => "while it loaded for the first time",
             Moment::Delivering => "while it delivered",
-            Moment::Owing => "while it owed something due",
+            Moment::Owing => "while something due waited for its turn",
             Moment::MakingDigests => "while a digest was due",
             Moment::Evaluating => "while a rule was due",
             Moment::Pulling => "while it pulled",

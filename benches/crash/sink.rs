@@ -2,6 +2,7 @@
 //! what they do wrong on purpose.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use anyhow::ensure;
 use postrider::demo::catcher::{Answer, Catcher, Signed};
@@ -76,9 +77,11 @@ impl Sink {
         Ok(())
     }
 
-    /// Perhaps does the next thing wrong: loses an answer, has no time, breaks off.
+    /// Perhaps does the next thing wrong: loses an answer, has no time, breaks off,
+    /// answers late.
     pub(crate) fn misbehave(&mut self) {
         let say = |line: &str| Act::Answer(line.to_owned());
+        let late = Duration::from_millis(self.chance.between(20, 400));
         match self.chance.between(0, 99) {
             0..=7 => self.inbox.misbehave(Stage::Dot, Act::Close, 1),
             8..=10 => self.inbox.misbehave(Stage::Dot, say("451 4.3.0 not now"), 1),
@@ -88,6 +91,10 @@ impl Sink {
             15..=22 => self.catcher.answer(Answer::Close),
             23..=26 => self.catcher.answer(Answer::status(500)),
             27 => self.catcher.answer(Answer::with_header(503, "retry-after", "20")),
+            28..=59 => self.inbox.misbehave(Stage::Dot, Act::Late(late), 3),
+            60..=79 => {
+                self.catcher.answer(Answer::After(late, Box::new(Answer::status(200))));
+            }
             _ => {}
         }
     }

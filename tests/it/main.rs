@@ -1,5 +1,6 @@
 //! The integration tests: the real app on loopback, and the shape of the code.
 
 mod config_problems;
+mod crash;
 mod oracle;
 mod tidy;
