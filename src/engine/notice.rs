@@ -200,9 +200,10 @@ impl Engine {
 /// The digests and rules that read a dataset.
 fn blind(plant: &Plant, dataset: &Dataset) -> (Vec<String>, Vec<String>) {
     let reads = |query: &crate::domain::query::Query| query.reads().contains_key(&dataset.name);
-    let digests = plant.digests.values().filter(|digest| {
-        digest.reports.iter().any(|report| reads(&report.query))
-    });
+    let digests = plant
+        .digests
+        .values()
+        .filter(|digest| digest.reports.iter().any(|report| reads(&report.query)));
     let rules = plant.rules.values().filter(|rule| reads(&rule.query));
     (digests.map(|d| d.name.clone()).collect(), rules.map(|r| r.name.clone()).collect())
 }

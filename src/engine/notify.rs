@@ -109,7 +109,8 @@ fn messages(plant: &Plant, notice: &Notice, now: DateTime<Utc>) -> Vec<Owed> {
 fn incident_mail(plant: &Plant, notice: &Notice) -> IncidentMail {
     let incident = &notice.incident;
     let rule = plant.rules.get(&incident.rule);
-    let level = rule.and_then(|rule| rule.levels.iter().find(|level| level.name == incident.level.name));
+    // An incident is over when its lowest level is left.
+    let lowest = rule.and_then(|rule| rule.levels.first());
     let levels = incident.about.levels.len();
     IncidentMail {
         kind: match notice.kind {
@@ -128,7 +129,7 @@ fn incident_mail(plant: &Plant, notice: &Notice) -> IncidentMail {
         value: incident.value,
         format: incident.about.format,
         threshold: notice.threshold.parse().ok(),
-        recover: level.and_then(|level| level.recover),
+        recover: lowest.map(|level| level.recover.unwrap_or(level.breach.negation())),
         keep_firing_for: rule.map_or(TimeDelta::zero(), |rule| rule.keep_firing_for),
         records: None,
         window: rule.and_then(|rule| rule.window).map(|length| Window {
