@@ -9,7 +9,7 @@ use crate::domain::dataset::Dataset;
 use crate::domain::delivery::Message;
 use crate::render::{self, Envelope, NoticeMail, Rendered};
 use crate::store::state::outbox::{self, Kind, Owed, SMTP};
-use crate::store::state::{StateError, ledger};
+use crate::store::state::{StateError, ledger, sources};
 
 /// A trouble to be told: what identifies it (told once), and the words.
 pub(super) struct Trouble {
@@ -140,12 +140,6 @@ impl OwnerNotice {
 }
 
 impl Engine {
-    pub(super) async fn tell_owner(&self, plant: &Plant, trouble: Trouble) -> Result<(), EngineError> {
-        let now = self.clock.now();
-        let notice = OwnerNotice::new(plant, trouble, now);
-        self.write(move |tx| notice.owe(tx, now)).await
-    }
-
     /// A source gives no data: one notice that names everything that is blind.
     pub(super) async fn tell_source_down(
         &self,
@@ -172,15 +166,24 @@ impl Engine {
                 ("Rules blind".into(), listed(&rules)),
             ],
         };
-        self.tell_owner(plant, trouble).await
+        let now = self.clock.now();
+        let (notice, name) = (OwnerNotice::new(plant, trouble, now), dataset.name.clone());
+        self.write(move |tx| {
+            sources::went_down(tx, &name, since)?;
+            notice.owe(tx, now)
+        })
+        .await
     }
 
+    /// A source gives data again: told if it was told that it gave none, by whichever process.
     pub(super) async fn tell_source_back(
         &self,
         plant: &Plant,
         dataset: &Dataset,
-        since: DateTime<Utc>,
     ) -> Result<(), EngineError> {
+        let name = dataset.name.clone();
+        let told = self.state(move |tx| sources::down_since(tx, &name)).await?;
+        let Some(since) = told else { return Ok(()) };
         let civil = plant.zone.civil(since).format("%Y-%m-%d %H:%M");
         let trouble = Trouble {
             identity: vec!["source back".into(), dataset.name.clone(), since.to_rfc3339()],
@@ -193,7 +196,13 @@ impl Engine {
             )],
             facts: Vec::new(),
         };
-        self.tell_owner(plant, trouble).await
+        let now = self.clock.now();
+        let (notice, name) = (OwnerNotice::new(plant, trouble, now), dataset.name.clone());
+        self.write(move |tx| match sources::came_back(tx, &name)? {
+            true => notice.owe(tx, now),
+            false => Ok(()),
+        })
+        .await
     }
 }
 
