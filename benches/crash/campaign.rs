@@ -49,11 +49,22 @@ pub(crate) struct Plan {
     pub(crate) speed: u32,
     /// The shortest and the longest life of a daemon that is killed, in real milliseconds.
     pub(crate) life_ms: (u64, u64),
+    /// After so many kills in a hundred it is not started again at once.
+    pub(crate) down_percent: u64,
+    /// But after so much real time: incidents come and go meanwhile.
+    pub(crate) down: Duration,
 }
 
 impl Default for Plan {
     fn default() -> Plan {
-        Plan { kills: 100, seed: 1, speed: 60, life_ms: (50, 2_500) }
+        Plan {
+            kills: 100,
+            seed: 1,
+            speed: 60,
+            life_ms: (50, 2_500),
+            down_percent: 5,
+            down: Duration::from_secs(9),
+        }
     }
 }
 
@@ -108,7 +119,7 @@ struct Campaign {
     digests_seen: BTreeMap<String, DateTime<Utc>>,
     rule_seen: Option<DateTime<Utc>>,
     frozen: DateTime<Utc>,
-    starts: u32,
+    downtimes: u32,
     stops: u32,
 }
 
@@ -148,7 +159,7 @@ impl Campaign {
             moments: BTreeMap::new(),
             digests_seen: BTreeMap::new(),
             rule_seen: None,
-            starts: 0,
+            downtimes: 0,
             stops: 0,
         })
     }
@@ -167,6 +178,10 @@ impl Campaign {
             self.still_runs(&mut daemon)?;
             daemon.kill()?;
             *self.moments.entry(moment).or_default() += 1;
+            if self.chance.percent(plan.down_percent) {
+                self.downtimes += 1;
+                self.live_for(plan.down).await?;
+            }
             if kill % 10 == 0 {
                 let arrived = self.sink.arrivals.len();
                 told(&format!("{kill} of {} kills, {arrived} messages arrived", plan.kills));
@@ -175,8 +190,7 @@ impl Campaign {
         Ok(())
     }
 
-    fn start(&mut self) -> anyhow::Result<Daemon> {
-        self.starts += 1;
+    fn start(&self) -> anyhow::Result<Daemon> {
         Daemon::start(&self.home).context("the daemon cannot be started")
     }
 
@@ -206,11 +220,14 @@ impl Campaign {
             22 => Fault::TokenExpired,
             23 => Fault::LocatorExpired,
             24 => Fault::QueryTimeout,
+            // Long enough for the owner to be told, and perhaps for a kill.
+            25 => Fault::SessionRefused,
             _ => return,
         };
         let mut faults = self.life.org.faults();
         if faults.waiting() < 3 {
-            faults.next(fault, On::any(), 1);
+            let times = if fault == Fault::SessionRefused { 8 } else { 1 };
+            faults.next(fault, On::any(), times);
         }
     }
 
@@ -290,6 +307,7 @@ impl Campaign {
         for (moment, count) in &self.moments {
             findings.count(format!("  {}", moment.words()), count);
         }
+        findings.count("  after which it stayed down for minutes", self.downtimes);
         findings.count("stops by SIGTERM", self.stops);
         findings.count("minutes by the scaled clock", passed.num_minutes());
         findings.count("requests the org answered", self.requests());
