@@ -2,13 +2,14 @@
 //! everything else.
 
 use chrono::{DateTime, Utc};
+use rusqlite::Transaction;
 
 use super::{Engine, EngineError, Plant};
 use crate::domain::dataset::Dataset;
 use crate::domain::delivery::Message;
 use crate::render::{self, Envelope, NoticeMail, Rendered};
-use crate::store::state::ledger;
 use crate::store::state::outbox::{self, Kind, Owed, SMTP};
+use crate::store::state::{StateError, ledger, sources};
 
 /// A trouble to be told: what identifies it (told once), and the words.
 pub(super) struct Trouble {
@@ -70,21 +71,15 @@ pub(super) fn bytes_or_told(envelope: &Envelope, rendered: &Rendered) -> Option<
     }
 }
 
-impl Engine {
-    pub(super) async fn tell_owner(
-        &self,
-        plant: &Plant,
-        trouble: Trouble,
-    ) -> Result<(), EngineError> {
-        let now = self.clock.now();
-        let owed = owed(plant, &trouble, now);
-        self.write(move |tx| {
-            if let Some(owed) = owed {
-                outbox::owe(tx, &owed, now)?;
-            }
-            ledger::note(tx, now, "trouble", &trouble.subject, &trouble.title)
-        })
-        .await
+/// A notice with the trouble it tells: both are written down in the transaction that finds it.
+pub(super) struct OwnerNotice {
+    owed: Option<Owed>,
+    trouble: Trouble,
+}
+
+impl OwnerNotice {
+    fn new(plant: &Plant, trouble: Trouble, now: DateTime<Utc>) -> OwnerNotice {
+        OwnerNotice { owed: owed(plant, &trouble, now), trouble }
     }
 
     /// Writes a trouble of the engine itself into the ledger, as far as that is possible.
@@ -116,13 +111,12 @@ impl Engine {
 
     /// A webhook or the mail server refuses us as a whole. (Where it is the mail server, the mail
     /// waits with the others and the ledger and `status` say so.)
-    pub(super) async fn tell_owner_of_receiver(
-        &self,
+    pub(super) fn of_receiver(
         plant: &Plant,
         receiver: &str,
         reason: &str,
-    ) -> Result<(), EngineError> {
-        let since = self.clock.now();
+        since: DateTime<Utc>,
+    ) -> OwnerNotice {
         let trouble = Trouble {
             identity: vec!["receiver".into(), receiver.into(), since.to_rfc3339()],
             subject: receiver.to_owned(),
@@ -135,16 +129,16 @@ impl Engine {
             ],
             facts: vec![("Receiver".into(), receiver.into()), ("It said".into(), reason.into())],
         };
-        self.tell_owner(plant, trouble).await
+        OwnerNotice::new(plant, trouble, since)
     }
 
     /// A message has ended without reaching its recipient.
-    pub(super) async fn tell_owner_of_delivery(
-        &self,
+    pub(super) fn of_delivery(
         plant: &Plant,
         row: &outbox::Delivery,
         reason: &str,
-    ) -> Result<(), EngineError> {
+        now: DateTime<Utc>,
+    ) -> OwnerNotice {
         let trouble = Trouble {
             identity: vec!["delivery".into(), row.message_id.clone()],
             subject: row.receiver.clone(),
@@ -160,9 +154,19 @@ impl Engine {
                 ("The far side said".into(), reason.to_owned()),
             ],
         };
-        self.tell_owner(plant, trouble).await
+        OwnerNotice::new(plant, trouble, now)
     }
 
+    /// Owes it and writes it down.
+    pub(super) fn owe(&self, tx: &Transaction<'_>, now: DateTime<Utc>) -> Result<(), StateError> {
+        if let Some(owed) = &self.owed {
+            outbox::owe(tx, owed, now)?;
+        }
+        ledger::note(tx, now, "trouble", &self.trouble.subject, &self.trouble.title)
+    }
+}
+
+impl Engine {
     /// A source gives no data: one notice that names everything that is blind.
     pub(super) async fn tell_source_down(
         &self,
@@ -189,15 +193,24 @@ impl Engine {
                 ("Rules blind".into(), listed(&rules)),
             ],
         };
-        self.tell_owner(plant, trouble).await
+        let now = self.clock.now();
+        let (notice, name) = (OwnerNotice::new(plant, trouble, now), dataset.name.clone());
+        self.write(move |tx| {
+            sources::went_down(tx, &name, since)?;
+            notice.owe(tx, now)
+        })
+        .await
     }
 
+    /// A source gives data again: told if it was told that it gave none, by whichever process.
     pub(super) async fn tell_source_back(
         &self,
         plant: &Plant,
         dataset: &Dataset,
-        since: DateTime<Utc>,
     ) -> Result<(), EngineError> {
+        let name = dataset.name.clone();
+        let told = self.state(move |tx| sources::down_since(tx, &name)).await?;
+        let Some(since) = told else { return Ok(()) };
         let civil = plant.zone.civil(since).format("%Y-%m-%d %H:%M");
         let trouble = Trouble {
             identity: vec!["source back".into(), dataset.name.clone(), since.to_rfc3339()],
@@ -210,7 +223,13 @@ impl Engine {
             )],
             facts: Vec::new(),
         };
-        self.tell_owner(plant, trouble).await
+        let now = self.clock.now();
+        let (notice, name) = (OwnerNotice::new(plant, trouble, now), dataset.name.clone());
+        self.write(move |tx| match sources::came_back(tx, &name)? {
+            true => notice.owe(tx, now),
+            false => Ok(()),
+        })
+        .await
     }
 }
 

@@ -3,7 +3,8 @@
 //!
 //! What is due is kept in memory alone: after a restart everything is due, which costs one request
 //! a dataset. A source that fails is tried again with growing waits; the owner is told once when it
-//! is down and once when it is back, with the digests and rules that are blind meanwhile.
+//! is down and once when it is back, with the digests and rules that are blind meanwhile. What was
+//! told is kept in the state, so a restart in between repeats and forgets nothing.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use crate::domain::dataset::{Batch, Dataset};
 use crate::domain::query::Query;
 use crate::source::{Pulled, SourceError};
 use crate::store::StoreError;
+use crate::store::state::sources;
 
 /// Batches on their way from the source to the store: parsing and writing overlap, memory is bounded.
 const BATCHES_AHEAD: usize = 4;
@@ -36,6 +38,8 @@ pub(super) struct Memo {
     next: Option<DateTime<Utc>>,
     wanted: Option<Wanted>,
     failing: Option<Failing>,
+    /// Whether a pull of this process has succeeded.
+    succeeded: bool,
 }
 
 /// A digest waits for data.
@@ -221,7 +225,7 @@ impl Engine {
         pulled: &Pulled,
     ) -> Result<(), EngineError> {
         let next = started + plant.cadence(dataset);
-        let failing = self.memo(&dataset.name, |memo| {
+        let may_be_back = self.memo(&dataset.name, |memo| {
             memo.next = Some(next);
             let wanted = memo.wanted.filter(|wanted| pulled.watermark < wanted.until);
             memo.wanted = wanted.map(|wanted| {
@@ -231,7 +235,9 @@ impl Engine {
                 let ask_at = (wanted.until + behind).max(started + TimeDelta::seconds(1));
                 Wanted { ask_at, ..wanted }
             });
-            memo.failing.take()
+            // The first success may end what an earlier process told.
+            let first = !std::mem::replace(&mut memo.succeeded, true);
+            memo.failing.take().is_some_and(|failing| failing.told) || first
         });
         if pulled.misfits > 0 {
             tracing::warn!(
@@ -241,8 +247,8 @@ impl Engine {
                 "values that do not fit their field were left out"
             );
         }
-        if let Some(failing) = failing.filter(|failing| failing.told) {
-            self.tell_source_back(plant, dataset, failing.since).await?;
+        if may_be_back {
+            self.tell_source_back(plant, dataset).await?;
         }
         Ok(())
     }
@@ -256,8 +262,18 @@ impl Engine {
         let now = self.clock.now();
         let hopeless = matches!(err, PullError::Source(SourceError::Refused { .. }));
         let reason = err.to_string();
+        let name = dataset.name.clone();
+        // What an earlier process told is not told again.
+        let earlier = match self.memo(&dataset.name, |memo| memo.failing.is_none()) {
+            true => self.state(move |tx| sources::down_since(tx, &name)).await?,
+            false => None,
+        };
         let (tell, since, first) = self.memo(&dataset.name, |memo| {
-            let failing = memo.failing.get_or_insert(Failing { since: now, times: 0, told: false });
+            let failing = memo.failing.get_or_insert(Failing {
+                since: earlier.unwrap_or(now),
+                times: 0,
+                told: earlier.is_some(),
+            });
             let wait = RETRIES[failing.times.min(RETRIES.len() - 1)];
             memo.next = Some(now + TimeDelta::seconds(wait));
             failing.times += 1;

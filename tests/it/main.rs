@@ -4,6 +4,7 @@
 
 mod alerts;
 mod config_problems;
+mod crash;
 mod deliveries;
 mod harness;
 mod oracle;
