@@ -22,7 +22,7 @@ pub mod words;
 
 pub use digest::{DigestMail, HTML_BYTES_MAX, render_digest};
 pub use format::Locale;
-pub use incident::{IncidentKind, IncidentMail, render_incident};
+pub use incident::{IncidentKind, IncidentMail, PassedIncident, render_incident};
 pub use mail::{Envelope, EnvelopeError, mail_bytes};
 pub use notice::{NoticeMail, render_notice};
 pub use payload::{digest_payload, incident_payload};

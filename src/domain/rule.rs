@@ -108,6 +108,19 @@ impl Comparison {
         }
     }
 
+    /// What holds exactly where this does not.
+    pub fn negation(self) -> Comparison {
+        let op = match self.op {
+            Op::Less => Op::GreaterOrEqual,
+            Op::LessOrEqual => Op::Greater,
+            Op::Greater => Op::LessOrEqual,
+            Op::GreaterOrEqual => Op::Less,
+            Op::Equal => Op::Different,
+            Op::Different => Op::Equal,
+        };
+        Comparison { op, than: self.than }
+    }
+
     /// How far a value is beyond the threshold: larger is worse, whatever the direction. Negative
     /// when the value is on the good side.
     pub fn excess(self, value: f64) -> f64 {

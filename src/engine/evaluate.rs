@@ -9,9 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::{Engine, EngineError, Plant, blocking};
 use crate::domain::incident::{self, Incident, Reason, Step, Transition};
 use crate::domain::query::Frame;
-use crate::domain::rule::readings::{
-    Group, Observation, cap_groups, observations, overflow_rule,
-};
+use crate::domain::rule::readings::{Group, Observation, cap_groups, observations, overflow_rule};
 use crate::domain::rule::slots::{Due, Slot, due_slots};
 use crate::domain::rule::{Reading, Rule};
 use crate::store::state::{incidents, ledger};
@@ -178,14 +176,21 @@ fn observe(
     slot: &Slot,
     outcome: &Outcome,
 ) -> Result<Vec<Observation>, StoreError> {
-    let frame = Frame {
-        bounds: slot.window.map(|window| (window.from, window.to)),
-        as_of: slot.at,
-        zone: rule.zone.clone(),
-        week_starts: plant.week_starts,
-        rows_max: GROUPS_READ_MAX,
-    };
-    let answer = store.read_records(|records| records.answer(&rule.query, &frame))?;
+    let answer = store.read_records(|records| {
+        // The state as it is, is that of the watermark: records are known up to there.
+        let as_of = match slot.window {
+            Some(_) => slot.at,
+            None => records.complete_to(&datasets(rule)).map_or(slot.at, |to| to.max(slot.at)),
+        };
+        let frame = Frame {
+            bounds: slot.window.map(|window| (window.from, window.to)),
+            as_of,
+            zone: rule.zone.clone(),
+            week_starts: plant.week_starts,
+            rows_max: GROUPS_READ_MAX,
+        };
+        records.answer(&rule.query, &frame)
+    })?;
     let known = outcome.open.values().map(|incident| &incident.group);
     Ok(observations(rule, &answer.rows, known))
 }

@@ -8,10 +8,10 @@ use rusqlite::Transaction;
 use super::evaluate::Outcome;
 use super::{Destination, Plant};
 use crate::domain::delivery::Message;
-use crate::domain::incident::Incident;
+use crate::domain::incident::{Incident, Reason};
 use crate::domain::notification::{self, Notice};
 use crate::domain::period::Window;
-use crate::render::{self, Envelope, IncidentKind, IncidentMail};
+use crate::render::{self, Envelope, IncidentKind, IncidentMail, PassedIncident};
 use crate::store::state::outbox::{Kind, Owed, SMTP};
 use crate::store::state::{StateError, incidents, ledger, outbox};
 
@@ -109,7 +109,8 @@ fn messages(plant: &Plant, notice: &Notice, now: DateTime<Utc>) -> Vec<Owed> {
 fn incident_mail(plant: &Plant, notice: &Notice) -> IncidentMail {
     let incident = &notice.incident;
     let rule = plant.rules.get(&incident.rule);
-    let level = rule.and_then(|rule| rule.levels.iter().find(|level| level.name == incident.level.name));
+    // An incident is over when its lowest level is left.
+    let lowest = rule.and_then(|rule| rule.levels.first());
     let levels = incident.about.levels.len();
     IncidentMail {
         kind: match notice.kind {
@@ -128,7 +129,7 @@ fn incident_mail(plant: &Plant, notice: &Notice) -> IncidentMail {
         value: incident.value,
         format: incident.about.format,
         threshold: notice.threshold.parse().ok(),
-        recover: level.and_then(|level| level.recover),
+        recover: lowest.map(|level| level.recover.unwrap_or(level.breach.negation())),
         keep_firing_for: rule.map_or(TimeDelta::zero(), |rule| rule.keep_firing_for),
         records: None,
         window: rule.and_then(|rule| rule.window).map(|length| Window {
@@ -139,9 +140,15 @@ fn incident_mail(plant: &Plant, notice: &Notice) -> IncidentMail {
         began: incident.began,
         fired: incident.fired_at.unwrap_or(incident.began),
         resolved: incident.resolved.map(|resolved| resolved.at),
+        closed: incident
+            .resolved
+            .filter(|resolved| resolved.reason != Reason::Cleared)
+            .map(|resolved| resolved.reason.words().to_owned()),
+        passed: notice.passed.iter().map(passed).collect(),
+        passed_more: notice.passed_more,
         worst: incident.worst,
         value_at_fire: incident.value_at_fire,
-        reason: reason(notice),
+        reason: notice.reason.clone(),
         sequence: notice.seq,
         labels: incident.about.labels.clone(),
         runbook: incident.about.runbook.clone(),
@@ -152,12 +159,11 @@ fn incident_mail(plant: &Plant, notice: &Notice) -> IncidentMail {
     }
 }
 
-/// Why this is told, with the incidents that came and went before anybody could be told.
-fn reason(notice: &Notice) -> String {
-    let passed = notice.passed.len() + notice.passed_more;
-    match passed {
-        0 => notice.reason.clone(),
-        1 => format!("{}; one earlier incident of this group came and went meanwhile", notice.reason),
-        n => format!("{}; {n} earlier incidents of this group came and went meanwhile", notice.reason),
+fn passed(passed: &notification::Passed) -> PassedIncident {
+    PassedIncident {
+        began: passed.began,
+        ended: passed.ended,
+        level: passed.peak.name.clone(),
+        worst: passed.worst,
     }
 }

@@ -5,6 +5,7 @@
 //! when the hold is over.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -12,8 +13,8 @@ use futures_util::stream::FuturesUnordered;
 use super::{Destination, Engine, EngineError, Plant};
 use crate::domain::delivery::{self, Message, Next, Outcome, RetryPolicy};
 use crate::receiver::Receiver;
-use crate::store::state::outbox::{self, Delivery, Kind, SMTP};
 use crate::store::state::ledger;
+use crate::store::state::outbox::{self, Delivery, Kind, SMTP};
 
 /// Attempts at one receiver that run at the same time.
 const CONCURRENCY: usize = 8;
@@ -50,9 +51,9 @@ impl Engine {
                 let name = name.to_owned();
                 self.write(move |tx| {
                     // A receiver that was held is probed with one message first.
-                    let held = outbox::holds(tx)?.into_iter().find(|hold| hold.0 == name);
+                    let held = outbox::holds(tx)?.into_iter().find(|hold| hold.receiver == name);
                     match held {
-                        Some((_, until, ..)) if now < until => Ok(Vec::new()),
+                        Some(hold) if now < hold.until => Ok(Vec::new()),
                         Some(_) => outbox::begin(tx, &name, 1, now),
                         None => outbox::begin(tx, &name, CLAIM, now),
                     }
@@ -62,24 +63,55 @@ impl Engine {
             if claimed.is_empty() {
                 break;
             }
-            attempts += claimed.len();
-            let mut running = futures_util::stream::iter(claimed)
-                .map(|(row, message)| self.attempt(plant, name, row, message))
-                .buffer_unordered(CONCURRENCY);
-            while let Some(done) = running.next().await {
-                done?;
+            let (tried, untried) = self.try_all(plant, name, claimed).await?;
+            attempts += tried;
+            if !untried.is_empty() {
+                self.write(move |tx| outbox::put_back(tx, &untried)).await?;
             }
         }
         Ok(attempts)
     }
 
+    /// Attempts what was claimed. From the moment the receiver is held, or the engine stops, nothing
+    /// more of it is begun. Returns how many attempts were made and which deliveries had none.
+    async fn try_all(
+        &self,
+        plant: &Plant,
+        name: &str,
+        claimed: Vec<(Delivery, Message)>,
+    ) -> Result<(usize, Vec<i64>), EngineError> {
+        let over = AtomicBool::new(false);
+        let attempt = |(row, message): (Delivery, Message)| {
+            let (id, over) = (row.id, &over);
+            async move {
+                if over.load(Ordering::Relaxed) || self.stopping() {
+                    return Ok(Some(id));
+                }
+                let held = self.attempt(plant, name, row, message).await?;
+                over.fetch_or(held, Ordering::Relaxed);
+                Ok::<_, EngineError>(None)
+            }
+        };
+        let mut running =
+            futures_util::stream::iter(claimed).map(attempt).buffer_unordered(CONCURRENCY);
+        let (mut tried, mut untried) = (0, Vec::new());
+        while let Some(done) = running.next().await {
+            match done? {
+                Some(id) => untried.push(id),
+                None => tried += 1,
+            }
+        }
+        Ok((tried, untried))
+    }
+
+    /// One attempt and what follows from it. Returns whether the receiver is held now.
     async fn attempt(
         &self,
         plant: &Plant,
         name: &str,
         row: Delivery,
         message: Message,
-    ) -> Result<(), EngineError> {
+    ) -> Result<bool, EngineError> {
         let outcome = match plant.receiver(name) {
             // A panic costs one attempt, not the loop.
             Some(receiver) => isolated(receiver, message).await,
@@ -110,6 +142,7 @@ impl Engine {
             Next::Delivered(_) => String::new(),
         };
         let ended = matches!(next, Next::Ended { .. });
+        let held = matches!(next, Next::Retry { hold_receiver: true, .. });
         let (id, subject, receiver) = (row.id, row.subject.clone(), name.to_owned());
         let newly_broken = self
             .write(move |tx| {
@@ -135,7 +168,7 @@ impl Engine {
         if ended && row.kind != Kind::Notice {
             self.tell_owner_of_delivery(plant, &row, &reason).await?;
         }
-        Ok(())
+        Ok(held)
     }
 }
 

@@ -31,9 +31,17 @@ const DOWN_AFTER: TimeDelta = TimeDelta::minutes(10);
 #[derive(Clone, Debug, Default)]
 pub(super) struct Memo {
     next: Option<DateTime<Utc>>,
-    /// A digest waits for the data to be complete up to here.
-    wanted: Option<DateTime<Utc>>,
+    wanted: Option<Wanted>,
     failing: Option<Failing>,
+}
+
+/// A digest waits for data.
+#[derive(Clone, Copy, Debug)]
+struct Wanted {
+    /// The instant it must be complete to.
+    until: DateTime<Utc>,
+    /// When asking can give a better answer.
+    ask_at: DateTime<Utc>,
 }
 
 #[derive(Clone, Debug)]
@@ -71,7 +79,8 @@ impl Plant {
     /// The datasets that some report or rule reads, in the order of the sources' lists.
     pub fn datasets_in_use(&self) -> Vec<Arc<Dataset>> {
         let queries = self.queries();
-        let used: BTreeSet<String> = queries.iter().flat_map(|query| query.reads().into_keys()).collect();
+        let used: BTreeSet<String> =
+            queries.iter().flat_map(|query| query.reads().into_keys()).collect();
         self.datasets.iter().filter(|dataset| used.contains(&dataset.name)).cloned().collect()
     }
 
@@ -88,7 +97,8 @@ impl Plant {
     /// How often a dataset is pulled: as its fastest reader needs.
     pub(super) fn cadence(&self, dataset: &Dataset) -> TimeDelta {
         let every = self.sources.get(&dataset.source).map(|line| line.pull_every);
-        let rules = self.rules.values().filter(|rule| rule.query.reads().contains_key(&dataset.name));
+        let rules =
+            self.rules.values().filter(|rule| rule.query.reads().contains_key(&dataset.name));
         let fastest = rules.map(|rule| rule.every).chain(every).min();
         fastest.unwrap_or(TimeDelta::minutes(5)).max(EVERY_MIN)
     }
@@ -185,7 +195,7 @@ impl Engine {
             return Ok(true);
         }
         // A digest waits: asked again as soon as the answer can be a better one.
-        Ok(memo.failing.is_none() && memo.wanted.is_some_and(|wanted| wanted <= now))
+        Ok(memo.failing.is_none() && memo.wanted.is_some_and(|wanted| wanted.ask_at <= now))
     }
 
     async fn pull_succeeded(
@@ -198,11 +208,13 @@ impl Engine {
         let next = started + plant.cadence(dataset);
         let failing = self.memo(&dataset.name, |memo| {
             memo.next = Some(next);
-            memo.wanted = memo.wanted.filter(|wanted| pulled.watermark < *wanted).map(|wanted| {
+            let wanted = memo.wanted.filter(|wanted| pulled.watermark < wanted.until);
+            memo.wanted = wanted.map(|wanted| {
                 // The source's margin keeps the watermark behind its clock: ask again by when it
                 // has passed.
-                let behind = started - pulled.watermark;
-                wanted.max(wanted + behind.max(TimeDelta::seconds(1)))
+                let behind = (started - pulled.watermark).max(TimeDelta::seconds(1));
+                let ask_at = (wanted.until + behind).max(started + TimeDelta::seconds(1));
+                Wanted { ask_at, ..wanted }
             });
             memo.failing.take()
         });
@@ -230,8 +242,7 @@ impl Engine {
         let hopeless = matches!(err, PullError::Source(SourceError::Refused { .. }));
         let reason = err.to_string();
         let (tell, since, first) = self.memo(&dataset.name, |memo| {
-            let failing =
-                memo.failing.get_or_insert(Failing { since: now, times: 0, told: false });
+            let failing = memo.failing.get_or_insert(Failing { since: now, times: 0, told: false });
             let wait = RETRIES[failing.times.min(RETRIES.len() - 1)];
             memo.next = Some(now + TimeDelta::seconds(wait));
             failing.times += 1;
@@ -255,8 +266,8 @@ impl Engine {
     pub(super) fn want(&self, missing: &[(String, DateTime<Utc>)]) {
         for (dataset, until) in missing {
             self.memo(dataset, |memo| {
-                if memo.wanted.is_none() {
-                    memo.wanted = Some(*until);
+                if memo.wanted.is_none_or(|wanted| wanted.until < *until) {
+                    memo.wanted = Some(Wanted { until: *until, ask_at: *until });
                 }
             });
         }

@@ -6,11 +6,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::StreamExt;
 
 use super::{Engine, EngineError, Plant, blocking};
-use crate::domain::coverage;
 use crate::domain::period::Window;
-use crate::domain::query::{Frame, Query};
+use crate::domain::query::Frame;
 use crate::domain::report::Report;
 use crate::domain::table::{Section, Table};
+use crate::render::{self, Locale};
 use crate::store::{Store, StoreError};
 
 /// At most so many groups or list rows are read for one report.
@@ -89,19 +89,16 @@ fn table(
         week_starts: plant.week_starts,
         rows_max: ROWS_MAX,
     };
+    let locale = Locale::named(&plant.locale);
     store.read_records(|records| {
         let datasets: Vec<String> = report.query.reads().into_keys().collect();
         let complete_to = records.complete_to(&datasets);
         let answer = records.answer(&report.query, &frame)?;
         let mut lines = Vec::new();
         for covering in &report.coverage {
-            let counted = counts(&covering.query, &records.answer(&covering.query, &frame)?);
-            lines.extend(coverage::sentence(
-                &covering.noun,
-                &covering.verb,
-                &counted,
-                &covering.reasons,
-            ));
+            let counted = records.answer(&covering.query, &frame)?;
+            let counts = counted.rows.first().map_or(&[][..], |row| &row.values);
+            lines.extend(render::words::coverage(covering, counts, locale));
         }
         let loaded_from = datasets.iter().filter_map(|dataset| records.history_from(dataset)).max();
         let began = loaded_from.filter(|start| window.is_none_or(|window| window.from < *start));
@@ -112,17 +109,6 @@ fn table(
         let provisional = provisional(window, complete_to, slot);
         Ok(Table::shape(report, &answer, window, lines, complete_to, provisional))
     })
-}
-
-/// The counts of a coverage query: all, those that have, then one a reason.
-fn counts(query: &Query, answer: &crate::domain::query::Answer) -> Vec<u64> {
-    let row = answer.rows.first();
-    (0..query.columns.len())
-        .map(|column| {
-            let value = row.and_then(|row| row.values.get(column)).and_then(|v| v.number());
-            value.unwrap_or(0.0) as u64
-        })
-        .collect()
 }
 
 /// Why the figures may still change, if they may: the data ends before the period does.

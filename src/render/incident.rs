@@ -20,6 +20,8 @@ use super::words::{comparison, counted};
 
 /// Longest value of one fact, in characters.
 const FACT_MAX: usize = 500;
+/// Incidents that passed unseen and are listed one by one.
+const PASSED_MAX: usize = 20;
 
 /// What is told about an incident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +89,9 @@ pub struct IncidentMail {
     pub fired: DateTime<Utc>,
     /// When it resolved.
     pub resolved: Option<DateTime<Utc>>,
+    /// Why it was closed without a recovery having been seen, e.g. `no more data`; `None`: the
+    /// value came back.
+    pub closed: Option<String>,
     /// The worst value so far.
     pub worst: Option<f64>,
     /// The value when it fired.
@@ -95,6 +100,11 @@ pub struct IncidentMail {
     pub reason: String,
     /// How many notifications this receiver got about this incident, this one included.
     pub sequence: u32,
+    /// Earlier incidents of the same rule and group that came and went before anybody could be
+    /// told, oldest first.
+    pub passed: Vec<PassedIncident>,
+    /// How many more of those there were.
+    pub passed_more: usize,
     /// The rule's labels.
     pub labels: BTreeMap<String, String>,
     /// What to do: a line or an address.
@@ -107,6 +117,19 @@ pub struct IncidentMail {
     pub instance: Option<String>,
     /// Address of the person who looks after it.
     pub owner: Option<String>,
+}
+
+/// An incident that fired and ended before anybody could be told.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PassedIncident {
+    /// Its beginning.
+    pub began: DateTime<Utc>,
+    /// Its end.
+    pub ended: Option<DateTime<Utc>>,
+    /// The highest level it was at.
+    pub level: String,
+    /// Its worst value.
+    pub worst: Option<f64>,
 }
 
 /// A notification as its templates see it.
@@ -180,12 +203,15 @@ fn incident_subject(mail: &IncidentMail) -> String {
 fn view(mail: &IncidentMail, locale: Locale) -> IncidentView {
     let level = clean(&mail.level);
     let (mark, state) = match mail.kind {
+        // The end of the data is not the end of the trouble.
+        IncidentKind::Resolved if mail.closed.is_some() => ("\u{25a0}", "Closed".to_owned()),
         IncidentKind::Fired => ("\u{25b2}", format!("Firing: {level}")),
         IncidentKind::LevelUp => ("\u{25b2}", format!("Worse: now {level}")),
         IncidentKind::Reminder => ("\u{25cf}", format!("Still firing: {level}")),
         IncidentKind::Resolved => ("\u{2713}", "Resolved".to_owned()),
     };
     let (tone, colours) = match (mail.kind, mail.severe) {
+        (IncidentKind::Resolved, _) if mail.closed.is_some() => ("warn", LIGHT.warn),
         (IncidentKind::Resolved, _) => ("ok", LIGHT.ok),
         (_, true) => ("bad", LIGHT.bad),
         (_, false) => ("warn", LIGHT.warn),
@@ -265,7 +291,14 @@ fn news(mail: &IncidentMail, locale: Locale) -> String {
             let worst = mail
                 .worst
                 .map(|worst| format!(" The worst was {}.", locale.number(worst, mail.format)));
-            format!("Over at {end} after {}.{}", lasted(mail, locale), worst.unwrap_or_default())
+            let (lasted, worst) = (lasted(mail, locale), worst.unwrap_or_default());
+            match &mail.closed {
+                None => format!("Over at {end} after {lasted}.{worst}"),
+                Some(why) => format!(
+                    "Closed at {end} after {lasted}: {}. No recovery was seen.{worst}",
+                    clipped(why, 200)
+                ),
+            }
         }
     }
 }
@@ -327,11 +360,28 @@ fn facts(mail: &IncidentMail, locale: Locale) -> Vec<Fact> {
     {
         add("Resolves when", ends);
     }
+    for passed in mail.passed.iter().take(PASSED_MAX) {
+        add("Before", came_and_went(passed, mail, locale));
+    }
+    let more = mail.passed_more + mail.passed.len().saturating_sub(PASSED_MAX);
+    if more > 0 {
+        add("Before", format!("and {}", counted(more as u64, "more incident", locale)));
+    }
     for (name, value) in mail.labels.iter().take(20) {
         add(name, clipped(value, FACT_MAX));
     }
     let facts = facts.into_iter().filter(|(_, value)| !value.is_empty());
     facts.map(|(name, value)| Fact { name, value: isolated(value) }).collect()
+}
+
+/// `Sun 22 Nov 2026, 13:00 to 13:20, critical, worst 16 min 2 s`.
+fn came_and_went(passed: &PassedIncident, mail: &IncidentMail, locale: Locale) -> String {
+    let when = match passed.ended {
+        Some(to) => locale.window(Window { from: passed.began, to }, &mail.zone),
+        None => format!("from {}", locale.stamp(mail.zone.civil(passed.began))),
+    };
+    let worst = passed.worst.map(|worst| format!(", worst {}", locale.number(worst, mail.format)));
+    format!("{when}, {}{}", clean(&passed.level), worst.unwrap_or_default())
 }
 
 /// `the value is below 4 min for 5 min`.

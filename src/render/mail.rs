@@ -231,7 +231,9 @@ fn quoted_printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + text.len() / 8);
     for line in text.lines() {
         let mut used = 0;
-        let bytes = line.as_bytes();
+        // Dropped first: what then stands last on the line must not be a blank.
+        let dropped = |byte: &u8| byte.is_ascii_control() && *byte != b'\t';
+        let bytes: Vec<u8> = line.bytes().filter(|byte| !dropped(byte)).collect();
         for (at, byte) in bytes.iter().enumerate() {
             let last = at + 1 == bytes.len();
             let plain = match byte {
@@ -241,7 +243,6 @@ fn quoted_printable(text: &str) -> String {
                 b'.' => used > 0,
                 b'F' => used > 0 || !bytes[at..].starts_with(b"From "),
                 0x21..=0x7e => true,
-                0..=0x1f | 0x7f => continue,
                 _ => false,
             };
             let width = if plain { 1 } else { 3 };

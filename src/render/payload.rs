@@ -12,7 +12,7 @@ use crate::domain::value::Value;
 use super::Rendered;
 use super::digest::{DigestMail, figure};
 use super::format::{Locale, plain};
-use super::incident::{IncidentKind, IncidentMail};
+use super::incident::{IncidentKind, IncidentMail, PassedIncident};
 
 const VERSION: u32 = 1;
 
@@ -141,6 +141,9 @@ struct IncidentData<'a> {
     began: String,
     fired: String,
     resolved: Option<String>,
+    closed: Option<&'a str>,
+    passed: Vec<PassedData<'a>>,
+    passed_more: usize,
     worst: Option<f64>,
     value_at_fire: Option<f64>,
     reason: &'a str,
@@ -153,6 +156,23 @@ struct IncidentData<'a> {
 struct GroupData<'a> {
     name: &'a str,
     value: &'a str,
+}
+
+#[derive(Serialize)]
+struct PassedData<'a> {
+    began: String,
+    ended: Option<String>,
+    level: &'a str,
+    worst: Option<f64>,
+}
+
+fn passed(incident: &PassedIncident) -> PassedData<'_> {
+    PassedData {
+        began: instant(incident.began),
+        ended: incident.ended.map(instant),
+        level: &incident.level,
+        worst: finite(incident.worst),
+    }
 }
 
 /// The payload `incident.fired`, `incident.level_up`, `incident.resolved` or `incident.reminder`.
@@ -181,6 +201,9 @@ pub fn incident_payload(mail: &IncidentMail, rendered: &Rendered) -> Vec<u8> {
         began: instant(mail.began),
         fired: instant(mail.fired),
         resolved: mail.resolved.map(instant),
+        closed: mail.closed.as_deref(),
+        passed: mail.passed.iter().map(passed).collect(),
+        passed_more: mail.passed_more,
         worst: finite(mail.worst),
         value_at_fire: finite(mail.value_at_fire),
         reason: &mail.reason,

@@ -67,15 +67,18 @@ pub fn subject(template: &str, words: &SubjectWords) -> Subject {
             (tidy(&plain), Some(problem))
         }
     };
-    Subject { text: plain(&heading), heading, problem }
+    Subject { text: line(&heading), heading, problem }
 }
 
 /// Any text as a header-safe line of at most 150 characters: ordinary spaces, no control
 /// characters, no marks that turn the direction of text.
 pub fn line(text: &str) -> String {
-    plain(&tidy(text))
+    // Again by words: a fixed space beside an ordinary one makes two.
+    let text = plain(&tidy(text));
+    text.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
+/// [`line`] with its fixed spaces kept.
 fn tidy(text: &str) -> String {
     let text = clean(text);
     let words: Vec<&str> = text.split(' ').filter(|word| !word.is_empty()).collect();
@@ -213,6 +216,11 @@ mod tests {
         let words = SubjectWords { headline: "x".repeat(9_000), ..SubjectWords::default() };
         let subject = subject("{{ headline }}", &words);
         assert!(subject.problem.is_some_and(|problem| problem.contains("too long")));
+    }
+
+    #[test]
+    fn blanks_of_any_kind_become_one() {
+        assert_eq!(line(" a\r\n\u{a0}b\u{202f}\tc "), "a b c");
     }
 
     #[test]

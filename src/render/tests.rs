@@ -75,6 +75,42 @@ fn an_incident_fires_rises_goes_on_and_resolves_under_one_subject() {
 }
 
 #[test]
+fn the_end_of_the_data_is_not_told_as_a_recovery() {
+    let mut incident = incident(IncidentKind::Resolved);
+    incident.closed = Some("no more data".to_owned());
+    let mail = render_incident(&incident);
+    let news = "Closed at 14:30 after 35 min: no more data. No recovery was seen.";
+    assert!(format::plain(&mail.html).contains(news));
+    assert!(mail.text.starts_with(news), "{}", mail.text);
+    assert!(!mail.text.contains("Resolved\n") && !mail.html.contains("class=\"ok\""));
+}
+
+#[test]
+fn incidents_that_came_and_went_unseen_are_listed() {
+    let mut incident = incident(IncidentKind::Fired);
+    let passed = |began: &str, ended: Option<&str>| PassedIncident {
+        began: at(began),
+        ended: ended.map(at),
+        level: "warning".to_owned(),
+        worst: Some(420.0),
+    };
+    incident.passed = vec![
+        passed("2026-11-23T08:00:00Z", Some("2026-11-23T08:20:00Z")),
+        passed("2026-11-23T10:00:00Z", None),
+    ];
+    incident.passed_more = 1;
+    let mail = render_incident(&incident);
+    for told in [
+        "Mon 23 Nov 2026, 09:00 to 09:20, warning, worst 7 min",
+        "from 23 Nov 2026 11:00, warning, worst 7 min",
+        "and 1 more incident",
+    ] {
+        assert!(mail.text.contains(told), "{told}: {}", mail.text);
+        assert!(format::plain(&mail.html).contains(told), "{told} in the HTML");
+    }
+}
+
+#[test]
 fn a_notice_tells_the_owner_what_happened_and_what_to_do() {
     let mail = render_notice(&NoticeMail {
         title: "Receiver `ops-hook` refuses us".to_owned(),

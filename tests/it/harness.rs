@@ -13,18 +13,26 @@ use postrider::config::{self, Config, Given, Mode, Overlay};
 use postrider::demo::catcher::Catcher;
 use postrider::demo::inbox::{Inbox, Mail};
 use postrider::demo::org::{self, Org, Serving};
-use postrider::store::state::outbox::{self, Delivery};
+use postrider::domain::incident::Incident;
+use postrider::store::state::outbox::{self, Attempt, Delivery};
+use postrider::store::state::{incidents, ledger};
 use secrecy::SecretString;
 use tempfile::TempDir;
 
+pub(crate) mod letter;
+pub(crate) mod process;
+pub(crate) mod records;
+
+pub(crate) use letter::Letter;
+
 /// A signing secret that opens nothing.
-pub const HOOK_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+pub(crate) const HOOK_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 /// No test waits longer than this for anything.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The head of every test's config: one org, one mail server, one mail receiver, one webhook.
-pub const HEAD: &str = r#"
+pub(crate) const HEAD: &str = r#"
 [postrider]
 timezone = "Europe/Berlin"
 owner = "owner@example.com"
@@ -50,22 +58,41 @@ url = "env:HOOK_URL"
 secrets = ["env:HOOK_SECRET"]
 "#;
 
+/// One report and its report type: yesterday's sessions by channel.
+pub(crate) const TRAFFIC: &str = r#"
+[report_types.sessions]
+from = """
+  MessagingSession session
+  join MessagingChannel channel on channel.Id = session.MessagingChannelId
+"""
+
+[reports.traffic]
+title = "How many sessions came in?"
+type = "sessions"
+period = "yesterday"
+date = "session.StartTime"
+group_by = ["channel as Channel"]
+columns = ["count() as Sessions"]
+sort = "Sessions desc"
+total = true
+"#;
+
 /// Postrider with its surroundings.
-pub struct TestPostrider {
-    pub org: Arc<Org>,
-    pub inbox: Inbox,
-    pub catcher: Catcher,
-    pub clock: Arc<ManualClock>,
-    pub app: App,
+pub(crate) struct TestPostrider {
+    pub(crate) org: Arc<Org>,
+    pub(crate) inbox: Inbox,
+    pub(crate) catcher: Catcher,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) app: App,
     serving: Serving,
     folder: TempDir,
     /// Whether the outbox may hold something when the test ends.
-    pub may_owe: bool,
+    pub(crate) may_owe: bool,
 }
 
 impl TestPostrider {
     /// Starts everything at an instant (RFC 3339); `fill` puts records into the org first.
-    pub async fn start(config: &str, at: &str, fill: impl FnOnce(&Org)) -> TestPostrider {
+    pub(crate) async fn start(config: &str, at: &str, fill: impl FnOnce(&Org)) -> TestPostrider {
         let clock = Arc::new(ManualClock::new(utc(at)));
         let org = Org::empty(Arc::clone(&clock) as Arc<dyn Clock>);
         fill(&org);
@@ -73,13 +100,18 @@ impl TestPostrider {
     }
 
     /// The same over an org that is there already.
-    pub async fn over(config: &str, clock: Arc<ManualClock>, org: Arc<Org>) -> TestPostrider {
+    pub(crate) async fn over(
+        config: &str,
+        clock: Arc<ManualClock>,
+        org: Arc<Org>,
+    ) -> TestPostrider {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let dynamic = Arc::clone(&clock) as Arc<dyn Clock>;
         let inbox = Inbox::start(Arc::clone(&dynamic)).await.unwrap();
         let secrets = vec![SecretString::from(HOOK_SECRET)];
-        let catcher =
-            Catcher::start(([127, 0, 0, 1], 0).into(), secrets, Arc::clone(&dynamic)).await.unwrap();
+        let catcher = Catcher::start(([127, 0, 0, 1], 0).into(), secrets, Arc::clone(&dynamic))
+            .await
+            .unwrap();
         let serving = org.start().await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let config = loaded(config, folder.path(), &inbox, &catcher, &serving);
@@ -88,19 +120,19 @@ impl TestPostrider {
     }
 
     /// The config of a text, its addresses and secrets those of this test.
-    pub fn config(&self, text: &str) -> Config {
+    pub(crate) fn config(&self, text: &str) -> Config {
         loaded(text, self.folder.path(), &self.inbox, &self.catcher, &self.serving)
     }
 
     /// A process that ends and starts again on the same state.
-    pub async fn restart(&mut self, config: &str) {
+    pub(crate) async fn restart(&mut self, config: &str) {
         let config = self.config(config);
         self.app = App::build(config, Arc::clone(&self.clock) as Arc<dyn Clock>, limits()).unwrap();
         self.app.engine().recover().await.unwrap();
     }
 
     /// Beats the heart until nothing is due any more.
-    pub async fn beat(&self) {
+    pub(crate) async fn beat(&self) {
         loop {
             let mut done = 0;
             for source in self.app.engine().plant().sources.keys() {
@@ -116,7 +148,7 @@ impl TestPostrider {
     }
 
     /// Turns the clock minute by minute and beats at each.
-    pub async fn advance(&self, by: TimeDelta) {
+    pub(crate) async fn advance(&self, by: TimeDelta) {
         let until = self.clock.now() + by;
         while self.clock.now() < until {
             self.clock.set((self.clock.now() + TimeDelta::minutes(1)).min(until));
@@ -125,12 +157,12 @@ impl TestPostrider {
     }
 
     /// Turns the clock minute by minute to an instant (RFC 3339), beating at each.
-    pub async fn advance_to(&self, at: &str) {
+    pub(crate) async fn advance_to(&self, at: &str) {
         self.advance(utc(at) - self.clock.now()).await;
     }
 
     /// Waits for work; what waits on the clock inside it (a retry's pause) is let go on.
-    pub async fn patiently<T>(&self, work: impl Future<Output = T>) -> T {
+    pub(crate) async fn patiently<T>(&self, work: impl Future<Output = T>) -> T {
         let turning = async {
             loop {
                 self.clock.parked(1).await;
@@ -149,14 +181,49 @@ impl TestPostrider {
         tokio::time::timeout(PATIENCE, both).await.expect("within the test's patience")
     }
 
+    /// Turns the clock straight to an instant (RFC 3339), as if the machine had slept, and beats.
+    pub(crate) async fn jump_to(&self, at: &str) {
+        self.clock.set(utc(at));
+        self.beat().await;
+    }
+
+    /// The mails one address got, oldest first, as their reader sees them.
+    pub(crate) fn letters_to(&self, address: &str) -> Vec<Letter> {
+        self.mails_to(address).iter().map(|mail| Letter::read(mail)).collect()
+    }
+
+    /// The webhooks of one type, oldest first.
+    pub(crate) fn hooks_of(&self, kind: &str) -> Vec<serde_json::Value> {
+        let bodies = self.catcher.hooks().into_iter().map(|hook| hook.json());
+        bodies.filter(|body| body["type"] == kind).collect()
+    }
+
+    /// The ledger's lines of one subject, oldest first: kind and text.
+    pub(crate) fn ledger(&self, subject: &str) -> Vec<(String, String)> {
+        let state = &self.app.engine().store().state;
+        let entries = state.read(|tx| ledger::latest(tx, Some(subject), 10_000)).unwrap();
+        entries.into_iter().rev().map(|entry| (entry.kind, entry.text)).collect()
+    }
+
+    /// Open incidents.
+    pub(crate) fn incidents(&self) -> Vec<Incident> {
+        self.app.engine().store().state.read(incidents::open).unwrap()
+    }
+
+    /// The attempts at one delivery.
+    pub(crate) fn attempts(&self, id: i64) -> Vec<Attempt> {
+        let state = &self.app.engine().store().state;
+        state.read(|tx| outbox::show(tx, id)).unwrap().expect("a delivery").2
+    }
+
     /// The mails one address got, oldest first.
-    pub fn mails_to(&self, address: &str) -> Vec<Arc<Mail>> {
+    pub(crate) fn mails_to(&self, address: &str) -> Vec<Arc<Mail>> {
         let to = |mail: &Arc<Mail>| mail.recipients.iter().any(|to| to == address);
         self.inbox.mails().into_iter().filter(to).collect()
     }
 
     /// All deliveries, oldest first.
-    pub fn deliveries(&self) -> Vec<Delivery> {
+    pub(crate) fn deliveries(&self) -> Vec<Delivery> {
         let state = &self.app.engine().store().state;
         let mut rows = state.read(|tx| outbox::list(tx, None, None, 100_000)).unwrap();
         rows.reverse();
@@ -213,6 +280,6 @@ fn loaded(
 }
 
 /// An instant in RFC 3339.
-pub fn utc(text: &str) -> DateTime<Utc> {
+pub(crate) fn utc(text: &str) -> DateTime<Utc> {
     DateTime::parse_from_rfc3339(text).unwrap_or_else(|err| panic!("`{text}`: {err}")).to_utc()
 }

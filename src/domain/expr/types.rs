@@ -33,11 +33,14 @@ pub(crate) fn condition(node: Node, mistakes: &mut Mistakes) -> Option<Expr> {
 
 /// The expression of an operand that has to be of one of these types.
 pub(super) fn of_type(
-    node: Node,
+    mut node: Node,
     wanted: &[Type],
     what: &str,
     mistakes: &mut Mistakes,
 ) -> Option<Expr> {
+    if wanted == [Type::Timestamp] && !instant(&mut node, mistakes) {
+        return None;
+    }
     match node.ty {
         Some(ty) if !wanted.contains(&ty) => {
             let wanted = match wanted {
@@ -143,12 +146,9 @@ fn comparable(
 ) -> bool {
     let before = mistakes.len();
     let (left, right) = (a.ty, b.ty);
-    for (this, other) in [(&mut *a, right), (&mut *b, left)] {
-        if other == Some(Type::Timestamp) {
-            instant(this, mistakes);
-        }
-    }
-    if mistakes.len() > before {
+    if right == Some(Type::Timestamp) && !instant(a, mistakes)
+        || left == Some(Type::Timestamp) && !instant(b, mistakes)
+    {
         return false;
     }
     let (Some(left), Some(right)) = (a.ty, b.ty) else {
@@ -176,27 +176,31 @@ fn comparable(
     mistakes.len() == before
 }
 
-/// Makes a text constant an instant.
-fn instant(node: &mut Node, mistakes: &mut Mistakes) {
-    let Expr::Literal(Value::Text(text)) = &node.expr else { return };
-    match DateTime::parse_from_rfc3339(text) {
-        Ok(instant) => {
-            let instant = instant.with_timezone(&Utc).trunc_subsecs(3);
-            node.expr = Expr::Literal(Value::Timestamp(instant));
-            node.ty = Some(Type::Timestamp);
-        }
-        Err(_) => mistakes.push(
-            Mistake::new(node.at.clone(), "this is not an instant")
-                .with_help("write e.g. '2026-01-31T00:00:00Z'"),
-        ),
-    }
+/// Makes a text constant an instant, where an instant is needed. False: it is none.
+fn instant(node: &mut Node, mistakes: &mut Mistakes) -> bool {
+    let Expr::Literal(Value::Text(text)) = &node.expr else { return true };
+    let Ok(instant) = DateTime::parse_from_rfc3339(text) else {
+        let mistake = Mistake::new(node.at.clone(), "this is not an instant");
+        mistakes.push(mistake.with_help("write e.g. '2026-01-31T00:00:00Z'"));
+        return false;
+    };
+    let instant = instant.with_timezone(&Utc).trunc_subsecs(3);
+    node.expr = Expr::Literal(Value::Timestamp(instant));
+    node.ty = Some(Type::Timestamp);
+    true
 }
 
 /// Brings the results of branches to one type: whole numbers become reals beside reals.
 pub(super) fn unified(
-    nodes: Vec<Node>,
+    mut nodes: Vec<Node>,
     mistakes: &mut Mistakes,
 ) -> Option<(Vec<Expr>, Option<Type>)> {
+    if nodes.iter().any(|node| node.ty == Some(Type::Timestamp)) {
+        let instants: Vec<bool> = nodes.iter_mut().map(|node| instant(node, mistakes)).collect();
+        if instants.contains(&false) {
+            return None;
+        }
+    }
     let mut ty: Option<Type> = None;
     for node in &nodes {
         ty = match (ty, node.ty) {

@@ -162,6 +162,10 @@ fn judge(rule: &Rule, open: Option<&Incident>, reading: Reading) -> Verdict {
         },
         Reading::Gone => match rule.when_gone {
             WhenGone::Hold => Verdict::Hold("no records: nothing moves"),
+            // The state as it is shows no such record: that is an answer, not a lack of one.
+            WhenGone::ResolveAfter(after) if rule.window.is_none() && after.is_zero() => {
+                Verdict::Clear { value: None }
+            }
             WhenGone::ResolveAfter(after) => Verdict::Gone { after },
             WhenGone::Level(level) => by_policy(level),
         },

@@ -49,9 +49,9 @@ pub(crate) struct Groups {
 const BEYOND: usize = usize::MAX;
 
 impl Groups {
-    /// No groups yet; without grouping there is one from the start.
-    pub(crate) fn new(kinds: Vec<AggregateKind>, grouped: bool, groups_max: usize) -> Groups {
-        let mut groups = Groups {
+    /// No groups yet.
+    pub(crate) fn new(kinds: Vec<AggregateKind>, groups_max: usize) -> Groups {
+        Groups {
             groups: Vec::new(),
             beyond: None,
             kinds,
@@ -60,11 +60,14 @@ impl Groups {
             last: (Vec::new(), BEYOND),
             beyond_keys: HashSet::new(),
             hashes: RandomState::new(),
-        };
-        if !grouped {
-            groups.add(&[], Head::default());
         }
-        groups
+    }
+
+    /// A group without rows, if there is none: what a query without grouping gives over nothing.
+    pub(crate) fn ensure_one(&mut self, head: Head) {
+        if self.groups.is_empty() && self.beyond.is_none() {
+            self.add(&[], head);
+        }
     }
 
     /// The aggregates of the group with these encoded keys; `head` is asked when it is new.

@@ -31,9 +31,12 @@ pub(crate) fn grouped(
     query: &Query,
     frame: &Frame,
     civil: &Civil,
-    groups: Groups,
+    mut groups: Groups,
     records: u64,
 ) -> Answer {
+    if query.groups.is_empty() {
+        groups.ensure_one(Head::of_none(query));
+    }
     let shares = query.columns.iter().any(|column| reads_share(&column.expr));
     let all = (query.total || shares).then(|| {
         let each = groups.groups.iter().map(|group| &group.aggregates);
@@ -57,10 +60,9 @@ pub(crate) fn grouped(
     let others = (count > 0).then(|| {
         let each = left_out.iter().map(|shaped| &groups.groups[shaped.group].aggregates);
         let taken = merged(query, each.chain(&groups.beyond));
-        (count, Some(shaper.values(&Head::default_for(query), &finished(&taken))))
+        (count, Some(shaper.values(&Head::of_none(query), &finished(&taken))))
     });
-    let total =
-        query.total.then(|| shaper.values(&Head::default_for(query), &shaper.over_all.clone()));
+    let total = query.total.then(|| shaper.values(&Head::of_none(query), &shaper.over_all.clone()));
     Answer {
         rows: rows.into_iter().map(|shaped| shaped.row).collect(),
         others,
@@ -110,7 +112,7 @@ fn finished(aggregates: &[Accumulator]) -> Vec<Value> {
 
 impl Head {
     /// The keys of several groups taken together: none.
-    fn default_for(query: &Query) -> Head {
+    fn of_none(query: &Query) -> Head {
         Head {
             keys: vec![Value::Null; query.groups.len()],
             labels: vec![Value::Null; query.groups.len()],

@@ -117,6 +117,13 @@ fn types_have_to_agree() {
     wrong_where(text, text, "timestamp is compared with integer", "");
     let help = "write e.g. '2026-01-31T00:00:00Z'";
     wrong_where("session.StartTime > 'May'", "'May'", "this is not an instant", help);
+    wrong_where(
+        "coalesce(session.StartTime, 'May') is null",
+        "'May'",
+        "this is not an instant",
+        help,
+    );
+    wrong_where("hour('noon') = 1", "'noon'", "this is not an instant", help);
     let needed = "a condition is needed here, this is text";
     wrong_where("session.Status and true", "session.Status", needed, "compare it with something");
     let never = "a comparison with null never holds";

@@ -150,6 +150,7 @@ fn quoted_printable_keeps_lines_short_and_lone_dots_apart() {
     check("a=b", "a=3Db\r\n");
     check(".\n..\nFrom me\nFro", "=2E\r\n=2E.\r\n=46rom me\r\nFro\r\n");
     check("blank \ntab\t\n", "blank=20\r\ntab=09\r\n");
+    check("tab\t\r\r\nx", "tab=09\r\nx\r\n");
     check("ü\0\u{7f}x", "=C3=BCx\r\n");
     check("a\r\nb\rc", "a\r\nbc\r\n");
     check(&"x".repeat(76), &format!("{}\r\n", "x".repeat(76)));

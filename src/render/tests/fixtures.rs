@@ -271,6 +271,9 @@ pub(crate) fn incident(kind: IncidentKind) -> IncidentMail {
         began: at("2026-11-23T12:55:00Z"),
         fired: at("2026-11-23T13:00:00Z"),
         resolved: resolved.then(|| at("2026-11-23T13:30:00Z")),
+        closed: None,
+        passed: Vec::new(),
+        passed_more: 0,
         worst: Some(1_201.0),
         value_at_fire: Some(915.5),
         reason: match kind {

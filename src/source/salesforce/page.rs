@@ -373,7 +373,8 @@ impl CellSeed<'_> {
             self.text.push_str(text);
             return Cell::Text(at, text.len() as u32);
         }
-        let end = text.floor_char_boundary(CELL_BYTES_MAX);
+        let whole = |at: &usize| text.is_char_boundary(*at);
+        let end = (0..=CELL_BYTES_MAX).rev().find(whole).unwrap_or(0);
         self.text.push_str(&text[..end]);
         self.misfit(Found::TooLong(text.len()));
         Cell::Text(at, end as u32)

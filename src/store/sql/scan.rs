@@ -112,7 +112,7 @@ impl<'a> Grouping<'a> {
 fn groups_of(query: &Query, frame: &Frame) -> Groups {
     let kinds: Vec<AggregateKind> =
         query.aggregates.iter().map(|aggregate| aggregate.kind).collect();
-    Groups::new(kinds, !query.groups.is_empty(), frame.rows_max)
+    Groups::new(kinds, frame.rows_max)
 }
 
 /// Takes rows of a list.

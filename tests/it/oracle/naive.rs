@@ -1,0 +1,686 @@
+//! What a query means, by nested loops over plain rows. Slow, obvious, and made of nothing of the
+//! code under test.
+
+use std::cmp::Ordering;
+
+use jiff::civil::Weekday;
+use jiff::{Timestamp, ToSpan, Zoned};
+
+/// A plain value; instants are milliseconds.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum V {
+    Null,
+    Bool(bool),
+    Int(i64),
+    Real(f64),
+    Text(String),
+    Time(i64),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ty {
+    Bool,
+    Int,
+    Real,
+    Text,
+    Time,
+}
+
+/// An expression as a person would write it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum X {
+    Lit(V),
+    /// Alias and field.
+    Field(&'static str, &'static str),
+    /// A key or value of the fold.
+    Name(String),
+    /// After grouping: the group with this index.
+    Group(usize),
+    AsOf,
+    Not(Box<X>),
+    Negate(Box<X>),
+    IsNull(Box<X>),
+    /// The operator as written.
+    Op(&'static str, Box<X>, Box<X>),
+    Between(Box<X>, Box<X>, Box<X>),
+    In(Box<X>, Vec<V>),
+    Case(Vec<(X, X)>, Option<Box<X>>, Ty),
+    Coalesce(Vec<X>, Ty),
+    /// `lower`, `seconds`, `day`, ...
+    Call(&'static str, Vec<X>),
+    Bucket(Box<X>, Vec<i64>),
+    Agg(Agg),
+    Share(Box<X>),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Agg {
+    pub(super) name: &'static str,
+    pub(super) distinct: bool,
+    pub(super) of: Option<Box<X>>,
+    pub(super) order: Vec<(X, bool)>,
+    pub(super) filter: Option<Box<X>>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Table {
+    pub(super) name: &'static str,
+    pub(super) fields: Vec<(&'static str, Ty)>,
+    pub(super) rows: Vec<Vec<V>>,
+    pub(super) deleted: Vec<bool>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Kind {
+    First,
+    Inner,
+    Left,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Join {
+    pub(super) table: &'static str,
+    pub(super) alias: &'static str,
+    pub(super) kind: Kind,
+    pub(super) on: Option<X>,
+}
+
+/// A group as written: an alias or an expression.
+#[derive(Clone, Debug)]
+pub(super) enum G {
+    Alias(&'static str),
+    Expr(X),
+    /// A key of the fold, by its place.
+    Folded(usize),
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Spec {
+    pub(super) from: Vec<Join>,
+    pub(super) date: Option<(&'static str, &'static str)>,
+    pub(super) filter: Option<X>,
+    pub(super) per: Vec<G>,
+    pub(super) values: Vec<X>,
+    pub(super) groups: Vec<G>,
+    pub(super) columns: Vec<X>,
+    /// Index into groups then columns, descending.
+    pub(super) sort: Vec<(usize, bool)>,
+    pub(super) top: Option<usize>,
+    pub(super) list: bool,
+}
+
+pub(super) struct Frame {
+    pub(super) bounds: Option<(i64, i64)>,
+    pub(super) as_of: i64,
+    pub(super) zone: &'static str,
+    pub(super) week_starts: u8,
+}
+
+#[derive(Debug)]
+pub(super) struct Outcome {
+    pub(super) rows: Vec<(Vec<V>, Vec<V>, Vec<V>)>,
+    pub(super) others: Option<(u64, Option<Vec<V>>)>,
+    pub(super) total: Option<Vec<V>>,
+    pub(super) records: u64,
+}
+
+/// One row: joined records, or names of a fold.
+#[derive(Clone, Debug)]
+enum Item {
+    Joined(Vec<Option<Vec<V>>>),
+    Folded(Vec<(String, V)>, Vec<V>),
+}
+
+struct World<'a> {
+    tables: &'a [Table],
+    spec: &'a Spec,
+    frame: &'a Frame,
+}
+
+/// What an expression over a group sees.
+struct Set<'a> {
+    rows: &'a [Item],
+    all: &'a [Item],
+    /// `None` where several groups are taken together.
+    keys: Option<&'a [V]>,
+    groups: &'a [G],
+}
+
+pub(super) fn answer(tables: &[Table], spec: &Spec, frame: &Frame) -> Outcome {
+    let world = World { tables, spec, frame };
+    let mut rows: Vec<Item> = world.joined().into_iter().map(Item::Joined).collect();
+    let records = rows.len() as u64;
+    if !spec.per.is_empty() {
+        rows = world.folded(rows);
+    }
+    if spec.list { world.list(rows, records) } else { world.grouped(rows, records) }
+}
+
+impl World<'_> {
+    fn table(&self, name: &str) -> &Table {
+        self.tables.iter().find(|table| table.name == name).unwrap()
+    }
+
+    fn joined(&self) -> Vec<Vec<Option<Vec<V>>>> {
+        let mut rows: Vec<Vec<Option<Vec<V>>>> = vec![vec![]];
+        for join in &self.spec.from {
+            let table = self.table(join.table);
+            let mut next = Vec::new();
+            for row in rows {
+                let mut matched = false;
+                for (record, deleted) in table.rows.iter().zip(&table.deleted) {
+                    let mut candidate = row.clone();
+                    candidate.push(Some(record.clone()));
+                    let item = Item::Joined(candidate.clone());
+                    let inside = match (self.spec.date, self.frame.bounds) {
+                        (Some((alias, field)), Some((from, to))) if alias == join.alias => {
+                            matches!(self.field(&item, alias, field), V::Time(at) if from <= at && at < to)
+                        }
+                        _ => true,
+                    };
+                    let on = join.on.as_ref().is_none_or(|on| self.row(on, &item) == V::Bool(true));
+                    if !deleted && inside && on {
+                        matched = true;
+                        next.push(candidate);
+                    }
+                }
+                if !matched && join.kind == Kind::Left {
+                    let mut alone = row;
+                    alone.push(None);
+                    next.push(alone);
+                }
+            }
+            rows = next;
+        }
+        let keep = |row: &Vec<Option<Vec<V>>>| {
+            let item = Item::Joined(row.clone());
+            self.spec.filter.as_ref().is_none_or(|x| self.row(x, &item) == V::Bool(true))
+        };
+        rows.into_iter().filter(keep).collect()
+    }
+
+    fn field(&self, item: &Item, alias: &str, field: &str) -> V {
+        let Item::Joined(records) = item else { panic!("a field of a folded row") };
+        let place = self.spec.from.iter().position(|join| join.alias == alias).unwrap();
+        let table = self.table(self.spec.from[place].table);
+        let index = table.fields.iter().position(|(name, _)| *name == field).unwrap();
+        records[place].as_ref().map_or(V::Null, |record| record[index].clone())
+    }
+
+    fn key(&self, group: &G, item: &Item) -> V {
+        match (group, item) {
+            (G::Alias(alias), _) => self.field(item, alias, "Id"),
+            (G::Expr(x), _) => self.row(x, item),
+            (G::Folded(index), Item::Folded(names, _)) => names[*index].1.clone(),
+            (G::Folded(_), _) => panic!("not folded"),
+        }
+    }
+
+    /// What the record of a key is called by, where the group is an alias.
+    fn label(&self, group: &G, item: &Item) -> Option<V> {
+        let label_field = |alias: &str| {
+            let join = self.spec.from.iter().find(|join| join.alias == alias).unwrap();
+            if join.table == "Channel" || join.table == "Account" { "Name" } else { "Id" }
+        };
+        match (group, item) {
+            (G::Alias(alias), _) => Some(self.field(item, alias, label_field(alias))),
+            (G::Folded(index), Item::Folded(_, labels)) => match self.spec.per[*index] {
+                G::Alias(_) => Some(labels[*index].clone()),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    fn alias_of(&self, group: &G) -> Option<&'static str> {
+        match group {
+            G::Alias(alias) => Some(alias),
+            G::Folded(index) => self.alias_of(&self.spec.per[*index]),
+            G::Expr(_) => None,
+        }
+    }
+
+    /// Rows by their keys, in no order that matters.
+    fn by_keys(&self, groups: &[G], rows: Vec<Item>) -> Vec<(Vec<V>, Vec<Item>)> {
+        let mut sets: Vec<(Vec<V>, Vec<Item>)> = Vec::new();
+        for row in rows {
+            let keys: Vec<V> = groups.iter().map(|group| self.key(group, &row)).collect();
+            match sets.iter_mut().find(|(known, _)| *known == keys) {
+                Some((_, rows)) => rows.push(row),
+                None => sets.push((keys, vec![row])),
+            }
+        }
+        sets
+    }
+
+    fn folded(&self, rows: Vec<Item>) -> Vec<Item> {
+        let per = &self.spec.per;
+        let fold = |(keys, rows): (Vec<V>, Vec<Item>)| {
+            let mut names: Vec<(String, V)> =
+                keys.iter().enumerate().map(|(i, key)| (format!("k{i}"), key.clone())).collect();
+            let set = Set { rows: &rows, all: &rows, keys: Some(&keys), groups: per };
+            for (index, value) in self.spec.values.iter().enumerate() {
+                names.push((format!("v{index}"), finite(self.over(value, &set))));
+            }
+            let labels =
+                per.iter().map(|group| self.label(group, &rows[0]).unwrap_or(V::Null)).collect();
+            Item::Folded(names, labels)
+        };
+        self.by_keys(per, rows).into_iter().map(fold).collect()
+    }
+
+    fn list(&self, rows: Vec<Item>, records: u64) -> Outcome {
+        let count = rows.len() as u64;
+        let row = |item: &Item| -> Vec<V> {
+            self.spec.columns.iter().map(|x| finite(self.row(x, item))).collect()
+        };
+        let mut values: Vec<Vec<V>> = rows.iter().map(row).collect();
+        values.sort_by(|a, b| {
+            let chosen = self.spec.sort.iter().map(|(i, desc)| directed(&a[*i], &b[*i], *desc));
+            let rest = a.iter().zip(b).map(|(a, b)| order(a, b));
+            chosen.chain(rest).find(|o| o.is_ne()).unwrap_or(Ordering::Equal)
+        });
+        values.truncate(self.spec.top.unwrap_or(usize::MAX));
+        let left_out = count - values.len() as u64;
+        Outcome {
+            rows: values.into_iter().map(|values| (vec![], vec![], values)).collect(),
+            others: (left_out > 0).then_some((left_out, None)),
+            total: None,
+            records,
+        }
+    }
+
+    fn grouped(&self, rows: Vec<Item>, records: u64) -> Outcome {
+        let groups = &self.spec.groups;
+        let all = rows.clone();
+        let mut sets = self.by_keys(groups, rows);
+        if groups.is_empty() && sets.is_empty() {
+            sets.push((vec![], vec![]));
+        }
+        let names: Vec<Vec<V>> = (0..groups.len()).map(|i| self.shown(i, &sets)).collect();
+        let mut made: Vec<(Vec<V>, Vec<V>, Vec<V>, Vec<Item>)> = Vec::new();
+        for (index, (keys, rows)) in sets.into_iter().enumerate() {
+            let set = Set { rows: &rows, all: &all, keys: Some(&keys), groups };
+            let values = self.columns(&set);
+            let shown = names.iter().map(|names| names[index].clone()).collect();
+            made.push((keys, shown, values, rows));
+        }
+        let rank = |row: &(Vec<V>, Vec<V>, Vec<V>, Vec<Item>), i: usize| -> V {
+            if row.0[i] == V::Null {
+                return V::Null;
+            }
+            let by_key = matches!(&groups[i], G::Expr(X::Call(..)) | G::Expr(X::Bucket(..)));
+            match &groups[i] {
+                G::Expr(X::Bucket(_, bounds)) => {
+                    let V::Text(text) = &row.0[i] else { panic!() };
+                    let at = (0..=bounds.len()).find(|at| range(bounds, *at) == *text);
+                    V::Int(at.unwrap() as i64)
+                }
+                _ if by_key => row.0[i].clone(),
+                _ => row.1[i].clone(),
+            }
+        };
+        made.sort_by(|a, b| {
+            let chosen = self.spec.sort.iter().map(|(i, desc)| match i.checked_sub(groups.len()) {
+                Some(column) => directed(&a.2[column], &b.2[column], *desc),
+                None => directed(&rank(a, *i), &rank(b, *i), *desc),
+            });
+            let named = (0..groups.len()).map(|i| order(&rank(a, i), &rank(b, i)));
+            let keyed = a.0.iter().zip(&b.0).map(|(a, b)| order(a, b));
+            chosen.chain(named).chain(keyed).find(|o| o.is_ne()).unwrap_or(Ordering::Equal)
+        });
+        let rest = made.split_off(self.spec.top.unwrap_or(usize::MAX).min(made.len()));
+        let together = |rows: &[Item]| self.columns(&Set { rows, all: &all, keys: None, groups });
+        let others = (!rest.is_empty()).then(|| {
+            let rows: Vec<Item> = rest.iter().flat_map(|row| row.3.clone()).collect();
+            (rest.len() as u64, Some(together(&rows)))
+        });
+        Outcome {
+            rows: made.into_iter().map(|row| (row.0, row.1, row.2)).collect(),
+            others,
+            total: Some(together(&all)),
+            records,
+        }
+    }
+
+    fn columns(&self, set: &Set<'_>) -> Vec<V> {
+        self.spec.columns.iter().map(|x| finite(self.over(x, set))).collect()
+    }
+
+    fn shown(&self, index: usize, sets: &[(Vec<V>, Vec<Item>)]) -> Vec<V> {
+        let group = &self.spec.groups[index];
+        let name = |(keys, rows): &(Vec<V>, Vec<Item>)| -> V {
+            let key = &keys[index];
+            let Some(alias) = self.alias_of(group) else { return self.words(group, key) };
+            match (key, self.label(group, &rows[0]).unwrap()) {
+                (V::Null, _) => V::Text(format!("(no {alias})")),
+                (key, V::Null) => key.clone(),
+                (_, label) => label,
+            }
+        };
+        let names: Vec<V> = sets.iter().map(name).collect();
+        let apart = |at: usize| -> V {
+            let (V::Text(name), V::Text(key)) = (&names[at], &sets[at].0[index]) else {
+                return names[at].clone();
+            };
+            let alike: Vec<&V> = (0..sets.len())
+                .filter(|i| names[*i] == names[at] && sets[*i].0[index] != sets[at].0[index])
+                .map(|i| &sets[i].0[index])
+                .collect();
+            if alike.is_empty() || name == key {
+                return names[at].clone();
+            }
+            let chars: Vec<char> = key.chars().collect();
+            let end = (4..=chars.len())
+                .map(|n| chars[chars.len() - n..].iter().collect::<String>())
+                .find(|end| !alike.iter().any(|k| matches!(k, V::Text(k) if k.ends_with(end))));
+            V::Text(format!("{name} ({})", end.unwrap_or(key.clone())))
+        };
+        (0..sets.len()).map(apart).collect()
+    }
+
+    /// Units for people.
+    fn words(&self, group: &G, key: &V) -> V {
+        let date = |ms: &i64| self.zoned(*ms).date().to_string();
+        match (group, key) {
+            (G::Expr(X::Call("day", _)), V::Time(ms)) => V::Text(date(ms)),
+            (G::Expr(X::Call("week", _)), V::Time(ms)) => V::Text(format!("week of {}", date(ms))),
+            (G::Expr(X::Call("month", _)), V::Time(ms)) => V::Text(date(ms)[..7].to_owned()),
+            (G::Expr(X::Call("weekday", _)), V::Int(n)) => {
+                let days = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday";
+                V::Text(days.split(' ').nth(*n as usize - 1).unwrap().to_owned())
+            }
+            (_, key) => key.clone(),
+        }
+    }
+
+    fn zoned(&self, ms: i64) -> Zoned {
+        Timestamp::from_millisecond(ms).unwrap().in_tz(self.frame.zone).unwrap()
+    }
+
+    /// An expression over one row.
+    fn row(&self, x: &X, item: &Item) -> V {
+        match x {
+            X::Field(alias, field) => self.field(item, alias, field),
+            X::Name(name) => match item {
+                Item::Folded(names, _) => {
+                    names.iter().find(|(known, _)| known == name).unwrap().1.clone()
+                }
+                Item::Joined(_) => panic!("not folded"),
+            },
+            other => self.inner(other, &|x| self.row(x, item)),
+        }
+    }
+
+    /// An expression over a group.
+    fn over(&self, x: &X, set: &Set<'_>) -> V {
+        match x {
+            X::Group(index) => set.keys.map_or(V::Null, |keys| keys[*index].clone()),
+            // Fixed by the keys: any row will do.
+            X::Field(..) => match (set.keys, set.rows.first()) {
+                (Some(_), Some(row)) => self.row(x, row),
+                _ => V::Null,
+            },
+            X::Agg(agg) => self.aggregate(agg, set.rows),
+            X::Share(part) => {
+                let all = Set { rows: set.all, all: set.all, keys: None, groups: set.groups };
+                divide(self.over(part, set), self.over(part, &all))
+            }
+            other => self.inner(other, &|x| self.over(x, set)),
+        }
+    }
+
+    fn aggregate(&self, agg: &Agg, rows: &[Item]) -> V {
+        let filtered: Vec<&Item> = rows
+            .iter()
+            .filter(|row| agg.filter.as_ref().is_none_or(|f| self.row(f, row) == V::Bool(true)))
+            .collect();
+        let Some(of) = &agg.of else { return V::Int(filtered.len() as i64) };
+        if agg.name == "first" {
+            let mut ordered: Vec<(Vec<V>, V)> = filtered
+                .iter()
+                .map(|row| {
+                    (agg.order.iter().map(|(x, _)| self.row(x, row)).collect(), self.row(of, row))
+                })
+                .collect();
+            ordered.sort_by(|a, b| {
+                let keys = (0..agg.order.len()).map(|i| directed(&a.0[i], &b.0[i], agg.order[i].1));
+                keys.chain([order(&a.1, &b.1)]).find(|o| o.is_ne()).unwrap_or(Ordering::Equal)
+            });
+            return ordered.first().map_or(V::Null, |(_, value)| value.clone());
+        }
+        let mut values: Vec<V> = filtered.iter().map(|row| self.row(of, row)).collect();
+        values.retain(|value| *value != V::Null);
+        values.sort_by(order);
+        let numbers: Vec<f64> = values.iter().filter_map(number).collect();
+        let percentile = |fraction: f64| {
+            if numbers.is_empty() {
+                return V::Null;
+            }
+            let place = fraction * (numbers.len() - 1) as f64;
+            let (low, high) = (place.floor() as usize, place.ceil() as usize);
+            V::Real(numbers[low] + (numbers[high] - numbers[low]) * (place - low as f64))
+        };
+        match agg.name {
+            "count" if agg.distinct => {
+                values.dedup();
+                V::Int(values.len() as i64)
+            }
+            "count" => V::Int(values.len() as i64),
+            "min" => values.first().cloned().unwrap_or(V::Null),
+            "max" => values.last().cloned().unwrap_or(V::Null),
+            "sum" | "avg" if values.is_empty() => V::Null,
+            "avg" => V::Real(numbers.iter().sum::<f64>() / numbers.len() as f64),
+            "sum" => {
+                let whole: Option<Vec<i128>> = values
+                    .iter()
+                    .map(|value| if let V::Int(n) = value { Some(i128::from(*n)) } else { None })
+                    .collect();
+                match whole.map(|whole| i64::try_from(whole.iter().sum::<i128>())) {
+                    Some(Ok(sum)) => V::Int(sum),
+                    _ => V::Real(numbers.iter().sum()),
+                }
+            }
+            "median" | "p50" => percentile(0.5),
+            "p90" => percentile(0.9),
+            "p95" => percentile(0.95),
+            "p99" => percentile(0.99),
+            other => panic!("{other}"),
+        }
+    }
+
+    /// What is the same over rows and groups.
+    fn inner(&self, x: &X, eval: &dyn Fn(&X) -> V) -> V {
+        match x {
+            X::Lit(value) => value.clone(),
+            X::AsOf => V::Time(self.frame.as_of),
+            X::Not(x) => match eval(x) {
+                V::Bool(truth) => V::Bool(!truth),
+                _ => V::Null,
+            },
+            X::Negate(x) => arithmetic("-", V::Int(0), eval(x)),
+            X::IsNull(x) => V::Bool(eval(x) == V::Null),
+            X::Op(op, a, b) => operator(op, eval(a), eval(b)),
+            X::Between(x, low, high) => {
+                let x = eval(x);
+                operator("and", operator(">=", x.clone(), eval(low)), operator("<=", x, eval(high)))
+            }
+            X::In(x, list) => {
+                let x = eval(x);
+                let equal = |item: &V| operator("=", x.clone(), item.clone());
+                if x == V::Null {
+                    V::Null
+                } else {
+                    V::Bool(list.iter().any(|i| equal(i) == V::Bool(true)))
+                }
+            }
+            X::Case(branches, otherwise, ty) => {
+                let chosen = branches.iter().find(|(c, _)| eval(c) == V::Bool(true));
+                let result = chosen.map(|(_, result)| result).or(otherwise.as_deref());
+                of_type(result.map_or(V::Null, eval), *ty)
+            }
+            X::Coalesce(args, ty) => {
+                let found = args.iter().map(eval).find(|value| *value != V::Null);
+                of_type(found.unwrap_or(V::Null), *ty)
+            }
+            X::Bucket(x, bounds) => number(&eval(x)).map_or(V::Null, |number| {
+                let at = bounds.iter().filter(|bound| **bound as f64 <= number).count();
+                V::Text(range(bounds, at))
+            }),
+            X::Call(name, args) => self.call(name, args.iter().map(eval).collect()),
+            X::Field(..) | X::Name(_) | X::Group(_) | X::Agg(_) | X::Share(_) => panic!("{x:?}"),
+        }
+    }
+
+    fn call(&self, name: &str, args: Vec<V>) -> V {
+        match (name, args.as_slice()) {
+            ("lower", [V::Text(text)]) => V::Text(text.to_lowercase()),
+            ("seconds", [V::Time(from), V::Time(to)]) => V::Real((to - from) as f64 / 1000.0),
+            ("hour", [V::Time(ms)]) => V::Int(i64::from(self.zoned(*ms).hour())),
+            ("weekday", [V::Time(ms)]) => {
+                V::Int(i64::from(self.zoned(*ms).weekday().to_monday_one_offset()))
+            }
+            ("day", [V::Time(ms)]) => self.midnight(self.zoned(*ms).date()),
+            ("month", [V::Time(ms)]) => self.midnight(self.zoned(*ms).date().first_of_month()),
+            ("week", [V::Time(ms)]) => {
+                let starts = Weekday::from_monday_one_offset(self.frame.week_starts as i8).unwrap();
+                let mut date = self.zoned(*ms).date();
+                while date.weekday() != starts {
+                    date = date.checked_sub(1.day()).unwrap();
+                }
+                self.midnight(date)
+            }
+            _ => V::Null,
+        }
+    }
+
+    fn midnight(&self, date: jiff::civil::Date) -> V {
+        let first = date.in_tz(self.frame.zone).unwrap().start_of_day().unwrap();
+        V::Time(first.timestamp().as_millisecond())
+    }
+}
+
+fn of_type(value: V, ty: Ty) -> V {
+    match (value, ty) {
+        (V::Int(n), Ty::Real) => V::Real(n as f64),
+        (value, _) => value,
+    }
+}
+
+fn finite(value: V) -> V {
+    match value {
+        V::Real(x) if !x.is_finite() => V::Null,
+        other => other,
+    }
+}
+
+pub(super) fn number(value: &V) -> Option<f64> {
+    match value {
+        V::Int(n) => Some(*n as f64),
+        V::Real(x) => Some(*x),
+        _ => None,
+    }
+}
+
+fn range(bounds: &[i64], at: usize) -> String {
+    match at {
+        0 => format!("< {}", bounds[0]),
+        at if at == bounds.len() => format!(">= {}", bounds[at - 1]),
+        at => format!("{} to < {}", bounds[at - 1], bounds[at]),
+    }
+}
+
+fn divide(a: V, b: V) -> V {
+    match (number(&a), number(&b)) {
+        (Some(a), Some(b)) if b != 0.0 => V::Real(a / b),
+        _ => V::Null,
+    }
+}
+
+fn arithmetic(op: &str, a: V, b: V) -> V {
+    if let (V::Int(a), V::Int(b)) = (&a, &b) {
+        let (a, b) = (i128::from(*a), i128::from(*b));
+        let exact = match op {
+            "+" => a + b,
+            "-" => a - b,
+            _ => a * b,
+        };
+        if let Ok(exact) = i64::try_from(exact) {
+            return V::Int(exact);
+        }
+    }
+    match (number(&a), number(&b)) {
+        (Some(a), Some(b)) => V::Real(match op {
+            "+" => a + b,
+            "-" => a - b,
+            _ => a * b,
+        }),
+        _ => V::Null,
+    }
+}
+
+fn operator(op: &str, a: V, b: V) -> V {
+    let truth = |v: &V| if let V::Bool(truth) = v { Some(*truth) } else { None };
+    match op {
+        "and" => match (truth(&a), truth(&b)) {
+            (Some(false), _) | (_, Some(false)) => V::Bool(false),
+            (Some(true), Some(true)) => V::Bool(true),
+            _ => V::Null,
+        },
+        "or" => match (truth(&a), truth(&b)) {
+            (Some(true), _) | (_, Some(true)) => V::Bool(true),
+            (Some(false), Some(false)) => V::Bool(false),
+            _ => V::Null,
+        },
+        "+" | "-" | "*" => arithmetic(op, a, b),
+        "/" => divide(a, b),
+        _ if a == V::Null || b == V::Null => V::Null,
+        "like" => match (a, b) {
+            (V::Text(text), V::Text(pattern)) => {
+                let chars = |text: String| text.chars().collect::<Vec<char>>();
+                V::Bool(like(&chars(text), &chars(pattern)))
+            }
+            _ => panic!("like over no text"),
+        },
+        _ => {
+            let order = order(&a, &b);
+            V::Bool(match op {
+                "=" => order.is_eq(),
+                "<>" => order.is_ne(),
+                "<" => order.is_lt(),
+                "<=" => order.is_le(),
+                ">" => order.is_gt(),
+                ">=" => order.is_ge(),
+                other => panic!("{other}"),
+            })
+        }
+    }
+}
+
+fn like(text: &[char], pattern: &[char]) -> bool {
+    match pattern.split_first() {
+        None => text.is_empty(),
+        Some(('%', rest)) => (0..=text.len()).any(|skip| like(&text[skip..], rest)),
+        Some(('_', rest)) => !text.is_empty() && like(&text[1..], rest),
+        Some((c, rest)) => text.first() == Some(c) && like(&text[1..], rest),
+    }
+}
+
+fn directed(a: &V, b: &V, descending: bool) -> Ordering {
+    let order = order(a, b);
+    let nulls = *a == V::Null || *b == V::Null;
+    if descending && !nulls { order.reverse() } else { order }
+}
+
+/// Nulls last.
+pub(super) fn order(a: &V, b: &V) -> Ordering {
+    match (a, b) {
+        (V::Null, V::Null) => Ordering::Equal,
+        (V::Null, _) => Ordering::Greater,
+        (_, V::Null) => Ordering::Less,
+        (V::Bool(a), V::Bool(b)) => a.cmp(b),
+        (V::Int(a), V::Int(b)) | (V::Time(a), V::Time(b)) => a.cmp(b),
+        (V::Text(a), V::Text(b)) => a.as_bytes().cmp(b.as_bytes()),
+        (a, b) => number(a).unwrap().partial_cmp(&number(b).unwrap()).unwrap(),
+    }
+}
