@@ -213,7 +213,7 @@ impl TestPostrider {
     /// The attempts at one delivery.
     pub(crate) fn attempts(&self, id: i64) -> Vec<Attempt> {
         let state = &self.app.engine().store().state;
-        state.read(|tx| outbox::show(tx, id)).unwrap().expect("a delivery").2
+        state.read(|tx| outbox::show(tx, id)).unwrap().expect("a delivery").attempts
     }
 
     /// The mails one address got, oldest first.
