@@ -1,5 +1,7 @@
 //! The integration tests: the real app on loopback, and the shape of the code.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by failing")]
+
 mod alerts;
 mod config_problems;
 mod deliveries;
