@@ -10,13 +10,15 @@ use super::shape::{By, Expected, Grouping, Key, figures};
 use super::stats::{count, max, mean, median, percentile, ratio};
 
 /// A half-open stretch of time.
-pub type Stretch = (DateTime<Utc>, DateTime<Utc>);
+pub(super) type Stretch = (DateTime<Utc>, DateTime<Utc>);
 
 /// What the records are asked for.
-pub struct Asked<'a> {
-    pub facts: &'a Facts,
-    pub week: Stretch,
-    pub month: Stretch,
+pub(super) struct Asked<'a> {
+    pub(super) facts: &'a Facts,
+    pub(super) week: Stretch,
+    pub(super) month: Stretch,
+    /// The day from which records are loaded.
+    pub(super) loaded: &'a str,
 }
 
 fn within(at: Option<DateTime<Utc>>, (from, to): Stretch) -> bool {
@@ -60,7 +62,7 @@ struct Served<'a> {
 
 impl<'a> Asked<'a> {
     /// The tables of all shipped reports, by name.
-    pub fn all(&self) -> BTreeMap<&'static str, Expected> {
+    pub(super) fn all(&self) -> BTreeMap<&'static str, Expected> {
         BTreeMap::from([
             ("messages-to-resolve", self.messages_to_resolve()),
             ("agent-response-time", self.agent_response_time()),
@@ -112,7 +114,7 @@ impl<'a> Asked<'a> {
         let without: Vec<_> = ended.iter().filter(|one| one.received.is_none()).collect();
         assert!(without.iter().all(|one| self.channel(one).standard));
         let (all, none) = (ended.len(), without.len());
-        vec![spaced(format!(
+        vec![with_commas(format!(
             "{} of {all} ended sessions have metrics ({none} on standard channels).",
             all - none
         ))]
@@ -121,7 +123,7 @@ impl<'a> Asked<'a> {
     fn recording_failures(&self) -> Vec<String> {
         let ended: Vec<_> = self.of_week().into_iter().filter(|one| one.ended).collect();
         let standard = ended.iter().filter(|one| self.channel(one).standard).count();
-        vec![spaced(format!(
+        vec![with_commas(format!(
             "{standard} of {} ended sessions are on channels that record delivery failures ({} on \
              enhanced channels, where failures are not recorded).",
             ended.len(),
@@ -135,7 +137,9 @@ impl<'a> Asked<'a> {
         let sent = some(sessions.iter().map(|one| one.sent));
         let row = typical(&sent, sessions.len());
         let columns = ["Typical", "Mean", "90 % under", "Measured", "Sessions"];
-        Expected { coverage: self.measured(None), ..figures(&columns, row) }
+        let mut coverage = self.measured(None);
+        coverage.push(format!("Records reach back to {}.", self.loaded));
+        Expected { coverage, ..figures(&columns, row) }
     }
 
     fn end_user_messages(&self) -> Expected {
@@ -554,16 +558,15 @@ fn typical(values: &[f64], sessions: usize) -> Vec<Value> {
     ]
 }
 
-/// Digits in groups of three, apart by a no-break space.
-fn spaced(sentence: String) -> String {
+/// Thousands apart by a comma, as the shipped locale has them.
+fn with_commas(sentence: String) -> String {
     let words = sentence.split(' ').map(|word| {
-        let open = word.strip_prefix('(').unwrap_or(word);
-        if open.len() < 4 || !open.bytes().all(|byte| byte.is_ascii_digit()) {
+        let number = word.strip_prefix('(').unwrap_or(word);
+        if number.len() != 4 || !number.bytes().all(|byte| byte.is_ascii_digit()) {
             return word.to_owned();
         }
-        assert!(open.len() < 7, "no demo org is so busy");
         let cut = word.len() - 3;
-        format!("{}\u{a0}{}", &word[..cut], &word[cut..])
+        format!("{},{}", &word[..cut], &word[cut..])
     });
     words.collect::<Vec<_>>().join(" ")
 }

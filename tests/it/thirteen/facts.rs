@@ -6,75 +6,75 @@ use chrono::{DateTime, TimeDelta, Utc};
 use postrider::demo::org::{Org, Record};
 
 /// All records that exist: those in the bin are no records.
-pub struct Facts {
-    pub channels: Vec<Channel>,
-    pub sessions: Vec<Session>,
-    pub works: Vec<Work>,
-    pub people: Vec<Person>,
-    pub entries: Vec<Entry>,
+pub(super) struct Facts {
+    pub(super) channels: Vec<Channel>,
+    pub(super) sessions: Vec<Session>,
+    pub(super) works: Vec<Work>,
+    pub(super) people: Vec<Person>,
+    pub(super) entries: Vec<Entry>,
     /// Accounts by id: their names.
-    pub accounts: BTreeMap<String, String>,
+    pub(super) accounts: BTreeMap<String, String>,
     /// How many records lie in the bin.
-    pub binned: usize,
+    pub(super) binned: usize,
     /// Sessions that lie in the bin.
-    pub binned_sessions: BTreeSet<String>,
+    pub(super) binned_sessions: BTreeSet<String>,
 }
 
-pub struct Channel {
-    pub id: String,
-    pub label: String,
-    pub kind: String,
-    pub standard: bool,
+pub(super) struct Channel {
+    pub(super) id: String,
+    pub(super) label: String,
+    pub(super) kind: String,
+    pub(super) standard: bool,
 }
 
 /// A session with its metrics beside it.
-pub struct Session {
-    pub id: String,
-    pub name: String,
+pub(super) struct Session {
+    pub(super) id: String,
+    pub(super) name: String,
     /// Index of its channel.
-    pub channel: usize,
-    pub account: Option<String>,
-    pub ended: bool,
-    pub agent_type: Option<String>,
-    pub ended_by: Option<String>,
-    pub start: DateTime<Utc>,
-    pub end: Option<DateTime<Utc>>,
-    pub sent: Option<f64>,
-    pub received: Option<f64>,
-    pub mean: Option<f64>,
-    pub longest: Option<f64>,
+    pub(super) channel: usize,
+    pub(super) account: Option<String>,
+    pub(super) ended: bool,
+    pub(super) agent_type: Option<String>,
+    pub(super) ended_by: Option<String>,
+    pub(super) start: DateTime<Utc>,
+    pub(super) end: Option<DateTime<Utc>>,
+    pub(super) sent: Option<f64>,
+    pub(super) received: Option<f64>,
+    pub(super) mean: Option<f64>,
+    pub(super) longest: Option<f64>,
 }
 
 /// An assignment of a session.
-pub struct Work {
-    pub id: String,
+pub(super) struct Work {
+    pub(super) id: String,
     /// Index of its session.
-    pub session: usize,
-    pub is_bot: bool,
-    pub status: String,
-    pub requested: Option<DateTime<Utc>>,
-    pub accepted: Option<DateTime<Utc>>,
-    pub answer: Option<f64>,
-    pub handled: Option<f64>,
+    pub(super) session: usize,
+    pub(super) is_bot: bool,
+    pub(super) status: String,
+    pub(super) requested: Option<DateTime<Utc>>,
+    pub(super) accepted: Option<DateTime<Utc>>,
+    pub(super) answer: Option<f64>,
+    pub(super) handled: Option<f64>,
 }
 
-pub struct Person {
-    pub name: String,
-    pub channel: usize,
-    pub account: Option<String>,
-    pub consent: Option<String>,
+pub(super) struct Person {
+    pub(super) name: String,
+    pub(super) channel: usize,
+    pub(super) account: Option<String>,
+    pub(super) consent: Option<String>,
 }
 
 /// A message of a session.
-pub struct Entry {
-    pub session: usize,
-    pub sender: String,
-    pub code: Option<String>,
+pub(super) struct Entry {
+    pub(super) session: usize,
+    pub(super) sender: String,
+    pub(super) code: Option<String>,
 }
 
 impl Facts {
     /// Reads the org, not what was pulled from it.
-    pub fn of(org: &Org) -> Facts {
+    pub(super) fn of(org: &Org) -> Facts {
         let mut binned = 0;
         let mut all = |object: &str| -> Vec<Record> {
             let (gone, there): (Vec<_>, Vec<_>) =
@@ -153,7 +153,7 @@ impl Facts {
     }
 
     /// Whether no record changed in the last two minutes: a pull now sees them all.
-    pub fn quiet(org: &Org, now: DateTime<Utc>) -> bool {
+    pub(super) fn quiet(org: &Org, now: DateTime<Utc>) -> bool {
         const PULLED: &[&str] = &[
             "MessagingSession",
             "MessagingSessionMetrics",

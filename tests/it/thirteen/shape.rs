@@ -7,34 +7,34 @@ use postrider::domain::value::Value;
 
 /// What a report's table must hold.
 #[derive(Debug, Default)]
-pub struct Expected {
-    pub columns: Vec<&'static str>,
-    pub rows: Vec<Vec<Value>>,
-    pub others: Option<(u64, Option<Vec<Value>>)>,
-    pub total: Option<Vec<Value>>,
-    pub coverage: Vec<String>,
+pub(super) struct Expected {
+    pub(super) columns: Vec<&'static str>,
+    pub(super) rows: Vec<Vec<Value>>,
+    pub(super) others: Option<(u64, Option<Vec<Value>>)>,
+    pub(super) total: Option<Vec<Value>>,
+    pub(super) coverage: Vec<String>,
 }
 
 /// A grouping cell of one item: its identity and its name. Who has no identity is nobody.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Key {
-    pub id: Option<String>,
-    pub name: Option<String>,
+pub(super) struct Key {
+    pub(super) id: Option<String>,
+    pub(super) name: Option<String>,
     /// Whether it is a record: records of one name are told apart.
-    pub record: bool,
+    pub(super) record: bool,
 }
 
 impl Key {
     /// A record and what it is called.
-    pub fn record(id: &str, name: &str) -> Key {
+    pub(super) fn record(id: &str, name: &str) -> Key {
         Key { id: Some(id.to_owned()), name: Some(name.to_owned()), record: true }
     }
     /// No record, with the words for it.
-    pub fn nobody(words: &str) -> Key {
+    pub(super) fn nobody(words: &str) -> Key {
         Key { id: None, name: Some(words.to_owned()), record: true }
     }
     /// A value, which may be null, and its label.
-    pub fn value(value: Option<&str>, label: fn(&str) -> &str) -> Key {
+    pub(super) fn value(value: Option<&str>, label: fn(&str) -> &str) -> Key {
         let name = value.map(|value| label(value).to_owned());
         Key { id: value.map(str::to_owned), name, record: false }
     }
@@ -42,24 +42,24 @@ impl Key {
 
 /// How rows are ordered.
 #[derive(Clone, Copy)]
-pub enum By {
+pub(super) enum By {
     /// By a figure, largest first.
     Largest(usize),
 }
 
 /// A grouped table in the making.
-pub struct Grouping<'a, T> {
-    pub items: Vec<T>,
-    pub keys: &'a dyn Fn(&T) -> Vec<Key>,
+pub(super) struct Grouping<'a, T> {
+    pub(super) items: Vec<T>,
+    pub(super) keys: &'a dyn Fn(&T) -> Vec<Key>,
     /// The figures of some items, beside all of them.
-    pub figures: &'a dyn Fn(&[&T], &[&T]) -> Vec<Value>,
-    pub sort: &'a [By],
-    pub top: usize,
-    pub total: bool,
+    pub(super) figures: &'a dyn Fn(&[&T], &[&T]) -> Vec<Value>,
+    pub(super) sort: &'a [By],
+    pub(super) top: usize,
+    pub(super) total: bool,
 }
 
 impl<T> Grouping<'_, T> {
-    pub fn table(&self, columns: &[&'static str]) -> Expected {
+    pub(super) fn table(&self, columns: &[&'static str]) -> Expected {
         let all: Vec<&T> = self.items.iter().collect();
         let mut groups: BTreeMap<Vec<Key>, Vec<&T>> = BTreeMap::new();
         for item in &self.items {
@@ -114,7 +114,7 @@ fn largest_first(a: &Value, b: &Value) -> Ordering {
 }
 
 /// One row about everything.
-pub fn figures(columns: &[&'static str], values: Vec<Value>) -> Expected {
+pub(super) fn figures(columns: &[&'static str], values: Vec<Value>) -> Expected {
     Expected { columns: columns.to_vec(), rows: vec![values], ..Expected::default() }
 }
 

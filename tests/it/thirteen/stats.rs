@@ -3,27 +3,27 @@
 use postrider::domain::value::Value;
 
 /// A count.
-pub fn count(n: usize) -> Value {
+pub(super) fn count(n: usize) -> Value {
     Value::Integer(n as i64)
 }
 
 /// Arithmetic mean; null of nothing.
-pub fn mean(values: &[f64]) -> Value {
+pub(super) fn mean(values: &[f64]) -> Value {
     ratio(values.iter().sum(), values.len() as f64)
 }
 
 /// The largest; null of nothing.
-pub fn max(values: &[f64]) -> Value {
+pub(super) fn max(values: &[f64]) -> Value {
     values.iter().copied().reduce(f64::max).map_or(Value::Null, Value::Real)
 }
 
 /// Part of a whole; null where the whole is zero.
-pub fn ratio(part: f64, whole: f64) -> Value {
+pub(super) fn ratio(part: f64, whole: f64) -> Value {
     if whole == 0.0 { Value::Null } else { Value::Real(part / whole) }
 }
 
 /// The value below which `fraction` of the others lie, linear between neighbours (type 7).
-pub fn percentile(values: &[f64], fraction: f64) -> Value {
+pub(super) fn percentile(values: &[f64], fraction: f64) -> Value {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let Some(last) = sorted.len().checked_sub(1) else { return Value::Null };
@@ -33,7 +33,7 @@ pub fn percentile(values: &[f64], fraction: f64) -> Value {
 }
 
 /// The middle, or the mean of the two in the middle.
-pub fn median(values: &[f64]) -> Value {
+pub(super) fn median(values: &[f64]) -> Value {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     match (sorted.len(), sorted.len() / 2) {
