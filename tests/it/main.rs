@@ -10,4 +10,5 @@ mod harness;
 mod oracle;
 mod restarts;
 mod slice;
+mod thirteen;
 mod tidy;
