@@ -1,6 +1,8 @@
 //! Notices to the owner about postrider's own troubles: told once each, through the outbox like
 //! everything else.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 
 use super::{Engine, EngineError, Plant};
@@ -132,19 +134,25 @@ impl Engine {
         self.tell_owner(plant, trouble).await
     }
 
-    /// A source gives no data: one notice that names everything that is blind.
+    /// A source gives nothing of some datasets: one notice that names everything that is blind.
     pub(super) async fn tell_source_down(
         &self,
         plant: &Plant,
-        dataset: &Dataset,
+        down: &[Arc<Dataset>],
         since: DateTime<Utc>,
         reason: &str,
     ) -> Result<(), EngineError> {
-        let (digests, rules) = blind(plant, dataset);
+        let Some(first) = down.first() else { return Ok(()) };
+        let (digests, rules) = blind(plant, down);
+        let names: Vec<String> = down.iter().map(|dataset| dataset.name.clone()).collect();
+        let title = match names.as_slice() {
+            [one] => format!("source {} gives no {one}", first.source),
+            _ => format!("source {} gives no data", first.source),
+        };
         let trouble = Trouble {
-            identity: vec!["source".into(), dataset.name.clone(), since.to_rfc3339()],
-            subject: dataset.source.clone(),
-            title: format!("source {} gives no {}", dataset.source, dataset.name),
+            identity: vec!["source".into(), first.source.clone(), names.join(","), since.to_rfc3339()],
+            subject: first.source.clone(),
+            title,
             paragraphs: vec![
                 "Rules on it see nothing until it is back: open incidents stay as they are, none is \
                  resolved and none begins. Digests go out marked provisional. It is tried again \
@@ -154,6 +162,7 @@ impl Engine {
             facts: vec![
                 ("It said".into(), reason.to_owned()),
                 ("Since".into(), plant.zone.civil(since).format("%Y-%m-%d %H:%M").to_string()),
+                ("Datasets".into(), listed(&names)),
                 ("Digests affected".into(), listed(&digests)),
                 ("Rules blind".into(), listed(&rules)),
             ],
@@ -161,17 +170,18 @@ impl Engine {
         self.tell_owner(plant, trouble).await
     }
 
+    /// Everything that an outage took is there again.
     pub(super) async fn tell_source_back(
         &self,
         plant: &Plant,
-        dataset: &Dataset,
+        source: &str,
         since: DateTime<Utc>,
     ) -> Result<(), EngineError> {
         let civil = plant.zone.civil(since).format("%Y-%m-%d %H:%M");
         let trouble = Trouble {
-            identity: vec!["source back".into(), dataset.name.clone(), since.to_rfc3339()],
-            subject: dataset.source.clone(),
-            title: format!("source {} gives {} again", dataset.source, dataset.name),
+            identity: vec!["source back".into(), source.into(), since.to_rfc3339()],
+            subject: source.to_owned(),
+            title: format!("source {source} gives data again"),
             paragraphs: vec![format!(
                 "It gave nothing since {civil} ({}). The missed slots of rules are evaluated now, in \
                  order; what they would have told is told with its own times.",
@@ -183,9 +193,12 @@ impl Engine {
     }
 }
 
-/// The digests and rules that read a dataset.
-fn blind(plant: &Plant, dataset: &Dataset) -> (Vec<String>, Vec<String>) {
-    let reads = |query: &crate::domain::query::Query| query.reads().contains_key(&dataset.name);
+/// The digests and rules that read one of some datasets.
+fn blind(plant: &Plant, down: &[Arc<Dataset>]) -> (Vec<String>, Vec<String>) {
+    let reads = |query: &crate::domain::query::Query| {
+        let read = query.reads();
+        down.iter().any(|dataset| read.contains_key(&dataset.name))
+    };
     let digests = plant.digests.values().filter(|digest| {
         digest.reports.iter().any(|report| reads(&report.query))
     });

@@ -32,6 +32,8 @@ const DOWN_AFTER: TimeDelta = TimeDelta::minutes(10);
 pub(super) struct Memo {
     next: Option<DateTime<Utc>>,
     wanted: Option<Wanted>,
+    /// When the last complete pull began.
+    succeeded: Option<DateTime<Utc>>,
     failing: Option<Failing>,
 }
 
@@ -48,7 +50,16 @@ struct Wanted {
 struct Failing {
     since: DateTime<Utc>,
     times: usize,
-    told: bool,
+    /// The outage that the owner was told of.
+    told: Option<Outage>,
+}
+
+/// Some or all datasets of a source failing together: one mail when it is told, one when all of
+/// them are back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Outage {
+    since: DateTime<Utc>,
+    told_at: DateTime<Utc>,
 }
 
 /// How far a pull is, for whoever watches.
@@ -160,13 +171,17 @@ impl Engine {
             }
             Ok::<_, StoreError>(load)
         });
-        let reading = line.source.pull(request, into);
-        tokio::pin!(reading);
-        let pulled = loop {
-            tokio::select! {
-                done = &mut reading => break done,
-                Some(rows) = counts.recv() => {
-                    progress.records.fetch_add(rows, Ordering::Relaxed);
+        let pulled = {
+            // Dropped at the end of the block, also half-way: then the writing ends too.
+            let reading = line.source.pull(request, into);
+            tokio::pin!(reading);
+            loop {
+                tokio::select! {
+                    done = &mut reading => break done,
+                    () = self.stopped() => break Err(SourceError::Stopped),
+                    Some(rows) = counts.recv() => {
+                        progress.records.fetch_add(rows, Ordering::Relaxed);
+                    }
                 }
             }
         };
@@ -206,6 +221,7 @@ impl Engine {
         let next = started + plant.cadence(dataset);
         let failing = self.memo(&dataset.name, |memo| {
             memo.next = Some(next);
+            memo.succeeded = Some(started);
             let wanted = memo.wanted.filter(|wanted| pulled.watermark < wanted.until);
             memo.wanted = wanted.map(|wanted| {
                 // The source's margin keeps the watermark behind its clock: ask again by when it
@@ -224,10 +240,12 @@ impl Engine {
                 "values that do not fit their field were left out"
             );
         }
-        if let Some(failing) = failing.filter(|failing| failing.told) {
-            self.tell_source_back(plant, dataset, failing.since).await?;
+        match failing.and_then(|failing| failing.told) {
+            Some(outage) if !self.is_down(plant, &dataset.source, outage) => {
+                self.tell_source_back(plant, &dataset.source, outage.since).await
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     async fn pull_failed(
@@ -239,15 +257,16 @@ impl Engine {
         let now = self.clock.now();
         let hopeless = matches!(err, PullError::Source(SourceError::Refused { .. }));
         let reason = err.to_string();
-        let (tell, since, first) = self.memo(&dataset.name, |memo| {
+        let (tell, first) = self.memo(&dataset.name, |memo| {
             let failing =
-                memo.failing.get_or_insert(Failing { since: now, times: 0, told: false });
+                memo.failing.get_or_insert(Failing { since: now, times: 0, told: None });
             let wait = RETRIES[failing.times.min(RETRIES.len() - 1)];
             memo.next = Some(now + TimeDelta::seconds(wait));
             failing.times += 1;
-            let tell = !failing.told && (hopeless || now - failing.since >= DOWN_AFTER);
-            failing.told |= tell;
-            (tell, failing.since, failing.times == 1)
+            let for_long = now - failing.since >= DOWN_AFTER;
+            // The second time: by then the source's other datasets have been asked too.
+            let tell = failing.told.is_none() && (for_long || hopeless && failing.times > 1);
+            (tell, failing.times == 1)
         });
         if first {
             tracing::warn!(dataset = %dataset.name, error = %reason, "pull failed; tried again");
@@ -255,10 +274,55 @@ impl Engine {
         let (name, text) = (dataset.name.clone(), reason.clone());
         let store = Arc::clone(&self.store);
         blocking(move || Ok(store.pull_failed(&name, &text, now)?)).await?;
-        if tell {
-            self.tell_source_down(plant, dataset, since, &reason).await?;
+        if tell && let Some((since, down)) = self.outage(plant, dataset, now) {
+            self.tell_source_down(plant, &down, since, &reason).await?;
         }
         Ok(())
+    }
+
+    /// Counts a dataset to an outage: one the owner knows of, if nothing of the source has come
+    /// since it began; else a new one, with everything of the source that fails now. Gives what the
+    /// owner is to be told.
+    fn outage(
+        &self,
+        plant: &Plant,
+        dataset: &Dataset,
+        now: DateTime<Utc>,
+    ) -> Option<(DateTime<Utc>, Vec<Arc<Dataset>>)> {
+        let mut memos = self.memos();
+        let of_source: Vec<Arc<Dataset>> = plant
+            .datasets_in_use()
+            .into_iter()
+            .filter(|other| other.source == dataset.source)
+            .collect();
+        let known = || of_source.iter().filter_map(|other| memos.get(&other.name));
+        let came = known().filter_map(|memo| memo.succeeded).max();
+        let told = known().filter_map(|memo| memo.failing.as_ref()?.told).max_by_key(|o| o.told_at);
+        let told = told.filter(|outage| came.is_none_or(|came| came < outage.since));
+        if told.is_some() {
+            let memo = memos.entry(dataset.name.clone()).or_default();
+            memo.failing.iter_mut().for_each(|failing| failing.told = told);
+            return None;
+        }
+        let untold = |memo: &Memo| memo.failing.clone().filter(|failing| failing.told.is_none());
+        let failing =
+            |other: Arc<Dataset>| Some((untold(memos.get(&other.name)?)?.since, other));
+        let (sinces, down): (Vec<_>, Vec<_>) = of_source.into_iter().filter_map(failing).unzip();
+        let outage = Outage { since: sinces.into_iter().min()?, told_at: now };
+        for other in &down {
+            let memo = memos.entry(other.name.clone()).or_default();
+            memo.failing.iter_mut().for_each(|failing| failing.told = Some(outage));
+        }
+        Some((outage.since, down))
+    }
+
+    /// Whether some dataset of a source still fails in an outage.
+    fn is_down(&self, plant: &Plant, source: &str, outage: Outage) -> bool {
+        let memos = self.memos();
+        plant.datasets_in_use().iter().filter(|other| other.source == source).any(|other| {
+            let failing = memos.get(&other.name).and_then(|memo| memo.failing.as_ref());
+            failing.is_some_and(|failing| failing.told == Some(outage))
+        })
     }
 
     /// Asks for datasets to be complete up to an instant, for a digest that waits.

@@ -7,4 +7,6 @@ mod harness;
 mod oracle;
 mod restarts;
 mod slice;
+mod slots;
+mod sources_down;
 mod tidy;
