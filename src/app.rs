@@ -14,8 +14,8 @@ use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::engine::{Engine, EngineError, Plant};
 use crate::receiver::{smtp, webhook};
-use crate::store::{Store, StoreError};
 use crate::store::state::ledger;
+use crate::store::{Store, StoreError};
 
 mod plant;
 
@@ -57,12 +57,7 @@ impl App {
         prepare(&store, &plant)?;
         let seed = clock.now().timestamp_micros().unsigned_abs();
         let engine = Engine::new(plant, Arc::new(store), Arc::clone(&clock), seed);
-        Ok(App {
-            engine: Arc::new(engine),
-            config: Mutex::new(Arc::new(config)),
-            clock,
-            limits,
-        })
+        Ok(App { engine: Arc::new(engine), config: Mutex::new(Arc::new(config)), clock, limits })
     }
 
     /// The engine.
@@ -115,7 +110,9 @@ impl App {
         })
         .await;
         if drained.is_err() {
-            tracing::warn!("stopped with deliveries under way; they are tried again at the next start");
+            tracing::warn!(
+                "stopped with deliveries under way; they are tried again at the next start"
+            );
             loops.abort_all();
         }
         scheduler.shutdown().await.context("the heartbeat did not stop")?;
@@ -134,11 +131,7 @@ impl App {
         Ok(scheduler)
     }
 
-    fn loops(
-        &self,
-        beat: &Arc<watch::Sender<u64>>,
-        heart: &watch::Receiver<u64>,
-    ) -> JoinSet<()> {
+    fn loops(&self, beat: &Arc<watch::Sender<u64>>, heart: &watch::Receiver<u64>) -> JoinSet<()> {
         let mut loops = JoinSet::new();
         for name in self.engine.plant().sources.keys() {
             let source = name.clone();

@@ -41,7 +41,13 @@ struct Arguments {
     #[arg(short, long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// What to log: error, warn, info, debug, or a filter such as postrider=debug
-    #[arg(long, global = true, value_name = "FILTER", env = "POSTRIDER_LOG", default_value = "info")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILTER",
+        env = "POSTRIDER_LOG",
+        default_value = "info"
+    )]
     log: String,
     /// Log one JSON object a line
     #[arg(long, global = true)]
@@ -75,7 +81,6 @@ enum Command {
     Version(version::Version),
 }
 
-
 /// A failure with its exit code.
 enum Failure {
     /// Exit 2: arguments or config are wrong. Already said on standard error where `None`.
@@ -95,7 +100,11 @@ type Done = Result<(), Failure>;
 /// Runs the command line and returns the exit code.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let style = if arguments.log_json { crate::telemetry::Style::Json } else { crate::telemetry::Style::Text };
+    let style = if arguments.log_json {
+        crate::telemetry::Style::Json
+    } else {
+        crate::telemetry::Style::Text
+    };
     // One-off commands stay quiet unless asked; the daemon tells what it does.
     let quiet = !matches!(arguments.command, Command::Run(_));
     let filter = if quiet && arguments.log == "info" { "warn" } else { &arguments.log };

@@ -22,7 +22,8 @@ pub(super) fn build(
 ) -> anyhow::Result<Plant> {
     let mail = match &config.smtp {
         Some(settings) => {
-            let smtp = Smtp::with_bounds(settings.clone(), limits.smtp).context("the mail server cannot be used")?;
+            let smtp = Smtp::with_bounds(settings.clone(), limits.smtp)
+                .context("the mail server cannot be used")?;
             let receiver: Arc<dyn Receiver> = Arc::new(smtp);
             Some(Mail { receiver, from: settings.from.clone() })
         }
@@ -52,8 +53,9 @@ pub(super) fn build(
         let destination = match settings {
             ReceiverSettings::Email(to) => Destination::Mail(to.clone()),
             ReceiverSettings::Webhook(settings) => {
-                let webhook = Webhook::with_bounds(settings.clone(), Arc::clone(clock), limits.webhook)
-                    .with_context(|| format!("receiver `{name}` cannot be used"))?;
+                let webhook =
+                    Webhook::with_bounds(settings.clone(), Arc::clone(clock), limits.webhook)
+                        .with_context(|| format!("receiver `{name}` cannot be used"))?;
                 Destination::Webhook(Arc::new(webhook))
             }
         };

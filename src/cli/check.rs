@@ -8,8 +8,10 @@ use super::{Done, Failure, print};
 use crate::config::{self, Mode};
 
 #[derive(Debug, Args)]
-#[command(after_help = "Exit code 0: the config is right. 2: every mistake is shown, with place and mend.
-A secret from an environment variable that is not set here is a remark; `run` refuses it.")]
+#[command(
+    after_help = "Exit code 0: the config is right. 2: every mistake is shown, with place and mend.
+A secret from an environment variable that is not set here is a remark; `run` refuses it."
+)]
 pub(super) struct Check {
     /// As JSON
     #[arg(long)]

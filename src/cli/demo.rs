@@ -78,7 +78,9 @@ impl Demo {
         let zone = Zone::named("Europe/Berlin").map_err(anyhow::Error::msg)?;
         let begins = story_begins(SystemClock.now(), &zone);
         let clock: Arc<dyn Clock> = Arc::new(ScaledClock::new(begins, self.speed));
-        print::line("postrider demo: a small Salesforce org, an inbox and the daemon, in this process");
+        print::line(
+            "postrider demo: a small Salesforce org, an inbox and the daemon, in this process",
+        );
         let around = self.surround(begins, &clock).await?;
         let (config, replaced) = shipped(&around)?;
         print::line("\nThe shipped config.toml, with these addresses and secrets replaced:");
@@ -184,7 +186,9 @@ async fn load_bar(app: &App, org: &Org) -> anyhow::Result<()> {
     let datasets = app.engine().plant().datasets_in_use();
     let all: usize = datasets.iter().map(|dataset| org.records(&dataset.name).len()).sum();
     let bar = ProgressBar::new(all as u64);
-    bar.set_style(ProgressStyle::with_template("  loading  {bar:40}  {human_pos} of {human_len} records")?);
+    bar.set_style(ProgressStyle::with_template(
+        "  loading  {bar:40}  {human_pos} of {human_len} records",
+    )?);
     loop {
         let states = app.engine().store().dataset_states()?;
         let used = |name: &str| datasets.iter().any(|dataset| dataset.name == name);

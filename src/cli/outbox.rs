@@ -99,7 +99,7 @@ impl List {
 impl Show {
     fn execute(&self, state: &State, zone: &Zone) -> Done {
         let found = state.read(|tx| outbox::show(tx, self.id))?;
-        let (row, bytes, attempts) =
+        let outbox::Shown { delivery: row, bytes, attempts } =
             found.ok_or_else(|| anyhow!("no delivery has the number {}", self.id))?;
         if self.raw {
             print::bytes(&bytes);
@@ -151,7 +151,10 @@ impl Retry {
         }
         for id in &ids {
             if !state.write(|tx| outbox::retry(tx, *id, now))? {
-                return Err(anyhow!("delivery {id} cannot be retried: none such, delivered or under way").into());
+                return Err(anyhow!(
+                    "delivery {id} cannot be retried: none such, delivered or under way"
+                )
+                .into());
             }
         }
         print::line(format!("{} due now; the running daemon sends them", ids.len()));

@@ -65,7 +65,9 @@ impl Preview {
     fn written(&self, digest: &Digest, made: &Made) -> anyhow::Result<Vec<u8>> {
         Ok(match self.format {
             Format::Html => made.mail.html.clone().into_bytes(),
-            Format::Text => format!("Subject: {}\n\n{}", made.mail.subject, made.mail.text).into_bytes(),
+            Format::Text => {
+                format!("Subject: {}\n\n{}", made.mail.subject, made.mail.text).into_bytes()
+            }
             Format::Json => made.payload.clone(),
             Format::Eml => {
                 let mail = made.owed.iter().find(|owed| owed.message.recipient.contains('@'));

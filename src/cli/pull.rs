@@ -75,7 +75,9 @@ impl Pull {
 /// A count of records on a terminal; nothing where standard error is a file.
 pub(super) fn bar(name: &str) -> ProgressBar {
     let bar = ProgressBar::new_spinner();
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}  {human_pos} records  {per_sec}") {
+    if let Ok(style) =
+        ProgressStyle::with_template("{spinner} {msg}  {human_pos} records  {per_sec}")
+    {
         bar.set_style(style);
     }
     bar.set_message(name.to_owned());

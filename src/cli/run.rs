@@ -1,6 +1,7 @@
 //! `postrider run`: the daemon.
 
-use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use chrono::DateTime;
 use clap::Args;
@@ -26,16 +27,16 @@ pub(super) struct Run {
 impl Run {
     pub(super) fn execute(&self, context: &Context) -> Done {
         let config = context.run()?;
-        let clock: std::sync::Arc<dyn Clock> = match &self.clock {
-            Some(scaled) => std::sync::Arc::new(scaled.clone()),
+        let clock: Arc<dyn Clock> = match &self.clock {
+            Some(scaled) => Arc::new(*scaled),
             None => clock(),
         };
         let (digests, rules) = (config.digests.len(), config.rules.len());
-        let app = std::sync::Arc::new(App::build(config, clock, Limits::default())?);
+        let app = Arc::new(App::build(config, clock, Limits::default())?);
         let path = context.path()?;
         runtime()?.block_on(async {
             tracing::info!(config = %path.display(), digests, rules, "postrider runs");
-            let reloads = tokio::spawn(reload_on_hup(std::sync::Arc::clone(&app), path));
+            let reloads = tokio::spawn(reload_on_hup(Arc::clone(&app), path));
             let done = app.run(stopped()).await;
             reloads.abort();
             tracing::info!("postrider stopped");
@@ -58,14 +59,12 @@ fn trial_clock(text: &str) -> Result<ScaledClock, String> {
 }
 
 /// Done at the first SIGTERM or Ctrl-C; a second one ends the process at once.
-pub(super) fn stopped() -> impl Future<Output = ()> {
-    async {
+pub(super) async fn stopped() {
+    wait_for_stop().await;
+    tokio::spawn(async {
         wait_for_stop().await;
-        tokio::spawn(async {
-            wait_for_stop().await;
-            std::process::exit(130);
-        });
-    }
+        std::process::exit(130);
+    });
 }
 
 async fn wait_for_stop() {
@@ -77,7 +76,7 @@ async fn wait_for_stop() {
 }
 
 /// At every SIGHUP reads the config again; one that has a problem changes nothing.
-async fn reload_on_hup(app: std::sync::Arc<App>, path: std::path::PathBuf) {
+async fn reload_on_hup(app: Arc<App>, path: PathBuf) {
     let Ok(mut hup) = signal(SignalKind::hangup()) else { return };
     while hup.recv().await.is_some() {
         match config::load(&path, &config::Process, Mode::Run) {
@@ -90,7 +89,9 @@ async fn reload_on_hup(app: std::sync::Arc<App>, path: std::path::PathBuf) {
                     tracing::warn!("{note}");
                 }
                 match app.reload(config).await {
-                    Ok(changes) if changes.is_empty() => tracing::info!("config reloaded: no change"),
+                    Ok(changes) if changes.is_empty() => {
+                        tracing::info!("config reloaded: no change")
+                    }
                     Ok(changes) => {
                         for change in changes {
                             tracing::info!("config reloaded: {change}");

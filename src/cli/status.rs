@@ -61,8 +61,9 @@ fn facts(app: &App) -> anyhow::Result<Value> {
         "daemon": if running { "running" } else { "not running" },
         "datasets": datasets,
         "outbox": counts.into_iter().map(|(state, count)| (state, json!(count))).collect::<serde_json::Map<_, _>>(),
-        "receivers_held": holds.into_iter().map(|(receiver, until, reason, broken)| json!({
-            "receiver": receiver, "until": print::stamp(until), "reason": reason, "broken": broken,
+        "receivers_held": holds.into_iter().map(|hold| json!({
+            "receiver": hold.receiver, "until": print::stamp(hold.until),
+            "reason": hold.reason, "broken": hold.broken,
         })).collect::<Vec<_>>(),
         "incidents": open.iter().map(|incident| json!({
             "incident": incident.id,
@@ -89,11 +90,23 @@ fn facts(app: &App) -> anyhow::Result<Value> {
 fn show(facts: &Value, zone: &Zone) {
     print::line(format!("daemon: {}   zone: {}", text(&facts["daemon"], zone), zone.name()));
     let parts: &[(&str, &str, &[&str])] = &[
-        ("datasets", "no dataset has been pulled yet", &["dataset", "ready", "complete_to", "records", "pulled_at", "error"]),
-        ("incidents", "no incident is open", &["rule", "group", "state", "level", "value", "began"]),
+        (
+            "datasets",
+            "no dataset has been pulled yet",
+            &["dataset", "ready", "complete_to", "records", "pulled_at", "error"],
+        ),
+        (
+            "incidents",
+            "no incident is open",
+            &["rule", "group", "state", "level", "value", "began"],
+        ),
         ("runs", "no digest has been made yet", &["run", "made_at", "outcome", "subject"]),
         ("next", "no digest is planned this week", &["digest", "planned_at"]),
-        ("receivers_held", "every receiver takes messages", &["receiver", "until", "broken", "reason"]),
+        (
+            "receivers_held",
+            "every receiver takes messages",
+            &["receiver", "until", "broken", "reason"],
+        ),
         ("decisions", "no decision yet", &["at", "kind", "subject", "text"]),
     ];
     for (part, none, headings) in parts {
@@ -114,7 +127,10 @@ fn show(facts: &Value, zone: &Zone) {
     let counts = facts["outbox"].as_object().into_iter().flatten();
     let counts: Vec<String> = counts.map(|(state, count)| format!("{count} {state}")).collect();
     print::line("");
-    print::line(format!("outbox: {}", if counts.is_empty() { "empty".into() } else { counts.join(", ") }));
+    print::line(format!(
+        "outbox: {}",
+        if counts.is_empty() { "empty".into() } else { counts.join(", ") }
+    ));
 }
 
 /// A fact as people read it: instants in the config's zone, nothing for null.

@@ -73,13 +73,14 @@ impl Engine {
                 skipped.push(slot);
                 continue;
             }
-            if now < slot.planned_at + WAIT_UP_TO && !self.data_is_there(plant, digest, slot.planned_at).await? {
+            if now < slot.planned_at + WAIT_UP_TO
+                && !self.data_is_there(plant, digest, slot.planned_at).await?
+            {
                 // Slots after this one wait behind it.
                 return Ok(made);
             }
             let missed = skipped.iter().filter(|slot| slot.missed).count();
-            let making =
-                Making { planned_at: slot.planned_at, missed, by_hand: None, only: None };
+            let making = Making { planned_at: slot.planned_at, missed, by_hand: None, only: None };
             let done = self.make(plant, digest, &making).await;
             self.commit(digest, std::mem::take(&mut skipped), Some(done), slot.planned_at).await?;
             made += 1;

@@ -9,9 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::{Engine, EngineError, Plant, blocking};
 use crate::domain::incident::{self, Incident, Reason, Step, Transition};
 use crate::domain::query::Frame;
-use crate::domain::rule::readings::{
-    Group, Observation, cap_groups, observations, overflow_rule,
-};
+use crate::domain::rule::readings::{Group, Observation, cap_groups, observations, overflow_rule};
 use crate::domain::rule::slots::{Due, Slot, due_slots};
 use crate::domain::rule::{Reading, Rule};
 use crate::store::state::{incidents, ledger};

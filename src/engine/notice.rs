@@ -9,8 +9,8 @@ use super::{Engine, EngineError, Plant};
 use crate::domain::dataset::Dataset;
 use crate::domain::delivery::Message;
 use crate::render::{self, Envelope, NoticeMail, Rendered};
-use crate::store::state::outbox::{self, Kind, Owed, SMTP};
 use crate::store::state::ledger;
+use crate::store::state::outbox::{self, Kind, Owed, SMTP};
 
 /// A trouble to be told: what identifies it (told once), and the words.
 pub(super) struct Trouble {
@@ -73,7 +73,11 @@ pub(super) fn bytes_or_told(envelope: &Envelope, rendered: &Rendered) -> Option<
 }
 
 impl Engine {
-    pub(super) async fn tell_owner(&self, plant: &Plant, trouble: Trouble) -> Result<(), EngineError> {
+    pub(super) async fn tell_owner(
+        &self,
+        plant: &Plant,
+        trouble: Trouble,
+    ) -> Result<(), EngineError> {
         let now = self.clock.now();
         let owed = owed(plant, &trouble, now);
         self.write(move |tx| {
@@ -199,9 +203,10 @@ fn blind(plant: &Plant, down: &[Arc<Dataset>]) -> (Vec<String>, Vec<String>) {
         let read = query.reads();
         down.iter().any(|dataset| read.contains_key(&dataset.name))
     };
-    let digests = plant.digests.values().filter(|digest| {
-        digest.reports.iter().any(|report| reads(&report.query))
-    });
+    let digests = plant
+        .digests
+        .values()
+        .filter(|digest| digest.reports.iter().any(|report| reads(&report.query)));
     let rules = plant.rules.values().filter(|rule| reads(&rule.query));
     (digests.map(|d| d.name.clone()).collect(), rules.map(|r| r.name.clone()).collect())
 }

@@ -13,8 +13,8 @@ use futures_util::stream::FuturesUnordered;
 use super::{Destination, Engine, EngineError, Plant};
 use crate::domain::delivery::{self, Message, Next, Outcome, RetryPolicy};
 use crate::receiver::Receiver;
-use crate::store::state::outbox::{self, Delivery, Kind, SMTP};
 use crate::store::state::ledger;
+use crate::store::state::outbox::{self, Delivery, Kind, SMTP};
 
 /// Attempts at one receiver that run at the same time.
 const CONCURRENCY: usize = 8;
@@ -51,9 +51,9 @@ impl Engine {
                 let name = name.to_owned();
                 self.write(move |tx| {
                     // A receiver that was held is probed with one message first.
-                    let held = outbox::holds(tx)?.into_iter().find(|hold| hold.0 == name);
+                    let held = outbox::holds(tx)?.into_iter().find(|hold| hold.receiver == name);
                     match held {
-                        Some((_, until, ..)) if now < until => Ok(Vec::new()),
+                        Some(hold) if now < hold.until => Ok(Vec::new()),
                         Some(_) => outbox::begin(tx, &name, 1, now),
                         None => outbox::begin(tx, &name, CLAIM, now),
                     }

@@ -38,9 +38,7 @@ impl Engine {
                 })
             })
             .collect();
-        planned.sort_by(|a, b| {
-            (a.slot.planned_at, &a.digest).cmp(&(b.slot.planned_at, &b.digest))
-        });
+        planned.sort_by(|a, b| (a.slot.planned_at, &a.digest).cmp(&(b.slot.planned_at, &b.digest)));
         planned
     }
 

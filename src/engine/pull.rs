@@ -90,7 +90,8 @@ impl Plant {
     /// The datasets that some report or rule reads, in the order of the sources' lists.
     pub fn datasets_in_use(&self) -> Vec<Arc<Dataset>> {
         let queries = self.queries();
-        let used: BTreeSet<String> = queries.iter().flat_map(|query| query.reads().into_keys()).collect();
+        let used: BTreeSet<String> =
+            queries.iter().flat_map(|query| query.reads().into_keys()).collect();
         self.datasets.iter().filter(|dataset| used.contains(&dataset.name)).cloned().collect()
     }
 
@@ -107,7 +108,8 @@ impl Plant {
     /// How often a dataset is pulled: as its fastest reader needs.
     pub(super) fn cadence(&self, dataset: &Dataset) -> TimeDelta {
         let every = self.sources.get(&dataset.source).map(|line| line.pull_every);
-        let rules = self.rules.values().filter(|rule| rule.query.reads().contains_key(&dataset.name));
+        let rules =
+            self.rules.values().filter(|rule| rule.query.reads().contains_key(&dataset.name));
         let fastest = rules.map(|rule| rule.every).chain(every).min();
         fastest.unwrap_or(TimeDelta::minutes(5)).max(EVERY_MIN)
     }
@@ -258,8 +260,7 @@ impl Engine {
         let hopeless = matches!(err, PullError::Source(SourceError::Refused { .. }));
         let reason = err.to_string();
         let (tell, first) = self.memo(&dataset.name, |memo| {
-            let failing =
-                memo.failing.get_or_insert(Failing { since: now, times: 0, told: None });
+            let failing = memo.failing.get_or_insert(Failing { since: now, times: 0, told: None });
             let wait = RETRIES[failing.times.min(RETRIES.len() - 1)];
             memo.next = Some(now + TimeDelta::seconds(wait));
             failing.times += 1;
@@ -305,8 +306,7 @@ impl Engine {
             return None;
         }
         let untold = |memo: &Memo| memo.failing.clone().filter(|failing| failing.told.is_none());
-        let failing =
-            |other: Arc<Dataset>| Some((untold(memos.get(&other.name)?)?.since, other));
+        let failing = |other: Arc<Dataset>| Some((untold(memos.get(&other.name)?)?.since, other));
         let (sinces, down): (Vec<_>, Vec<_>) = of_source.into_iter().filter_map(failing).unzip();
         let outage = Outage { since: sinces.into_iter().min()?, told_at: now };
         for other in &down {

@@ -41,7 +41,9 @@ pub enum StateError {
     #[error("another postrider runs on `{0}`: one state folder serves one daemon")]
     Locked(PathBuf),
     /// A newer postrider wrote the database.
-    #[error("state database has schema {found}, this postrider knows {known}: install the newer version again")]
+    #[error(
+        "state database has schema {found}, this postrider knows {known}: install the newer version again"
+    )]
     Newer {
         /// In the file.
         found: usize,
@@ -87,12 +89,8 @@ impl State {
     pub fn lock(&self) -> Result<DaemonLock, StateError> {
         let path = self.folder.join("daemon.lock");
         let folder = |err| StateError::Folder(self.folder.clone(), err);
-        let file = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(path)
-            .map_err(folder)?;
+        let file =
+            File::options().create(true).truncate(false).write(true).open(path).map_err(folder)?;
         match file.try_lock() {
             Ok(()) => Ok(DaemonLock { _file: file }),
             Err(std::fs::TryLockError::WouldBlock) => Err(StateError::Locked(self.folder.clone())),

@@ -103,7 +103,10 @@ async fn a_windowed_rule_fires_rises_and_resolves_in_one_thread_and_at_the_webho
     story.waited("09:01", 400).await;
     story.until("09:15").await;
     assert_eq!(story.told(), ["incident.fired"]);
-    assert_eq!((&story.last()["level"], &story.last()["value"]), (&"warning".into(), &400.0.into()));
+    assert_eq!(
+        (&story.last()["level"], &story.last()["value"]),
+        (&"warning".into(), &400.0.into())
+    );
     assert_eq!(story.last()["began"], instant("09:05"));
     story.waited("09:16", 1000).await;
     story.waited("09:47", 100).await;
@@ -159,7 +162,10 @@ async fn a_breach_must_last_and_so_must_its_end() {
     story.waited("09:41", 400).await;
     assert_eq!(story.told(), ["incident.fired"]);
     let last = story.last();
-    assert_eq!((&last["began"], &last["fired"]), (&instant("09:25").into(), &instant("09:35").into()));
+    assert_eq!(
+        (&last["began"], &last["fired"]),
+        (&instant("09:25").into(), &instant("09:35").into())
+    );
     for at in ["09:46", "09:51", "09:56"] {
         story.waited(at, 100).await;
     }
@@ -247,12 +253,8 @@ async fn a_rule_on_the_sessions_as_they_are_fires_within_minutes_and_routes_foll
     let story = Story::begin(WAITING, BY_LEVEL).await;
     let web = channel(&story.t.org, "Text");
     story.until("09:00").await;
-    let waiting = session(
-        &story.t.org,
-        &web,
-        &stamp("09:00"),
-        &[("Status", Value::Pick("Waiting"))],
-    );
+    let waiting =
+        session(&story.t.org, &web, &stamp("09:00"), &[("Status", Value::Pick("Waiting"))]);
     story.until("09:10").await;
     let fired = story.t.mails_to("ops@example.com");
     let [fired] = fired.as_slice() else { panic!("{} mails", fired.len()) };

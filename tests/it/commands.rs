@@ -16,10 +16,9 @@ to = ["ana@example.com", "ben@example.com", "ops-hook"]
 "#;
 
 fn config() -> String {
-    format!("{HEAD}{TRAFFIC}{DAILY}").replace("yesterday", "all time").replace(
-        "date = \"session.StartTime\"\n",
-        "",
-    )
+    format!("{HEAD}{TRAFFIC}{DAILY}")
+        .replace("yesterday", "all time")
+        .replace("date = \"session.StartTime\"\n", "")
 }
 
 /// A folder with a config; an org with three sessions of some days ago.
@@ -53,7 +52,10 @@ async fn check_says_right_or_every_mistake_by_exit_code_and_json() {
     folder.write(&config().replace("count()", "cnt()").replace("\"0 8 * * *\"", "\"0 25 * * *\""));
     let (code, out, err) = said(&folder.run(&["check"]));
     assert_eq!((code, out.as_str()), (Some(2), ""));
-    assert!(err.contains("cnt") && err.contains("0 25 * * *") && err.contains("2 problems"), "{err}");
+    assert!(
+        err.contains("cnt") && err.contains("0 25 * * *") && err.contains("2 problems"),
+        "{err}"
+    );
     let (code, out, _) = said(&folder.run(&["check", "--json"]));
     assert_eq!(code, Some(2));
     let problems = &json(&out)["problems"];

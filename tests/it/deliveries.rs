@@ -82,7 +82,8 @@ async fn a_mail_server_that_was_down_for_an_hour_gets_everything_once() {
     t.inbox.go_down().await;
     t.advance_to("2026-11-23T08:00:00Z").await;
     assert_eq!(t.inbox.received(), 0);
-    let pending: Vec<_> = outbox(&t).into_iter().map(|(_, state, counted)| (state, counted)).collect();
+    let pending: Vec<_> =
+        outbox(&t).into_iter().map(|(_, state, counted)| (state, counted)).collect();
     assert_eq!(pending, vec![("pending".to_owned(), 0); 3], "being down counts for nothing");
     let asked: usize = t.deliveries().iter().map(|row| t.attempts(row.id).len()).sum();
     assert!((10..=60).contains(&asked), "asked {asked} times in an hour");

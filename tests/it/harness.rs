@@ -100,13 +100,18 @@ impl TestPostrider {
     }
 
     /// The same over an org that is there already.
-    pub(crate) async fn over(config: &str, clock: Arc<ManualClock>, org: Arc<Org>) -> TestPostrider {
+    pub(crate) async fn over(
+        config: &str,
+        clock: Arc<ManualClock>,
+        org: Arc<Org>,
+    ) -> TestPostrider {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let dynamic = Arc::clone(&clock) as Arc<dyn Clock>;
         let inbox = Inbox::start(Arc::clone(&dynamic)).await.unwrap();
         let secrets = vec![SecretString::from(HOOK_SECRET)];
-        let catcher =
-            Catcher::start(([127, 0, 0, 1], 0).into(), secrets, Arc::clone(&dynamic)).await.unwrap();
+        let catcher = Catcher::start(([127, 0, 0, 1], 0).into(), secrets, Arc::clone(&dynamic))
+            .await
+            .unwrap();
         let serving = org.start().await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let config = loaded(config, folder.path(), &inbox, &catcher, &serving);
@@ -208,7 +213,7 @@ impl TestPostrider {
     /// The attempts at one delivery.
     pub(crate) fn attempts(&self, id: i64) -> Vec<Attempt> {
         let state = &self.app.engine().store().state;
-        state.read(|tx| outbox::show(tx, id)).unwrap().expect("a delivery").2
+        state.read(|tx| outbox::show(tx, id)).unwrap().expect("a delivery").attempts
     }
 
     /// The mails one address got, oldest first.

@@ -1,11 +1,16 @@
 //! The integration tests: the real app on loopback, and the shape of the code.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by failing")]
+
 mod alerts;
+mod commands;
 mod config_problems;
 mod deliveries;
 mod harness;
 mod oracle;
+mod reload;
 mod restarts;
+mod secrets;
 mod slice;
 mod slots;
 mod sources_down;

@@ -114,9 +114,8 @@ async fn running(config: &str) -> (Folder, Daemon) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_daemon_reloads_on_sighup_and_stops_on_sigterm() {
-    let config = |extra: &str, reports: &str| {
-        format!("{HEAD}{TRAFFIC}{extra}{}", every_minute(reports))
-    };
+    let config =
+        |extra: &str, reports: &str| format!("{HEAD}{TRAFFIC}{extra}{}", every_minute(reports));
     let (folder, mut daemon) = running(&config("", "\"traffic\"")).await;
     let first = next_letter(&folder, 0).await;
     assert!(first.words().contains("How many sessions came in?"), "{}", first.text);

@@ -117,7 +117,8 @@ async fn ending_between_any_two_steps_changes_no_message() {
     // Some of the steps, other ones each time.
     for seed in 1..=6_u64 {
         let ends = |step: usize| {
-            let mixed = (step as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(seed as u32 * 7);
+            let mixed =
+                (step as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(seed as u32 * 7);
             mixed.wrapping_mul(seed) >> 61 == 0
         };
         let restarts = (0..steps).filter(|step| ends(*step)).count();

@@ -72,8 +72,8 @@ fn fill(org: &Org) -> (Channel, Id, Vec<Id>) {
     let web = channel(org, "Web");
     let acme = account(org, "Acme");
     let of = [("EndUserAccountId", acme.into())];
-    let sessions = ["10", "11", "12"]
-        .map(|hour| ended(org, &web, &format!("2026-11-22T{hour}:00:00Z"), &of));
+    let sessions =
+        ["10", "11", "12"].map(|hour| ended(org, &web, &format!("2026-11-22T{hour}:00:00Z"), &of));
     for session in sessions {
         metric_at(org, session, "MaxAgentResponseTime", 20, "2026-11-22T13:00:00Z");
     }
@@ -270,6 +270,7 @@ async fn a_field_of_eight_megabytes_is_cut_and_counted() {
     let huge: &'static str = Box::leak(format!("\"{}\"", "x".repeat(8 << 20)).into_boxed_str());
     w.t.org.faults().next(Fault::Value { field: "Name", json: huge }, On::soql("FROM Account"), 1);
     w.pull().await;
+    assert_eq!(w.t.org.faults().waiting(), 0);
     let state = w.state("Account");
     assert_eq!((state.ready, state.records, state.misfits), (true, 1, 1));
     let letter = w.daily().await;

@@ -18,13 +18,32 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("demo", &["clock", "domain"]),
     (
         "app",
-        &["clock", "config", "domain", "engine", "receiver", "render", "source", "store", "telemetry"],
+        &[
+            "clock",
+            "config",
+            "domain",
+            "engine",
+            "receiver",
+            "render",
+            "source",
+            "store",
+            "telemetry",
+        ],
     ),
     (
         "cli",
         &[
-            "app", "clock", "config", "demo", "domain", "engine", "receiver", "render", "source",
-            "store", "telemetry",
+            "app",
+            "clock",
+            "config",
+            "demo",
+            "domain",
+            "engine",
+            "receiver",
+            "render",
+            "source",
+            "store",
+            "telemetry",
         ],
     ),
 ];
@@ -80,7 +99,8 @@ fn dependencies_point_one_way() {
         };
         let code = code(&text);
         for (top, _) in MAY_USE {
-            let used = code.contains(&format!("crate::{top}::")) || code.contains(&format!("crate::{top};"));
+            let used = code.contains(&format!("crate::{top}::"))
+                || code.contains(&format!("crate::{top};"));
             if used && *top != module && !allowed.contains(top) {
                 wrong.push(format!("{name} uses crate::{top}"));
             }
@@ -91,12 +111,15 @@ fn dependencies_point_one_way() {
 
 #[test]
 fn the_core_is_pure() {
-    let effects = ["std::fs", "std::net", "std::env", "tokio", "reqwest", "rusqlite", "tracing", "async "];
+    let effects =
+        ["std::fs", "std::net", "std::env", "tokio", "reqwest", "rusqlite", "tracing", "async "];
     let mut wrong = Vec::new();
     for (name, text) in sources() {
         if name.starts_with("src/domain") {
             let code = code(&text);
-            wrong.extend(effects.iter().filter(|e| code.contains(**e)).map(|e| format!("{name}: {e}")));
+            wrong.extend(
+                effects.iter().filter(|e| code.contains(**e)).map(|e| format!("{name}: {e}")),
+            );
         }
     }
     assert!(wrong.is_empty(), "effects in the core:\n{}", wrong.join("\n"));
@@ -104,10 +127,14 @@ fn the_core_is_pure() {
 
 #[test]
 fn one_file_asks_what_time_it_is() {
-    let callers = ["Utc::now()", "Local::now()", "SystemTime::now()", "Zoned::now()", "Timestamp::now()"];
+    let callers =
+        ["Utc::now()", "Local::now()", "SystemTime::now()", "Zoned::now()", "Timestamp::now()"];
     for (name, text) in sources() {
         let asks = callers.iter().any(|call| code(&text).contains(call));
-        assert!(!asks || name == "src/clock.rs", "`{name}` asks for the time: take a Clock or an instant");
+        assert!(
+            !asks || name == "src/clock.rs",
+            "`{name}` asks for the time: take a Clock or an instant"
+        );
     }
 }
 
@@ -144,7 +171,11 @@ fn nothing_names_a_machine() {
         let Ok(text) = fs::read_to_string(&path) else { continue };
         for piece in ["/home", "/root", "/work", "/Users"] {
             let piece = format!("{piece}/");
-            assert!(!text.contains(&piece), "{} holds a path of a machine: {piece}", path.display());
+            assert!(
+                !text.contains(&piece),
+                "{} holds a path of a machine: {piece}",
+                path.display()
+            );
         }
     }
 }

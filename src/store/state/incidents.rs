@@ -99,11 +99,7 @@ pub fn evaluated_until(
 }
 
 /// Records that every slot of a rule up to `until` has been dealt with.
-pub fn evaluated(
-    tx: &Transaction<'_>,
-    rule: &str,
-    until: DateTime<Utc>,
-) -> Result<(), StateError> {
+pub fn evaluated(tx: &Transaction<'_>, rule: &str, until: DateTime<Utc>) -> Result<(), StateError> {
     tx.prepare_cached(
         "insert into rule_state (rule, evaluated_until) values (?1, ?2)
          on conflict (rule) do update set evaluated_until = ?2",

@@ -105,6 +105,30 @@ pub struct Attempt {
     pub words: Option<String>,
 }
 
+/// A delivery with its bytes and its attempts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// The row.
+    pub delivery: Delivery,
+    /// The message as it is sent.
+    pub bytes: Vec<u8>,
+    /// The tries, in order.
+    pub attempts: Vec<Attempt>,
+}
+
+/// A receiver that waits as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// [`SMTP`], or the name of a webhook receiver.
+    pub receiver: String,
+    /// It is probed then.
+    pub until: DateTime<Utc>,
+    /// What it said.
+    pub reason: String,
+    /// Whether somebody must mend it.
+    pub broken: bool,
+}
+
 const COLUMNS: &str = "id, message_id, kind, origin, receiver, recipient, subject, state, attempts, \
                        created_at, next_attempt_at, finished_at, reason";
 
@@ -241,8 +265,10 @@ pub fn put_back(tx: &Transaction<'_>, ids: &[i64]) -> Result<(), StateError> {
             "delete from attempt where delivery = ?1 and finished_at is null and outcome is null",
         )?
         .execute([id])?;
-        tx.prepare_cached("update outbox set state = 'pending' where id = ?1 and state = 'sending'")?
-            .execute([id])?;
+        tx.prepare_cached(
+            "update outbox set state = 'pending' where id = ?1 and state = 'sending'",
+        )?
+        .execute([id])?;
     }
     Ok(())
 }
@@ -278,10 +304,7 @@ pub fn retry(tx: &Transaction<'_>, id: i64, now: DateTime<Utc>) -> Result<bool, 
 }
 
 /// Receivers that have something due and are not held.
-pub fn receivers_due(
-    tx: &Transaction<'_>,
-    now: DateTime<Utc>,
-) -> Result<Vec<String>, StateError> {
+pub fn receivers_due(tx: &Transaction<'_>, now: DateTime<Utc>) -> Result<Vec<String>, StateError> {
     let mut statement = tx.prepare_cached(
         "select distinct receiver from outbox
          where state = 'pending' and next_attempt_at <= ?1
@@ -316,14 +339,17 @@ pub fn release(tx: &Transaction<'_>, receiver: &str) -> Result<bool, StateError>
     Ok(tx.prepare_cached("delete from hold where receiver = ?1")?.execute([receiver])? == 1)
 }
 
-/// Receivers that wait: name, until when, why, whether somebody must mend them.
-pub fn holds(
-    tx: &Transaction<'_>,
-) -> Result<Vec<(String, DateTime<Utc>, String, bool)>, StateError> {
+/// Receivers that wait.
+pub fn holds(tx: &Transaction<'_>) -> Result<Vec<Hold>, StateError> {
     let mut statement =
         tx.prepare_cached("select receiver, until, reason, broken from hold order by receiver")?;
     let rows = statement.query_map([], |row| {
-        Ok((row.get(0)?, instant(row.get(1)?), row.get(2)?, row.get(3)?))
+        Ok(Hold {
+            receiver: row.get(0)?,
+            until: instant(row.get(1)?),
+            reason: row.get(2)?,
+            broken: row.get(3)?,
+        })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
@@ -346,10 +372,7 @@ pub fn list(
 }
 
 /// One delivery with its bytes and attempts.
-pub fn show(
-    tx: &Transaction<'_>,
-    id: i64,
-) -> Result<Option<(Delivery, Vec<u8>, Vec<Attempt>)>, StateError> {
+pub fn show(tx: &Transaction<'_>, id: i64) -> Result<Option<Shown>, StateError> {
     let sql = format!("select {COLUMNS}, bytes from outbox where id = ?1");
     let found = tx
         .prepare_cached(&sql)?
@@ -369,7 +392,7 @@ pub fn show(
             words: row.get(4)?,
         })
     })?;
-    Ok(Some((delivery, bytes, rows.collect::<Result<_, _>>()?)))
+    Ok(Some(Shown { delivery, bytes, attempts: rows.collect::<Result<_, _>>()? }))
 }
 
 /// How many deliveries are in each state.

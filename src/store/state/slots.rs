@@ -132,8 +132,7 @@ pub fn skipped_since(
         "select planned_at, skipped from slot
          where digest = ?1 and planned_at > ?2 and skipped is not null order by planned_at",
     )?;
-    let rows = statement.query_map(params![digest, millis(since)], |row| {
-        Ok((instant(row.get(0)?), row.get(1)?))
-    })?;
+    let rows = statement
+        .query_map(params![digest, millis(since)], |row| Ok((instant(row.get(0)?), row.get(1)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
