@@ -139,7 +139,7 @@ impl<'a> Asked<'a> {
         let columns = ["Typical", "Mean", "90 % under", "Measured", "Sessions"];
         let mut coverage = self.measured(None);
         coverage.push(format!("Records reach back to {}.", self.loaded));
-        Expected { coverage, ..figures(&columns, row) }
+        Expected { coverage, ..figures(&columns, row, sessions.len()) }
     }
 
     fn end_user_messages(&self) -> Expected {
@@ -147,7 +147,10 @@ impl<'a> Asked<'a> {
         let received = some(sessions.iter().map(|one| one.received));
         let row = typical(&received, sessions.len());
         let columns = ["Typical", "Mean", "90 % under", "Measured", "Sessions"];
-        Expected { coverage: self.measured(Some(self.week)), ..figures(&columns, row) }
+        Expected {
+            coverage: self.measured(Some(self.week)),
+            ..figures(&columns, row, sessions.len())
+        }
     }
 
     fn agent_response_time(&self) -> Expected {
@@ -174,7 +177,10 @@ impl<'a> Asked<'a> {
             "Measured",
             "Sessions",
         ];
-        Expected { coverage: self.measured(Some(self.week)), ..figures(&columns, row) }
+        Expected {
+            coverage: self.measured(Some(self.week)),
+            ..figures(&columns, row, sessions.len())
+        }
     }
 
     fn longest_wait(&self) -> Expected {
@@ -215,6 +221,7 @@ impl<'a> Asked<'a> {
             others: Some((waits.len() as u64 - 10, None)),
             total: None,
             coverage: self.measured(Some(self.week)),
+            records: waits.len(),
         }
     }
 
@@ -223,9 +230,8 @@ impl<'a> Asked<'a> {
             items: self.of_week().into_iter().filter(|one| one.ended).collect(),
             keys: &|one: &&Session| vec![Key::value(one.ended_by.as_deref(), actor_label)],
             figures: &|own, all| {
-                let known = |some: &[&&Session]| {
-                    some.iter().filter(|one| one.ended_by.is_some()).count()
-                };
+                let known =
+                    |some: &[&&Session]| some.iter().filter(|one| one.ended_by.is_some()).count();
                 let (part, whole) = (known(own), known(all));
                 let share = ratio(part as f64, whole as f64);
                 let share = if part == 0 { Value::Null } else { share };
@@ -301,15 +307,17 @@ impl<'a> Asked<'a> {
             top: usize::MAX,
             total: true,
         };
-        table.table(&[
+        let records = table.items.iter().map(|(_, parts)| parts.len()).sum();
+        let columns = [
             "Channel",
             "Typical",
             "Mean",
             "Mean per assignment",
             "Start to end",
-            "Assignments",
+            "Assigned",
             "Sessions",
-        ])
+        ];
+        Expected { records, ..table.table(&columns) }
     }
 
     fn time_to_accept(&self) -> Expected {
@@ -319,6 +327,7 @@ impl<'a> Asked<'a> {
                 offers.entry(work.session).or_default().push(work);
             }
         }
+        let records = offers.values().map(Vec::len).sum();
         let served = |(session, works): (usize, Vec<&Work>)| {
             let accepted = works.iter().filter(|work| work.accepted.is_some());
             let first = accepted.min_by_key(|work| (work.requested, work.id.clone()));
@@ -357,7 +366,7 @@ impl<'a> Asked<'a> {
             top: usize::MAX,
             total: true,
         };
-        table.table(&[
+        let columns = [
             "Channel",
             "Typical",
             "Mean",
@@ -365,7 +374,8 @@ impl<'a> Asked<'a> {
             "Accepted",
             "Never accepted",
             "Missed offers",
-        ])
+        ];
+        Expected { records, ..table.table(&columns) }
     }
 
     /// Every channel with its number of sessions.
@@ -390,7 +400,8 @@ impl<'a> Asked<'a> {
             top: usize::MAX,
             total: true,
         };
-        table.table(&["Type", "Sessions", "Share", "Channels"])
+        let records = self.of_week().len();
+        Expected { records, ..table.table(&["Type", "Sessions", "Share", "Channels"]) }
     }
 
     fn traffic_by_channel(&self) -> Expected {
@@ -407,16 +418,15 @@ impl<'a> Asked<'a> {
             top: usize::MAX,
             total: true,
         };
-        table.table(&["Channel", "Type", "Sessions", "Share"])
+        let records = self.of_week().len();
+        Expected { records, ..table.table(&["Channel", "Type", "Sessions", "Share"]) }
     }
 
     fn sessions_by_account(&self) -> Expected {
         let table = Grouping {
             items: self.begun(Some(self.month)),
             keys: &|one: &&Session| vec![self.account_key(one.account.as_deref())],
-            figures: &|own, all| {
-                vec![count(own.len()), ratio(own.len() as f64, all.len() as f64)]
-            },
+            figures: &|own, all| vec![count(own.len()), ratio(own.len() as f64, all.len() as f64)],
             sort: &[By::Largest(0)],
             top: 25,
             total: true,
@@ -460,7 +470,7 @@ impl<'a> Asked<'a> {
                 .to_owned(),
             )
         };
-        let rows = people.iter().take(50).map(|one| {
+        let rows = people.iter().take(25).map(|one| {
             vec![
                 Value::Text(self.account_key(one.account.as_deref()).name.unwrap()),
                 Value::Text(format!("{}…", one.name.chars().next().unwrap())),
@@ -471,7 +481,8 @@ impl<'a> Asked<'a> {
         Expected {
             columns: vec!["Account", "User", "Channel", "Consent"],
             rows: rows.collect(),
-            others: Some((people.len() as u64 - 50, None)),
+            others: Some((people.len() as u64 - 25, None)),
+            records: people.len(),
             ..Expected::default()
         }
     }
@@ -499,8 +510,8 @@ impl<'a> Asked<'a> {
             items,
             keys: &|(channel, entry): &(&Channel, Option<&Entry>)| {
                 let sender = entry.map_or("no messages", |entry| actor_label(&entry.sender));
-                let sender = Key::value(channel.standard.then_some(sender), as_is);
-                vec![Self::channel_key(channel), sender]
+                let sender = if channel.standard { sender } else { "not measured" };
+                vec![Self::channel_key(channel), Key::value(Some(sender), as_is)]
             },
             figures: &|own, _| {
                 let standard = own.iter().all(|one| one.0.standard);
@@ -517,7 +528,15 @@ impl<'a> Asked<'a> {
             total: false,
         };
         let table = table.table(&["Channel", "Sender", "Undelivered", "Messages", "Share"]);
-        Expected { coverage: self.recording_failures(), ..table }
+        // A session without messages is a record of the period, a channel without sessions is not.
+        let written: BTreeSet<usize> = self.facts.entries.iter().map(|it| it.session).collect();
+        let silent = |at: &usize| {
+            !written.contains(at) && within(Some(self.facts.sessions[*at].start), self.week)
+        };
+        let silent = (0..self.facts.sessions.len()).filter(silent).count();
+        let in_week = |it: &&Entry| within(Some(self.facts.sessions[it.session].start), self.week);
+        let messages = self.facts.entries.iter().filter(in_week).count();
+        Expected { coverage: self.recording_failures(), records: messages + silent, ..table }
     }
 
     fn undelivered_codes(&self) -> Expected {

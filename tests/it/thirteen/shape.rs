@@ -13,6 +13,8 @@ pub(super) struct Expected {
     pub(super) others: Option<(u64, Option<Vec<Value>>)>,
     pub(super) total: Option<Vec<Value>>,
     pub(super) coverage: Vec<String>,
+    /// How many records are counted.
+    pub(super) records: usize,
 }
 
 /// A grouping cell of one item: its identity and its name. Who has no identity is nobody.
@@ -66,10 +68,8 @@ impl<T> Grouping<'_, T> {
             groups.entry((self.keys)(item)).or_default().push(item);
         }
         let width = columns.len() - (self.figures)(&all, &all).len();
-        let mut rows: Vec<(Vec<Key>, Vec<Value>, Vec<&T>)> = groups
-            .into_iter()
-            .map(|(keys, own)| (keys, (self.figures)(&own, &all), own))
-            .collect();
+        let mut rows: Vec<(Vec<Key>, Vec<Value>, Vec<&T>)> =
+            groups.into_iter().map(|(keys, own)| (keys, (self.figures)(&own, &all), own)).collect();
         rows.sort_by(|a, b| self.order(a, b));
         let names = told_apart(&rows.iter().map(|row| row.0.as_slice()).collect::<Vec<_>>());
         let over = |items: &[&T]| {
@@ -87,10 +87,15 @@ impl<T> Grouping<'_, T> {
             others,
             total: self.total.then(|| over(&all)),
             coverage: vec![],
+            records: self.items.len(),
         }
     }
 
-    fn order(&self, a: &(Vec<Key>, Vec<Value>, Vec<&T>), b: &(Vec<Key>, Vec<Value>, Vec<&T>)) -> Ordering {
+    fn order(
+        &self,
+        a: &(Vec<Key>, Vec<Value>, Vec<&T>),
+        b: &(Vec<Key>, Vec<Value>, Vec<&T>),
+    ) -> Ordering {
         // Nobody comes last among names.
         let name = |at: usize| {
             let of = |key: &Key| (key.id.is_none(), key.name.clone());
@@ -114,8 +119,9 @@ fn largest_first(a: &Value, b: &Value) -> Ordering {
 }
 
 /// One row about everything.
-pub(super) fn figures(columns: &[&'static str], values: Vec<Value>) -> Expected {
-    Expected { columns: columns.to_vec(), rows: vec![values], ..Expected::default() }
+pub(super) fn figures(columns: &[&'static str], values: Vec<Value>, records: usize) -> Expected {
+    let (columns, rows) = (columns.to_vec(), vec![values]);
+    Expected { columns, rows, records, ..Expected::default() }
 }
 
 /// The names of each row's keys; records that share a name get the end of their id behind it.
