@@ -113,10 +113,12 @@ impl Engine {
         let plant = self.plant();
         let now = self.clock.now();
         self.write(move |tx| {
-            for name in incidents::rules_with_open(tx)? {
+            for name in incidents::rules_known(tx)? {
                 if plant.rules.contains_key(&name) {
                     continue;
                 }
+                // Should it come back it is a new rule, which fills nothing in.
+                incidents::forget_rule(tx, &name)?;
                 let mut outcome = Outcome::default();
                 for incident in incidents::open_of(tx, &name)? {
                     let step = incident::close(&incident, Reason::RuleRemoved, now);
