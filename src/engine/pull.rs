@@ -178,16 +178,20 @@ impl Engine {
         });
         let mut telling = tokio::time::interval(TELL_EVERY);
         telling.reset();
-        let reading = line.source.pull(request, into);
-        tokio::pin!(reading);
-        let pulled = loop {
-            tokio::select! {
-                done = &mut reading => break done,
-                Some(rows) = counts.recv() => {
-                    progress.records.fetch_add(rows, Ordering::Relaxed);
-                }
-                _ = telling.tick() => {
-                    tracing::info!(dataset = name, records = progress.records(), "loading");
+        let pulled = {
+            // Dropped at the end of the block, also half-way: then the writing ends too.
+            let reading = line.source.pull(request, into);
+            tokio::pin!(reading);
+            loop {
+                tokio::select! {
+                    done = &mut reading => break done,
+                    () = self.stopped() => break Err(SourceError::Stopped),
+                    Some(rows) = counts.recv() => {
+                        progress.records.fetch_add(rows, Ordering::Relaxed);
+                    }
+                    _ = telling.tick() => {
+                        tracing::info!(dataset = name, records = progress.records(), "loading");
+                    }
                 }
             }
         };
