@@ -64,6 +64,8 @@ pub struct Hook {
     pub body: Vec<u8>,
     /// What the signature is worth.
     pub signed: Signed,
+    /// How it is answered.
+    pub answered: Answer,
 }
 
 impl Hook {
@@ -222,14 +224,15 @@ async fn catch(
             (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
         })
         .collect();
+    let mut answer = shared.answers().pop_front().unwrap_or_else(|| Answer::status(200));
     shared.hooks.add(body.len(), |number| Hook {
         number,
         received,
         headers: listed,
         body: body.to_vec(),
         signed,
+        answered: answer.clone(),
     });
-    let mut answer = shared.answers().pop_front().unwrap_or_else(|| Answer::status(200));
     loop {
         match answer {
             Answer::After(wait, then) => {

@@ -115,6 +115,8 @@ pub enum Act {
     Stall,
     /// Close without an answer. At [`Stage::Dot`] the mail is kept.
     Close,
+    /// Do what is right, so much later in real time. At [`Stage::Dot`] the mail is kept at once.
+    Late(Duration),
 }
 
 /// A running inbox; dropping it closes its connections.
@@ -264,6 +266,17 @@ impl Shared {
         let (act, times) = manners.acts.get_mut(&stage)?;
         *times = times.checked_sub(1)?;
         Some(act.clone())
+    }
+
+    /// What to do wrong at a stage instead of what is right, once it is time for either.
+    async fn wrong(&self, stage: Stage) -> Option<Act> {
+        match self.act(stage)? {
+            Act::Late(wait) => {
+                tokio::time::sleep(wait).await;
+                None
+            }
+            act => Some(act),
+        }
     }
 
     /// The line for a recipient who is refused.

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
+use super::notice::OwnerNotice;
 use super::{Destination, Engine, EngineError, Plant};
 use crate::domain::delivery::{self, Message, Next, Outcome, RetryPolicy};
 use crate::receiver::Receiver;
@@ -141,33 +142,37 @@ impl Engine {
             Next::Retry { reason, .. } | Next::Ended { reason, .. } => reason.clone(),
             Next::Delivered(_) => String::new(),
         };
-        let ended = matches!(next, Next::Ended { .. });
+        // Told in the same transaction: a crash must not come between.
+        let about = match (&next, broken) {
+            // A notice that cannot be delivered is not told by another one.
+            (Next::Ended { .. }, _) if row.kind == Kind::Notice => None,
+            (Next::Ended { .. }, _) => Some(OwnerNotice::of_delivery(plant, &row, &reason, now)),
+            (_, true) => Some(OwnerNotice::of_receiver(plant, name, &reason, now)),
+            (_, false) => None,
+        };
         let held = matches!(next, Next::Retry { hold_receiver: true, .. });
-        let (id, subject, receiver) = (row.id, row.subject.clone(), name.to_owned());
-        let newly_broken = self
-            .write(move |tx| {
-                outbox::finish(tx, id, word, &next, now)?;
-                match &next {
-                    Next::Retry { at, reason, hold_receiver: true, .. } => {
-                        outbox::hold(tx, &receiver, *at, reason, broken)
-                    }
-                    Next::Delivered(_) => outbox::release(tx, &receiver).map(|_| false),
-                    Next::Ended { rejected, reason } => {
-                        let state = if *rejected { "rejected" } else { "expired" };
-                        let text = format!("`{subject}` {state}: {reason}");
-                        ledger::note(tx, now, "delivery", &receiver, &text).map(|()| false)
-                    }
-                    Next::Retry { .. } => Ok(false),
+        let (id, subject, receiver) = (row.id, row.subject, name.to_owned());
+        self.write(move |tx| {
+            outbox::finish(tx, id, word, &next, now)?;
+            let newly = match &next {
+                Next::Retry { at, reason, hold_receiver: true, .. } => {
+                    outbox::hold(tx, &receiver, *at, reason, broken)?
                 }
-            })
-            .await?;
-        if newly_broken {
-            self.tell_owner_of_receiver(plant, name, &reason).await?;
-        }
-        // A notice that cannot be delivered is not told by another one.
-        if ended && row.kind != Kind::Notice {
-            self.tell_owner_of_delivery(plant, &row, &reason).await?;
-        }
+                Next::Retry { .. } => false,
+                Next::Delivered(_) => outbox::release(tx, &receiver).map(|_| false)?,
+                Next::Ended { rejected, reason } => {
+                    let state = if *rejected { "rejected" } else { "expired" };
+                    let text = format!("`{subject}` {state}: {reason}");
+                    ledger::note(tx, now, "delivery", &receiver, &text)?;
+                    true
+                }
+            };
+            match about.filter(|_| newly) {
+                Some(notice) => notice.owe(tx, now),
+                None => Ok(()),
+            }
+        })
+        .await?;
         Ok(held)
     }
 }

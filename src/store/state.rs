@@ -18,6 +18,7 @@ pub mod incidents;
 pub mod ledger;
 pub mod outbox;
 pub mod slots;
+pub mod sources;
 
 /// The schema this binary knows; each step brings the database one version further.
 const MIGRATIONS: &[&str] = &[include_str!("migrations/001_state.sql")];

@@ -125,7 +125,7 @@ impl Session {
         let Some(tls) = self.shared.settings.tls.clone().filter(|_| !self.encrypted) else {
             return self.say("502 5.5.1 no TLS here").await;
         };
-        if let Some(act) = self.shared.act(Stage::StartTls) {
+        if let Some(act) = self.shared.wrong(Stage::StartTls).await {
             return self.perform(act).await;
         }
         self.say("220 2.0.0 go ahead").await?;
@@ -144,7 +144,7 @@ impl Session {
     }
 
     async fn auth(&mut self, rest: &str) -> io::Result<Then> {
-        if let Some(act) = self.shared.act(Stage::Auth) {
+        if let Some(act) = self.shared.wrong(Stage::Auth).await {
             return self.perform(act).await;
         }
         let Some((name, password)) = self.shared.settings.account.clone() else {
@@ -170,7 +170,7 @@ impl Session {
     }
 
     async fn mail(&mut self, rest: &str) -> io::Result<Then> {
-        if let Some(act) = self.shared.act(Stage::Mail) {
+        if let Some(act) = self.shared.wrong(Stage::Mail).await {
             return self.perform(act).await;
         }
         if self.shared.settings.account.is_some() && self.login.is_none() {
@@ -199,7 +199,7 @@ impl Session {
         let Some((recipient, _)) = path(rest, "TO:").filter(|(path, _)| !path.is_empty()) else {
             return self.say("501 5.5.4 RCPT TO:<address>").await;
         };
-        if let Some(act) = self.shared.act(Stage::Rcpt) {
+        if let Some(act) = self.shared.wrong(Stage::Rcpt).await {
             return self.perform(act).await;
         }
         if let Some(answer) = self.shared.refusal(recipient) {
@@ -216,7 +216,7 @@ impl Session {
         let Some(from) = self.from.clone().filter(|_| !self.recipients.is_empty()) else {
             return self.say("503 5.5.1 RCPT first").await;
         };
-        if let Some(act) = self.shared.act(Stage::Data) {
+        if let Some(act) = self.shared.wrong(Stage::Data).await {
             return self.perform(act).await;
         }
         self.say("354 end with a dot alone").await?;
@@ -241,9 +241,14 @@ impl Session {
             login: self.login.clone(),
             connection: self.connection,
         });
+        let kept = format!("250 2.0.0 kept as {number}");
         match act {
+            Some(Act::Late(wait)) => {
+                tokio::time::sleep(wait).await;
+                self.say(&kept).await
+            }
             Some(act) => self.perform(act).await,
-            None => self.say(&format!("250 2.0.0 kept as {number}")).await,
+            None => self.say(&kept).await,
         }
     }
 
@@ -280,7 +285,7 @@ impl Session {
 
     /// Answers a stage as it should be, unless it is time to misbehave.
     async fn reply(&mut self, stage: Stage, line: &str) -> io::Result<Then> {
-        match self.shared.act(stage) {
+        match self.shared.wrong(stage).await {
             Some(act) => self.perform(act).await,
             None => self.say(line).await,
         }
@@ -294,6 +299,10 @@ impl Session {
             }
             Act::Stall => std::future::pending().await,
             Act::Close => Ok(Then::Close),
+            Act::Late(wait) => {
+                tokio::time::sleep(wait).await;
+                Ok(Then::GoOn)
+            }
         }
     }
 

@@ -99,3 +99,10 @@ create table hold (
     reason   text not null,
     broken   integer not null
 ) strict;
+
+-- A dataset of which the owner was told that its source gives nothing: told once, and once when it
+-- is back, whatever restarts in between.
+create table source_down (
+    dataset text primary key,
+    since   integer not null
+) strict;
