@@ -7,16 +7,15 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 use tokio_cron_scheduler::{Job, JobScheduler};
 
 use crate::clock::Clock;
 use crate::config::{self, Config};
-use crate::engine::{Engine, EngineError, Plant};
+use crate::engine::{Engine, Plant};
 use crate::receiver::{smtp, webhook};
-use crate::store::state::ledger;
 use crate::store::{Store, StoreError};
 
+mod loops;
 mod plant;
 
 /// How long things may take, in real time.
@@ -97,10 +96,14 @@ impl App {
         if cut_off > 0 {
             tracing::warn!(deliveries = cut_off, "deliveries were cut off and are tried again");
         }
+        if let Some(aside) = self.engine.store().set_aside() {
+            let name = aside.path.file_name().unwrap_or_default().to_string_lossy();
+            self.engine.tell_records_set_aside(&name, &aside.reason).await?;
+        }
         let (beat, heart) = watch::channel(0u64);
         let beat = Arc::new(beat);
         let mut scheduler = self.heartbeat(&beat).await?;
-        let mut loops = self.loops(&beat, &heart);
+        let mut loops = loops::start(&self.engine, &beat, &heart);
         shutdown.await;
         tracing::info!("stopping: finishing what is under way");
         self.engine.stop();
@@ -130,90 +133,14 @@ impl App {
         scheduler.start().await.context("the heartbeat cannot be started")?;
         Ok(scheduler)
     }
-
-    fn loops(&self, beat: &Arc<watch::Sender<u64>>, heart: &watch::Receiver<u64>) -> JoinSet<()> {
-        let mut loops = JoinSet::new();
-        for name in self.engine.plant().sources.keys() {
-            let source = name.clone();
-            self.spawn(&mut loops, beat, heart, "pull", move |engine| {
-                let source = source.clone();
-                async move { engine.pull_due(&source).await }
-            });
-        }
-        self.spawn(&mut loops, beat, heart, "evaluate", |engine| async move {
-            engine.evaluate_due().await
-        });
-        self.spawn(&mut loops, beat, heart, "digests", |engine| async move {
-            engine.digests_due().await
-        });
-        self.spawn(&mut loops, beat, heart, "deliver", |engine| async move {
-            engine.deliver_due().await
-        });
-        self.spawn(&mut loops, beat, heart, "housekeeping", |engine| async move {
-            engine.housekeep().await
-        });
-        loops
-    }
-
-    /// One loop: at every beat, what is due. A failure or a panic costs one turn; the reason is
-    /// written down where it changes.
-    fn spawn<F>(
-        &self,
-        loops: &mut JoinSet<()>,
-        beat: &Arc<watch::Sender<u64>>,
-        heart: &watch::Receiver<u64>,
-        name: &'static str,
-        turn: impl Fn(Arc<Engine>) -> F + Send + 'static,
-    ) where
-        F: Future<Output = Result<usize, EngineError>> + Send + 'static,
-    {
-        let engine = Arc::clone(&self.engine);
-        let beat = Arc::clone(beat);
-        let mut heart = heart.clone();
-        loops.spawn(async move {
-            let mut failing = None;
-            while !engine.stopping() {
-                let done = match tokio::spawn(turn(Arc::clone(&engine))).await {
-                    Ok(done) => done,
-                    Err(err) => Err(EngineError::Panic(crate::engine::panic_text(err))),
-                };
-                match done {
-                    // Work makes work: a pull lets rules speak, rules owe deliveries.
-                    Ok(some) if some > 0 && name != "deliver" => {
-                        failing = None;
-                        beat.send_modify(|count| *count += 1);
-                    }
-                    Ok(_) => failing = None,
-                    Err(err) => {
-                        let text = format!("{:#}", anyhow::Error::from(err));
-                        if failing.as_deref() != Some(text.as_str()) {
-                            tracing::error!(part = name, error = %text, "failed; tried again");
-                            engine.remember(name, &text).await;
-                        }
-                        failing = Some(text);
-                    }
-                }
-                if heart.changed().await.is_err() {
-                    return;
-                }
-            }
-        });
-    }
 }
 
 /// Tables for the plant's datasets and indexes for its queries.
 fn prepare(store: &Store, plant: &Plant) -> Result<(), StoreError> {
     for dataset in &plant.datasets {
         let history = plant.sources.get(&dataset.source).and_then(|line| line.history);
-        store.ensure(dataset, history)?;
+        // An account that nobody has touched for years still has customers who write today.
+        store.ensure(dataset, history.filter(|_| dataset.dated))?;
     }
     store.ensure_indexes(&plant.queries())
-}
-
-impl Engine {
-    /// Writes a trouble of the engine itself into the ledger, as far as that is possible.
-    async fn remember(self: &Arc<Engine>, part: &'static str, text: &str) {
-        let (now, text) = (self.clock().now(), text.to_owned());
-        let _ = self.write(move |tx| ledger::note(tx, now, "trouble", part, &text)).await;
-    }
 }

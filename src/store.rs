@@ -112,7 +112,7 @@ impl Store {
 
     /// Where every dataset stands.
     pub fn dataset_states(&self) -> Result<Vec<DatasetState>, StoreError> {
-        Ok(self.records.all_states()?)
+        self.read_records(|view| Ok(view.states.clone()))
     }
 
     /// The instant up to which all of some datasets are complete; `None` while one is not loaded.

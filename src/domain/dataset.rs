@@ -29,6 +29,9 @@ pub struct Dataset {
     pub visible: Vec<usize>,
     /// Small enough to be read whole at every pull (channels, accounts, users).
     pub whole: bool,
+    /// Whether its records are of what happened at a time, so that a bound on history holds for
+    /// them. Those that say who or what (accounts, users) are wanted however old they are.
+    pub dated: bool,
     /// What can be known about records that are missing by nature.
     pub coverage: Vec<CoverageFact>,
 }

@@ -100,15 +100,12 @@ fn table(
             let counts = counted.rows.first().map_or(&[][..], |row| &row.values);
             lines.extend(render::words::coverage(covering, counts, locale));
         }
-        for dataset in &datasets {
-            lines.extend(records.history_from(dataset).and_then(|start| {
-                let began = window.is_none_or(|window| window.from < start);
-                began.then(|| {
-                    let date = report.zone.civil(start).format("%-d %b %Y");
-                    format!("{dataset} records are loaded from {date} on.")
-                })
-            }));
-        }
+        let loaded_from = datasets.iter().filter_map(|dataset| records.history_from(dataset)).max();
+        let began = loaded_from.filter(|start| window.is_none_or(|window| window.from < *start));
+        lines.extend(began.map(|start| {
+            let date = report.zone.civil(start).format("%-d %b %Y");
+            format!("Records reach back to {date}.")
+        }));
         let provisional = provisional(window, complete_to, slot);
         Ok(Table::shape(report, &answer, window, lines, complete_to, provisional))
     })
@@ -123,8 +120,8 @@ fn provisional(
     let until = window.map_or(slot - TimeDelta::hours(1), |window| window.to);
     match complete_to {
         Some(complete) if until <= complete => None,
-        Some(_) => Some("Provisional: the data does not yet reach the end of the period.".into()),
-        None => Some("Provisional: the first load of the data is still under way.".into()),
+        Some(_) => Some("the data does not yet reach the end of the period".into()),
+        None => Some("the first load of the data is still under way".into()),
     }
 }
 

@@ -263,6 +263,11 @@ fn loaded(
         ("HOOK_URL", "https://hooks.example.com/1"),
         ("HOOK_SECRET", HOOK_SECRET),
         ("SMTP_PASSWORD", "secret"),
+        // Of the shipped config.
+        ("SF_CLIENT_ID", org::CLIENT_ID),
+        ("SF_CLIENT_SECRET", org::CLIENT_SECRET),
+        ("OPS_HOOK_URL", "https://hooks.example.com/1"),
+        ("OPS_HOOK_SECRET", HOOK_SECRET),
     ] {
         env.variables.insert(name.into(), value.into());
     }

@@ -56,7 +56,7 @@ pub(super) fn lower(raw: Raw<'_>, found: &mut Findings<'_>, names: &Names) -> Op
         about: wire.about.as_ref().map(|text| text.get_ref().clone()),
         period: period?,
         zone,
-        coverage: coverage(&report_type, &names.datasets),
+        coverage: coverage(&query, &names.datasets),
         query: Arc::new(query),
         formats,
         empty: wire.empty.as_ref().map(|text| text.get_ref().clone()),
@@ -197,14 +197,14 @@ fn mask(
         .collect()
 }
 
-/// The coverage facts of the datasets a report type joins, checked. Facts are declared by the
-/// sources, not by the config: one that cannot be checked is left out, and a test of the built-in
-/// datasets keeps that from happening.
-fn coverage(report_type: &ReportType, datasets: &[Arc<Dataset>]) -> Vec<Arc<Covering>> {
+/// The coverage facts of the datasets a query reads, checked: what its report type joins besides
+/// changes no figure of it. Facts are declared by the sources, not by the config: one that cannot be
+/// checked is left out, and a test of the built-in datasets keeps that from happening.
+fn coverage(query: &Query, datasets: &[Arc<Dataset>]) -> Vec<Arc<Covering>> {
     let mut seen = BTreeSet::new();
-    (report_type.tables.iter())
-        .filter(|table| seen.insert(table.dataset.name.clone()))
-        .flat_map(|table| table.dataset.coverage.iter())
+    (query.report_type.tables.iter().zip(query.tables_used()))
+        .filter(|(table, used)| *used && seen.insert(table.dataset.name.clone()))
+        .flat_map(|(table, _)| table.dataset.coverage.iter())
         .filter_map(|fact| covering(fact, datasets).map(Arc::new))
         .collect()
 }

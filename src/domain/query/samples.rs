@@ -20,6 +20,7 @@ pub(crate) fn dataset(name: &str, label: &str, fields: &str) -> Dataset {
         unique: vec![],
         visible: vec![],
         whole: false,
+        dated: true,
         coverage: vec![],
         fields,
     }

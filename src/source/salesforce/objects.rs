@@ -24,6 +24,8 @@ struct Object {
     unique: &'static [&'static [&'static str]],
     visible: &'static [&'static str],
     whole: bool,
+    /// Of what happened, not of who or what there is.
+    dated: bool,
     coverage: &'static [Fact],
 }
 
@@ -57,6 +59,7 @@ const OBJECTS: &[Object] = &[
         // A session is written when it starts, and again when it ends.
         visible: &["CreatedDate", "StartTime", "EndTime"],
         whole: false,
+        dated: true,
         coverage: &[],
     },
     Object {
@@ -66,6 +69,7 @@ const OBJECTS: &[Object] = &[
         unique: &[&["MessagingSessionId", "MessagingSessionMetricType"]],
         visible: &["CreatedDate"],
         whole: false,
+        dated: true,
         coverage: &[METRICS_COVERAGE],
     },
     Object {
@@ -75,6 +79,7 @@ const OBJECTS: &[Object] = &[
         unique: &[],
         visible: &["CreatedDate"],
         whole: false,
+        dated: false,
         coverage: &[],
     },
     Object {
@@ -85,6 +90,7 @@ const OBJECTS: &[Object] = &[
         visible: &["CreatedDate"],
         // A handful of rows, and the object has no deletion log: read whole.
         whole: true,
+        dated: false,
         coverage: &[],
     },
     Object {
@@ -94,6 +100,7 @@ const OBJECTS: &[Object] = &[
         unique: &[],
         visible: &["CreatedDate"],
         whole: false,
+        dated: false,
         coverage: &[],
     },
     Object {
@@ -112,6 +119,7 @@ const OBJECTS: &[Object] = &[
             "PushTimeoutDateTime",
         ],
         whole: false,
+        dated: true,
         coverage: &[],
     },
     Object {
@@ -122,6 +130,7 @@ const OBJECTS: &[Object] = &[
         // Not `EntryTime`: rows appear after the session has ended and the tab is closed.
         visible: &["CreatedDate"],
         whole: false,
+        dated: true,
         coverage: &[DELIVERY_COVERAGE],
     },
     Object {
@@ -131,6 +140,7 @@ const OBJECTS: &[Object] = &[
         unique: &[],
         visible: &["CreatedDate"],
         whole: false,
+        dated: false,
         coverage: &[],
     },
 ];
@@ -207,6 +217,7 @@ impl Object {
                 .collect(),
             visible: self.visible.iter().map(|name| at(name)).collect(),
             whole: self.whole,
+            dated: self.dated,
             coverage: self.coverage.iter().map(Fact::coverage).collect(),
         }
     }

@@ -29,6 +29,7 @@ fn dataset() -> Dataset {
         unique: vec![],
         visible: vec![2],
         whole: false,
+        dated: true,
         coverage: vec![],
     }
 }

@@ -85,6 +85,7 @@ pub(super) fn datasets() -> Vec<Arc<Dataset>> {
             unique: unique.iter().map(|set| set.to_vec()).collect(),
             visible: vec![],
             whole: false,
+            dated: true,
             coverage: vec![],
         })
     };

@@ -27,6 +27,7 @@ fn dataset() -> Dataset {
         unique: vec![],
         visible: vec![5],
         whole: false,
+        dated: true,
         coverage: vec![],
     }
 }
