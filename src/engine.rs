@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::Transaction;
@@ -197,8 +197,11 @@ impl Engine {
 
     /// What is remembered of a dataset's pulls.
     fn memo<T>(&self, dataset: &str, work: impl FnOnce(&mut pull::Memo) -> T) -> T {
-        let mut pulls = self.pulls.lock().unwrap_or_else(PoisonError::into_inner);
-        work(pulls.entry(dataset.to_owned()).or_default())
+        work(self.memos().entry(dataset.to_owned()).or_default())
+    }
+
+    fn memos(&self) -> MutexGuard<'_, HashMap<String, pull::Memo>> {
+        self.pulls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the last housekeeping is so long ago; if it is, this one counts.

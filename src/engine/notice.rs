@@ -1,9 +1,12 @@
 //! Notices to the owner about postrider's own troubles: told once each, through the outbox like
 //! everything else.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use rusqlite::Transaction;
 
+use super::pull::Outage;
 use super::{Engine, EngineError, Plant};
 use crate::domain::dataset::Dataset;
 use crate::domain::delivery::Message;
@@ -167,19 +170,26 @@ impl OwnerNotice {
 }
 
 impl Engine {
-    /// A source gives no data: one notice that names everything that is blind.
+    /// Some datasets of a source give nothing: written down, and one notice if this is a new outage.
     pub(super) async fn tell_source_down(
         &self,
         plant: &Plant,
-        dataset: &Dataset,
-        since: DateTime<Utc>,
+        down: &[Arc<Dataset>],
+        outage: Outage,
         reason: &str,
     ) -> Result<(), EngineError> {
-        let (digests, rules) = blind(plant, dataset);
+        let Some(first) = down.first() else { return Ok(()) };
+        let (digests, rules) = blind(plant, down);
+        let names: Vec<String> = down.iter().map(|dataset| dataset.name.clone()).collect();
+        let (source, since) = (&first.source, outage.since);
+        let title = match names.as_slice() {
+            [one] => format!("source {source} gives no {one}"),
+            _ => format!("source {source} gives no data"),
+        };
         let trouble = Trouble {
-            identity: vec!["source".into(), dataset.name.clone(), since.to_rfc3339()],
-            subject: dataset.source.clone(),
-            title: format!("source {} gives no {}", dataset.source, dataset.name),
+            identity: vec!["source".into(), source.clone(), since.to_rfc3339(), names.join(",")],
+            subject: source.clone(),
+            title,
             paragraphs: vec![
                 "Rules on it see nothing until it is back: open incidents stay as they are, none is \
                  resolved and none begins. Digests go out marked provisional. It is tried again \
@@ -189,20 +199,24 @@ impl Engine {
             facts: vec![
                 ("It said".into(), reason.to_owned()),
                 ("Since".into(), plant.zone.civil(since).format("%Y-%m-%d %H:%M").to_string()),
+                ("Datasets".into(), listed(&names)),
                 ("Digests affected".into(), listed(&digests)),
                 ("Rules blind".into(), listed(&rules)),
             ],
         };
         let now = self.clock.now();
-        let (notice, name) = (OwnerNotice::new(plant, trouble, now), dataset.name.clone());
+        let notice = outage.new.then(|| OwnerNotice::new(plant, trouble, now));
         self.write(move |tx| {
-            sources::went_down(tx, &name, since)?;
-            notice.owe(tx, now)
+            for name in &names {
+                sources::went_down(tx, name, since)?;
+            }
+            notice.map_or(Ok(()), |notice| notice.owe(tx, now))
         })
         .await
     }
 
-    /// A source gives data again: told if it was told that it gave none, by whichever process.
+    /// A dataset comes again: told when it was the last one of its outage, whichever process told of
+    /// that.
     pub(super) async fn tell_source_back(
         &self,
         plant: &Plant,
@@ -211,11 +225,12 @@ impl Engine {
         let name = dataset.name.clone();
         let told = self.state(move |tx| sources::down_since(tx, &name)).await?;
         let Some(since) = told else { return Ok(()) };
+        let source = &dataset.source;
         let civil = plant.zone.civil(since).format("%Y-%m-%d %H:%M");
         let trouble = Trouble {
-            identity: vec!["source back".into(), dataset.name.clone(), since.to_rfc3339()],
-            subject: dataset.source.clone(),
-            title: format!("source {} gives {} again", dataset.source, dataset.name),
+            identity: vec!["source back".into(), source.clone(), since.to_rfc3339()],
+            subject: source.clone(),
+            title: format!("source {source} gives data again"),
             paragraphs: vec![format!(
                 "It gave nothing since {civil} ({}). The missed slots of rules are evaluated now, in \
                  order; what they would have told is told with its own times.",
@@ -225,17 +240,25 @@ impl Engine {
         };
         let now = self.clock.now();
         let (notice, name) = (OwnerNotice::new(plant, trouble, now), dataset.name.clone());
-        self.write(move |tx| match sources::came_back(tx, &name)? {
-            true => notice.owe(tx, now),
-            false => Ok(()),
+        // What nobody reads any more is not waited for.
+        let read: Vec<String> =
+            plant.datasets_of(source).iter().map(|dataset| dataset.name.clone()).collect();
+        self.write(move |tx| {
+            let ended = sources::came_back(tx, &name)?;
+            let left = sources::all_down(tx)?;
+            let others = left.iter().any(|(name, other)| *other == since && read.contains(name));
+            if ended && !others { notice.owe(tx, now) } else { Ok(()) }
         })
         .await
     }
 }
 
-/// The digests and rules that read a dataset.
-fn blind(plant: &Plant, dataset: &Dataset) -> (Vec<String>, Vec<String>) {
-    let reads = |query: &crate::domain::query::Query| query.reads().contains_key(&dataset.name);
+/// The digests and rules that read one of some datasets.
+fn blind(plant: &Plant, down: &[Arc<Dataset>]) -> (Vec<String>, Vec<String>) {
+    let reads = |query: &crate::domain::query::Query| {
+        let read = query.reads();
+        down.iter().any(|dataset| read.contains_key(&dataset.name))
+    };
     let digests = plant
         .digests
         .values()

@@ -38,8 +38,8 @@ pub(super) struct Memo {
     next: Option<DateTime<Utc>>,
     wanted: Option<Wanted>,
     failing: Option<Failing>,
-    /// Whether a pull of this process has succeeded.
-    succeeded: bool,
+    /// When the last complete pull of this process began.
+    succeeded: Option<DateTime<Utc>>,
 }
 
 /// A digest waits for data.
@@ -56,6 +56,15 @@ struct Failing {
     since: DateTime<Utc>,
     times: usize,
     told: bool,
+}
+
+/// Datasets of a source that fail together: one mail when it begins, one when all are back.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Outage {
+    /// Since when; what tells outages apart.
+    pub(super) since: DateTime<Utc>,
+    /// Whether the owner does not know of it yet.
+    pub(super) new: bool,
 }
 
 /// How far a pull is, for whoever watches.
@@ -89,6 +98,13 @@ impl Plant {
         let used: BTreeSet<String> =
             queries.iter().flat_map(|query| query.reads().into_keys()).collect();
         self.datasets.iter().filter(|dataset| used.contains(&dataset.name)).cloned().collect()
+    }
+
+    /// Those of one source.
+    pub(super) fn datasets_of(&self, source: &str) -> Vec<Arc<Dataset>> {
+        let mut datasets = self.datasets_in_use();
+        datasets.retain(|dataset| dataset.source == source);
+        datasets
     }
 
     /// Every query of reports, their coverage, and rules.
@@ -240,7 +256,7 @@ impl Engine {
                 Wanted { ask_at, ..wanted }
             });
             // The first success may end what an earlier process told.
-            let first = !std::mem::replace(&mut memo.succeeded, true);
+            let first = memo.succeeded.replace(started).is_none();
             memo.failing.take().is_some_and(|failing| failing.told) || first
         });
         if pulled.misfits > 0 {
@@ -272,7 +288,7 @@ impl Engine {
             true => self.state(move |tx| sources::down_since(tx, &name)).await?,
             false => None,
         };
-        let (tell, since, first) = self.memo(&dataset.name, |memo| {
+        let (tell, first) = self.memo(&dataset.name, |memo| {
             let failing = memo.failing.get_or_insert(Failing {
                 since: earlier.unwrap_or(now),
                 times: 0,
@@ -281,9 +297,10 @@ impl Engine {
             let wait = RETRIES[failing.times.min(RETRIES.len() - 1)];
             memo.next = Some(now + TimeDelta::seconds(wait));
             failing.times += 1;
-            let tell = !failing.told && (hopeless || now - failing.since >= DOWN_AFTER);
-            failing.told |= tell;
-            (tell, failing.since, failing.times == 1)
+            let for_long = now - failing.since >= DOWN_AFTER;
+            // The second time: by then the source's other datasets have been asked too.
+            let tell = !failing.told && (for_long || hopeless && failing.times > 1);
+            (tell, failing.times == 1)
         });
         if first {
             tracing::warn!(dataset = %dataset.name, error = %reason, "pull failed; tried again");
@@ -292,7 +309,46 @@ impl Engine {
         let store = Arc::clone(&self.store);
         blocking(move || Ok(store.pull_failed(&name, &text, now)?)).await?;
         if tell {
-            self.tell_source_down(plant, dataset, since, &reason).await?;
+            self.tell_outage(plant, dataset, &reason).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells the owner that a source gives nothing: all its datasets that fail now in one mail. One
+    /// that fails later belongs to what was told, if nothing of the source has come since that began.
+    async fn tell_outage(
+        &self,
+        plant: &Plant,
+        dataset: &Dataset,
+        reason: &str,
+    ) -> Result<(), EngineError> {
+        let told = self.state(sources::all_down).await?;
+        let (outage, down) = {
+            let memos = self.memos();
+            let of_source: Vec<Arc<Dataset>> = plant.datasets_of(&dataset.source);
+            let came = of_source.iter().filter_map(|other| memos.get(&other.name)?.succeeded).max();
+            let known = told.iter().filter(|(name, since)| {
+                let here = of_source.iter().any(|other| other.name == *name);
+                here && came.is_none_or(|came| came < *since)
+            });
+            let known = known.map(|(_, since)| *since).max();
+            let since = |other: &Dataset| {
+                let failing = memos.get(&other.name)?.failing.as_ref();
+                failing.filter(|failing| !failing.told).map(|failing| failing.since)
+            };
+            let began = of_source.iter().filter_map(|other| since(other)).min();
+            let failing = of_source.iter().filter(|other| since(other).is_some());
+            let down: Vec<Arc<Dataset>> = failing.cloned().collect();
+            match known {
+                Some(since) => (Outage { since, new: false }, down),
+                None => (Outage { since: began.unwrap_or(self.clock.now()), new: true }, down),
+            }
+        };
+        self.tell_source_down(plant, &down, outage, reason).await?;
+        for other in &down {
+            self.memo(&other.name, |memo| {
+                memo.failing.iter_mut().for_each(|failing| failing.told = true);
+            });
         }
         Ok(())
     }

@@ -211,7 +211,8 @@ fn ended(session: &&Record) -> bool {
 /// What makes a careless reader wrong is there to be found.
 fn assert_traps(asked: &Asked<'_>) {
     let facts = asked.facts;
-    let week = |session: &&facts::Session| asked.week.0 <= session.start && session.start < asked.week.1;
+    let week =
+        |session: &&facts::Session| asked.week.0 <= session.start && session.start < asked.week.1;
     let sessions: Vec<_> = facts.sessions.iter().filter(week).collect();
     assert!(sessions.len() > 300, "{}", sessions.len());
     assert!(sessions.iter().any(|one| one.start == asked.week.0));
@@ -224,8 +225,11 @@ fn assert_traps(asked: &Asked<'_>) {
     assert!((0..facts.channels.len()).any(idle), "a channel without sessions");
     let acme: Vec<_> = facts.accounts.iter().filter(|(_, name)| *name == "Acme GmbH").collect();
     assert_eq!(acme.len(), 2, "two accounts of one name");
-    assert!(acme.iter().all(|(id, _)| sessions.iter().any(|one| one.account.as_ref() == Some(*id))));
-    let handed_on = |one: &usize| facts.works.iter().filter(|work| work.session == *one).count() > 1;
+    assert!(
+        acme.iter().all(|(id, _)| sessions.iter().any(|one| one.account.as_ref() == Some(*id)))
+    );
+    let handed_on =
+        |one: &usize| facts.works.iter().filter(|work| work.session == *one).count() > 1;
     assert!((0..facts.sessions.len()).any(|one| handed_on(&one)));
     assert!(facts.works.iter().any(|work| work.is_bot));
     assert!(facts.entries.iter().any(|entry| entry.code.is_some()));

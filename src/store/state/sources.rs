@@ -18,21 +18,30 @@ pub fn down_since(
     Ok(found.map(instant))
 }
 
+/// All datasets that have been told to be without data, with since when.
+pub fn all_down(tx: &Transaction<'_>) -> Result<Vec<(String, DateTime<Utc>)>, StateError> {
+    let mut statement =
+        tx.prepare_cached("select dataset, since from source_down order by dataset")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, instant(row.get(1)?))))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
 /// Records that it is told.
 pub fn went_down(
     tx: &Transaction<'_>,
     dataset: &str,
     since: DateTime<Utc>,
 ) -> Result<(), StateError> {
-    tx.prepare_cached("insert into source_down (dataset, since) values (?1, ?2) on conflict do nothing")?
-        .execute(params![dataset, millis(since)])?;
+    tx.prepare_cached(
+        "insert into source_down (dataset, since) values (?1, ?2) on conflict do nothing",
+    )?
+    .execute(params![dataset, millis(since)])?;
     Ok(())
 }
 
 /// Records that the end is told; false if nothing was to be ended.
 pub fn came_back(tx: &Transaction<'_>, dataset: &str) -> Result<bool, StateError> {
-    let ended = tx
-        .prepare_cached("delete from source_down where dataset = ?1")?
-        .execute([dataset])?;
+    let ended =
+        tx.prepare_cached("delete from source_down where dataset = ?1")?.execute([dataset])?;
     Ok(ended == 1)
 }

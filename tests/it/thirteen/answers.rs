@@ -223,9 +223,8 @@ impl<'a> Asked<'a> {
             items: self.of_week().into_iter().filter(|one| one.ended).collect(),
             keys: &|one: &&Session| vec![Key::value(one.ended_by.as_deref(), actor_label)],
             figures: &|own, all| {
-                let known = |some: &[&&Session]| {
-                    some.iter().filter(|one| one.ended_by.is_some()).count()
-                };
+                let known =
+                    |some: &[&&Session]| some.iter().filter(|one| one.ended_by.is_some()).count();
                 let (part, whole) = (known(own), known(all));
                 let share = ratio(part as f64, whole as f64);
                 let share = if part == 0 { Value::Null } else { share };
@@ -414,9 +413,7 @@ impl<'a> Asked<'a> {
         let table = Grouping {
             items: self.begun(Some(self.month)),
             keys: &|one: &&Session| vec![self.account_key(one.account.as_deref())],
-            figures: &|own, all| {
-                vec![count(own.len()), ratio(own.len() as f64, all.len() as f64)]
-            },
+            figures: &|own, all| vec![count(own.len()), ratio(own.len() as f64, all.len() as f64)],
             sort: &[By::Largest(0)],
             top: 25,
             total: true,

@@ -104,9 +104,8 @@ impl Facts {
         let sessions: Vec<Session> = all("MessagingSession")
             .iter()
             .map(|record| {
-                let metric = |kind: &str| {
-                    metrics.get(&(text(record, "Id"), kind.to_owned())).copied()
-                };
+                let metric =
+                    |kind: &str| metrics.get(&(text(record, "Id"), kind.to_owned())).copied();
                 Session {
                     id: text(record, "Id"),
                     name: text(record, "Name"),

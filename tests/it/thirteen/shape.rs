@@ -66,10 +66,8 @@ impl<T> Grouping<'_, T> {
             groups.entry((self.keys)(item)).or_default().push(item);
         }
         let width = columns.len() - (self.figures)(&all, &all).len();
-        let mut rows: Vec<(Vec<Key>, Vec<Value>, Vec<&T>)> = groups
-            .into_iter()
-            .map(|(keys, own)| (keys, (self.figures)(&own, &all), own))
-            .collect();
+        let mut rows: Vec<(Vec<Key>, Vec<Value>, Vec<&T>)> =
+            groups.into_iter().map(|(keys, own)| (keys, (self.figures)(&own, &all), own)).collect();
         rows.sort_by(|a, b| self.order(a, b));
         let names = told_apart(&rows.iter().map(|row| row.0.as_slice()).collect::<Vec<_>>());
         let over = |items: &[&T]| {
@@ -90,7 +88,11 @@ impl<T> Grouping<'_, T> {
         }
     }
 
-    fn order(&self, a: &(Vec<Key>, Vec<Value>, Vec<&T>), b: &(Vec<Key>, Vec<Value>, Vec<&T>)) -> Ordering {
+    fn order(
+        &self,
+        a: &(Vec<Key>, Vec<Value>, Vec<&T>),
+        b: &(Vec<Key>, Vec<Value>, Vec<&T>),
+    ) -> Ordering {
         // Nobody comes last among names.
         let name = |at: usize| {
             let of = |key: &Key| (key.id.is_none(), key.name.clone());
