@@ -210,7 +210,8 @@ pub struct Answer {
     pub others: Option<(u64, Option<Vec<Value>>)>,
     /// The columns over all rows, if asked for.
     pub total: Option<Vec<Value>>,
-    /// How many joined records were counted.
+    /// How many joined records were counted: rows that a `left join` keeps although nothing of the
+    /// period is in them are none.
     pub records: u64,
     /// Whether `rows_max` cut the answer short; totals are then of what was read.
     pub truncated: bool,

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use rusqlite::Transaction;
 
-use super::pull::Outage;
 use super::{Engine, EngineError, Plant};
 use crate::domain::dataset::Dataset;
 use crate::domain::delivery::Message;
@@ -85,33 +84,6 @@ impl OwnerNotice {
         OwnerNotice { owed: owed(plant, &trouble, now), trouble }
     }
 
-    /// Writes a trouble of the engine itself into the ledger, as far as that is possible.
-    pub async fn remember_trouble(&self, part: &'static str, text: &str) {
-        let (now, text) = (self.clock.now(), text.to_owned());
-        let written = self.write(move |tx| ledger::note(tx, now, "trouble", part, &text)).await;
-        if let Err(err) = written {
-            tracing::error!(error = %err, "the ledger cannot be written");
-        }
-    }
-
-    /// The records file was damaged: it was set aside and everything is loaded again.
-    pub async fn tell_records_set_aside(&self, name: &str, why: &str) -> Result<(), EngineError> {
-        let plant = self.plant();
-        let trouble = Trouble {
-            identity: vec!["records".into(), name.into()],
-            subject: "records".into(),
-            title: "the records were damaged and are loaded again".into(),
-            paragraphs: vec![
-                "The file of records was set aside, and the sources are read from the beginning. \
-                 Until that is done, digests say so and rules see nothing. Nothing that was owed is \
-                 lost: that is kept in another file."
-                    .into(),
-            ],
-            facts: vec![("Set aside as".into(), name.into()), ("Why".into(), why.into())],
-        };
-        self.tell_owner(&plant, trouble).await
-    }
-
     /// A webhook or the mail server refuses us as a whole. (Where it is the mail server, the mail
     /// waits with the others and the ledger and `status` say so.)
     pub(super) fn of_receiver(
@@ -170,42 +142,47 @@ impl OwnerNotice {
 }
 
 impl Engine {
-    /// Some datasets of a source give nothing: written down, and one notice if this is a new outage.
+    /// Writes a trouble of the engine itself into the ledger, as far as that is possible.
+    pub async fn remember_trouble(&self, part: &'static str, text: &str) {
+        let (now, text) = (self.clock.now(), text.to_owned());
+        let written = self.write(move |tx| ledger::note(tx, now, "trouble", part, &text)).await;
+        if let Err(err) = written {
+            tracing::error!(error = %err, "the ledger cannot be written");
+        }
+    }
+
+    /// The records file was damaged: it was set aside and everything is loaded again.
+    pub async fn tell_records_set_aside(&self, name: &str, why: &str) -> Result<(), EngineError> {
+        let plant = self.plant();
+        let trouble = Trouble {
+            identity: vec!["records".into(), name.into()],
+            subject: "records".into(),
+            title: "the records were damaged and are loaded again".into(),
+            paragraphs: vec![
+                "The file of records was set aside, and the sources are read from the beginning. \
+                 Until that is done, digests say so and rules see nothing. Nothing that was owed is \
+                 lost: that is kept in another file."
+                    .into(),
+            ],
+            facts: vec![("Set aside as".into(), name.into()), ("Why".into(), why.into())],
+        };
+        let now = self.clock.now();
+        let notice = OwnerNotice::new(&plant, trouble, now);
+        self.write(move |tx| notice.owe(tx, now)).await
+    }
+
+    /// A source gives nothing of some datasets: what is down is remembered, and one notice names
+    /// everything that is blind. Without a `reason` the owner knows of the outage already.
     pub(super) async fn tell_source_down(
         &self,
         plant: &Plant,
         down: &[Arc<Dataset>],
-        outage: Outage,
-        reason: &str,
+        since: DateTime<Utc>,
+        reason: Option<&String>,
     ) -> Result<(), EngineError> {
-        let Some(first) = down.first() else { return Ok(()) };
-        let (digests, rules) = blind(plant, down);
-        let names: Vec<String> = down.iter().map(|dataset| dataset.name.clone()).collect();
-        let (source, since) = (&first.source, outage.since);
-        let title = match names.as_slice() {
-            [one] => format!("source {source} gives no {one}"),
-            _ => format!("source {source} gives no data"),
-        };
-        let trouble = Trouble {
-            identity: vec!["source".into(), source.clone(), since.to_rfc3339(), names.join(",")],
-            subject: source.clone(),
-            title,
-            paragraphs: vec![
-                "Rules on it see nothing until it is back: open incidents stay as they are, none is \
-                 resolved and none begins. Digests go out marked provisional. It is tried again \
-                 every five minutes."
-                    .into(),
-            ],
-            facts: vec![
-                ("It said".into(), reason.to_owned()),
-                ("Since".into(), plant.zone.civil(since).format("%Y-%m-%d %H:%M").to_string()),
-                ("Datasets".into(), listed(&names)),
-                ("Digests affected".into(), listed(&digests)),
-                ("Rules blind".into(), listed(&rules)),
-            ],
-        };
         let now = self.clock.now();
-        let notice = outage.new.then(|| OwnerNotice::new(plant, trouble, now));
+        let notice = reason.map(|reason| source_down(plant, down, since, reason, now));
+        let names: Vec<String> = down.iter().map(|dataset| dataset.name.clone()).collect();
         self.write(move |tx| {
             for name in &names {
                 sources::went_down(tx, name, since)?;
@@ -215,17 +192,16 @@ impl Engine {
         .await
     }
 
-    /// A dataset comes again: told when it was the last one of its outage, whichever process told of
-    /// that.
+    /// A dataset gives data again. Told, by whichever process, when it was the last of its outage.
     pub(super) async fn tell_source_back(
         &self,
         plant: &Plant,
         dataset: &Dataset,
     ) -> Result<(), EngineError> {
-        let name = dataset.name.clone();
-        let told = self.state(move |tx| sources::down_since(tx, &name)).await?;
-        let Some(since) = told else { return Ok(()) };
-        let source = &dataset.source;
+        let (name, now) = (dataset.name.clone(), self.clock.now());
+        let since = self.state(move |tx| sources::down_since(tx, &name)).await?;
+        let Some(since) = since else { return Ok(()) };
+        let (name, source) = (dataset.name.clone(), &dataset.source);
         let civil = plant.zone.civil(since).format("%Y-%m-%d %H:%M");
         let trouble = Trouble {
             identity: vec!["source back".into(), source.clone(), since.to_rfc3339()],
@@ -238,19 +214,47 @@ impl Engine {
             )],
             facts: Vec::new(),
         };
-        let now = self.clock.now();
-        let (notice, name) = (OwnerNotice::new(plant, trouble, now), dataset.name.clone());
-        // What nobody reads any more is not waited for.
-        let read: Vec<String> =
-            plant.datasets_of(source).iter().map(|dataset| dataset.name.clone()).collect();
-        self.write(move |tx| {
-            let ended = sources::came_back(tx, &name)?;
-            let left = sources::all_down(tx)?;
-            let others = left.iter().any(|(name, other)| *other == since && read.contains(name));
-            if ended && !others { notice.owe(tx, now) } else { Ok(()) }
+        let notice = OwnerNotice::new(plant, trouble, now);
+        self.write(move |tx| match sources::came_back(tx, &name, since)? {
+            true => notice.owe(tx, now),
+            false => Ok(()),
         })
         .await
     }
+}
+
+fn source_down(
+    plant: &Plant,
+    down: &[Arc<Dataset>],
+    since: DateTime<Utc>,
+    reason: &str,
+    now: DateTime<Utc>,
+) -> OwnerNotice {
+    let (digests, rules) = blind(plant, down);
+    let names: Vec<String> = down.iter().map(|dataset| dataset.name.clone()).collect();
+    let source = down.first().map_or("", |dataset| dataset.source.as_str());
+    let trouble = Trouble {
+        identity: vec!["source".into(), source.into(), names.join(","), since.to_rfc3339()],
+        subject: source.into(),
+        title: match names.as_slice() {
+            [one] => format!("source {source} gives no {one}"),
+            _ => format!("source {source} gives no data"),
+        },
+        paragraphs: vec![
+            "Rules on it see nothing until it is back: open incidents stay as they are, none is \
+             resolved and none begins. Digests go out marked provisional. It is tried again every \
+             five minutes."
+                .into(),
+        ],
+        facts: vec![
+            ("It said".into(), reason.to_owned()),
+            ("Since".into(), plant.zone.civil(since).format("%Y-%m-%d %H:%M").to_string()),
+            ("Datasets".into(), listed(&names)),
+            ("Digests affected".into(), listed(&digests)),
+            ("Rules blind".into(), listed(&rules)),
+        ],
+    };
+    OwnerNotice::new(plant, trouble, now)
 }
 
 /// The digests and rules that read one of some datasets.

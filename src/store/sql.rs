@@ -80,7 +80,7 @@ fn read(conn: &Connection, query: &Query, frame: &Frame) -> rusqlite::Result<Ans
         (Plan::Fold(stage), Some(fold)) => {
             let mut folding = Folding::new(query, fold, frame, &civil, stage);
             while let Some(row) = rows.next()? {
-                records += 1;
+                records += u64::from(written.counts(row)?);
                 folding.row(row)?;
             }
             Ok(match folding.into_folded() {
@@ -91,7 +91,7 @@ fn read(conn: &Connection, query: &Query, frame: &Frame) -> rusqlite::Result<Ans
         (Plan::Group(stage) | Plan::Fold(stage), _) => {
             let mut grouping = Grouping::new(query, frame, stage);
             while let Some(row) = rows.next()? {
-                records += 1;
+                records += u64::from(written.counts(row)?);
                 grouping.row(row)?;
             }
             Ok(shape::grouped(query, frame, &civil, grouping.into_groups(), records))
@@ -99,7 +99,7 @@ fn read(conn: &Connection, query: &Query, frame: &Frame) -> rusqlite::Result<Ans
         (Plan::List(places), _) => {
             let mut listing = Listing::new(query, frame, places);
             while let Some(row) = rows.next()? {
-                records += 1;
+                records += u64::from(written.counts(row)?);
                 listing.row(row)?;
             }
             Ok(shape::list(query, frame, listing.into_rows(), records))

@@ -253,6 +253,9 @@ fn differences(table: &Table, expected: &Expected) -> Vec<String> {
     if count != due {
         note("rows left out", format!("{count:?}"), format!("{due:?}"));
     }
+    if table.records != expected.records as u64 {
+        note("records", table.records.to_string(), expected.records.to_string());
+    }
     if table.provisional.is_some() || table.truncated {
         note("state", format!("{:?}, {}", table.provisional, table.truncated), "final".to_owned());
     }

@@ -3,7 +3,7 @@
 use rusqlite::Row;
 use rusqlite::types::ValueRef;
 
-use super::statement::{AggregatePlace, Place, Stage};
+use super::statement::{AggregatePlace, Place, Stage, Statement};
 use crate::domain::expr::eval::{Scope, holds, value};
 use crate::domain::expr::{AggregateKind, Civil, Expr};
 use crate::domain::query::accumulate::{Accumulator, encode};
@@ -27,6 +27,13 @@ fn datum<'r>(row: &'r Row<'_>, place: Place) -> rusqlite::Result<Datum<'r>> {
 
 fn owned(row: &Row<'_>, place: Place) -> rusqlite::Result<Value> {
     datum(row, place).map(Datum::value)
+}
+
+impl Statement {
+    /// Whether the current row is a record and not only kept by a join.
+    pub(super) fn counts(&self, row: &Row<'_>) -> rusqlite::Result<bool> {
+        self.counted.map_or(Ok(true), |place| Ok(!datum(row, place)?.is_null()))
+    }
 }
 
 impl Stage {

@@ -48,6 +48,8 @@ pub(super) struct Statement {
     pub(super) sql: String,
     pub(super) binds: Vec<Bind>,
     pub(super) plan: Plan,
+    /// Null in rows that a `left join` only keeps: nothing of the period is in them.
+    pub(super) counted: Option<Place>,
 }
 
 /// What becomes of the statement's rows.
@@ -72,13 +74,19 @@ pub(super) fn statement(query: &Query, frame: &Frame) -> Statement {
         }
         None => Plan::Group(builder.stage(&query.groups, &query.carried, &query.aggregates)),
     };
+    let tables = &query.report_type.tables;
+    let kept = query.date.filter(|date| tables[date.table].join == Join::Left);
+    let counted = kept.map(|date| {
+        let field = tables[date.table].dataset.key;
+        builder.place(&Expr::Field(FieldRef { field, ..date }))
+    });
     builder.select();
     builder.from(frame);
     if let Some(fold) = &query.fold {
         builder.order_by(&fold.keys);
     }
     let Writer { sql, binds, .. } = builder.writer;
-    Statement { sql, binds, plan }
+    Statement { sql, binds, plan, counted }
 }
 
 struct Builder<'a> {

@@ -18,14 +18,6 @@ pub fn down_since(
     Ok(found.map(instant))
 }
 
-/// All datasets that have been told to be without data, with since when.
-pub fn all_down(tx: &Transaction<'_>) -> Result<Vec<(String, DateTime<Utc>)>, StateError> {
-    let mut statement =
-        tx.prepare_cached("select dataset, since from source_down order by dataset")?;
-    let rows = statement.query_map([], |row| Ok((row.get(0)?, instant(row.get(1)?))))?;
-    Ok(rows.collect::<Result<_, _>>()?)
-}
-
 /// Records that it is told.
 pub fn went_down(
     tx: &Transaction<'_>,
@@ -39,9 +31,16 @@ pub fn went_down(
     Ok(())
 }
 
-/// Records that the end is told; false if nothing was to be ended.
-pub fn came_back(tx: &Transaction<'_>, dataset: &str) -> Result<bool, StateError> {
+/// Records that a dataset gives data again; true if it was the last one down since that instant.
+pub fn came_back(
+    tx: &Transaction<'_>,
+    dataset: &str,
+    since: DateTime<Utc>,
+) -> Result<bool, StateError> {
     let ended =
         tx.prepare_cached("delete from source_down where dataset = ?1")?.execute([dataset])?;
-    Ok(ended == 1)
+    let left: i64 = tx
+        .prepare_cached("select count(*) from source_down where since = ?1")?
+        .query_row([millis(since)], |row| row.get(0))?;
+    Ok(ended == 1 && left == 0)
 }

@@ -149,7 +149,13 @@ struct Set<'a> {
 pub(super) fn answer(tables: &[Table], spec: &Spec, frame: &Frame) -> Outcome {
     let world = World { tables, spec, frame };
     let mut rows: Vec<Item> = world.joined().into_iter().map(Item::Joined).collect();
-    let records = rows.len() as u64;
+    // Of a row that the join to the dated table only keeps, nothing was counted.
+    let dated = spec.date.and_then(|(of, _)| spec.from.iter().position(|join| join.alias == of));
+    let counts = |row: &&Item| match (row, dated) {
+        (Item::Joined(records), Some(at)) => records[at].is_some(),
+        _ => true,
+    };
+    let records = rows.iter().filter(counts).count() as u64;
     if !spec.per.is_empty() {
         rows = world.folded(rows);
     }

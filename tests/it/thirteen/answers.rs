@@ -139,7 +139,7 @@ impl<'a> Asked<'a> {
         let columns = ["Typical", "Mean", "90 % under", "Measured", "Sessions"];
         let mut coverage = self.measured(None);
         coverage.push(format!("Records reach back to {}.", self.loaded));
-        Expected { coverage, ..figures(&columns, row) }
+        Expected { coverage, ..figures(&columns, row, sessions.len()) }
     }
 
     fn end_user_messages(&self) -> Expected {
@@ -147,7 +147,10 @@ impl<'a> Asked<'a> {
         let received = some(sessions.iter().map(|one| one.received));
         let row = typical(&received, sessions.len());
         let columns = ["Typical", "Mean", "90 % under", "Measured", "Sessions"];
-        Expected { coverage: self.measured(Some(self.week)), ..figures(&columns, row) }
+        Expected {
+            coverage: self.measured(Some(self.week)),
+            ..figures(&columns, row, sessions.len())
+        }
     }
 
     fn agent_response_time(&self) -> Expected {
@@ -174,7 +177,10 @@ impl<'a> Asked<'a> {
             "Measured",
             "Sessions",
         ];
-        Expected { coverage: self.measured(Some(self.week)), ..figures(&columns, row) }
+        Expected {
+            coverage: self.measured(Some(self.week)),
+            ..figures(&columns, row, sessions.len())
+        }
     }
 
     fn longest_wait(&self) -> Expected {
@@ -215,6 +221,7 @@ impl<'a> Asked<'a> {
             others: Some((waits.len() as u64 - 10, None)),
             total: None,
             coverage: self.measured(Some(self.week)),
+            records: waits.len(),
         }
     }
 
@@ -300,15 +307,17 @@ impl<'a> Asked<'a> {
             top: usize::MAX,
             total: true,
         };
-        table.table(&[
+        let records = table.items.iter().map(|(_, parts)| parts.len()).sum();
+        let columns = [
             "Channel",
             "Typical",
             "Mean",
             "Mean per assignment",
             "Start to end",
-            "Assignments",
+            "Assigned",
             "Sessions",
-        ])
+        ];
+        Expected { records, ..table.table(&columns) }
     }
 
     fn time_to_accept(&self) -> Expected {
@@ -318,6 +327,7 @@ impl<'a> Asked<'a> {
                 offers.entry(work.session).or_default().push(work);
             }
         }
+        let records = offers.values().map(Vec::len).sum();
         let served = |(session, works): (usize, Vec<&Work>)| {
             let accepted = works.iter().filter(|work| work.accepted.is_some());
             let first = accepted.min_by_key(|work| (work.requested, work.id.clone()));
@@ -356,7 +366,7 @@ impl<'a> Asked<'a> {
             top: usize::MAX,
             total: true,
         };
-        table.table(&[
+        let columns = [
             "Channel",
             "Typical",
             "Mean",
@@ -364,7 +374,8 @@ impl<'a> Asked<'a> {
             "Accepted",
             "Never accepted",
             "Missed offers",
-        ])
+        ];
+        Expected { records, ..table.table(&columns) }
     }
 
     /// Every channel with its number of sessions.
@@ -389,7 +400,8 @@ impl<'a> Asked<'a> {
             top: usize::MAX,
             total: true,
         };
-        table.table(&["Type", "Sessions", "Share", "Channels"])
+        let records = self.of_week().len();
+        Expected { records, ..table.table(&["Type", "Sessions", "Share", "Channels"]) }
     }
 
     fn traffic_by_channel(&self) -> Expected {
@@ -406,7 +418,8 @@ impl<'a> Asked<'a> {
             top: usize::MAX,
             total: true,
         };
-        table.table(&["Channel", "Type", "Sessions", "Share"])
+        let records = self.of_week().len();
+        Expected { records, ..table.table(&["Channel", "Type", "Sessions", "Share"]) }
     }
 
     fn sessions_by_account(&self) -> Expected {
@@ -457,7 +470,7 @@ impl<'a> Asked<'a> {
                 .to_owned(),
             )
         };
-        let rows = people.iter().take(50).map(|one| {
+        let rows = people.iter().take(25).map(|one| {
             vec![
                 Value::Text(self.account_key(one.account.as_deref()).name.unwrap()),
                 Value::Text(format!("{}…", one.name.chars().next().unwrap())),
@@ -468,7 +481,8 @@ impl<'a> Asked<'a> {
         Expected {
             columns: vec!["Account", "User", "Channel", "Consent"],
             rows: rows.collect(),
-            others: Some((people.len() as u64 - 50, None)),
+            others: Some((people.len() as u64 - 25, None)),
+            records: people.len(),
             ..Expected::default()
         }
     }
@@ -496,8 +510,8 @@ impl<'a> Asked<'a> {
             items,
             keys: &|(channel, entry): &(&Channel, Option<&Entry>)| {
                 let sender = entry.map_or("no messages", |entry| actor_label(&entry.sender));
-                let sender = Key::value(channel.standard.then_some(sender), as_is);
-                vec![Self::channel_key(channel), sender]
+                let sender = if channel.standard { sender } else { "not measured" };
+                vec![Self::channel_key(channel), Key::value(Some(sender), as_is)]
             },
             figures: &|own, _| {
                 let standard = own.iter().all(|one| one.0.standard);
@@ -514,7 +528,15 @@ impl<'a> Asked<'a> {
             total: false,
         };
         let table = table.table(&["Channel", "Sender", "Undelivered", "Messages", "Share"]);
-        Expected { coverage: self.recording_failures(), ..table }
+        // A session without messages is a record of the period, a channel without sessions is not.
+        let written: BTreeSet<usize> = self.facts.entries.iter().map(|it| it.session).collect();
+        let silent = |at: &usize| {
+            !written.contains(at) && within(Some(self.facts.sessions[*at].start), self.week)
+        };
+        let silent = (0..self.facts.sessions.len()).filter(silent).count();
+        let in_week = |it: &&Entry| within(Some(self.facts.sessions[it.session].start), self.week);
+        let messages = self.facts.entries.iter().filter(in_week).count();
+        Expected { coverage: self.recording_failures(), records: messages + silent, ..table }
     }
 
     fn undelivered_codes(&self) -> Expected {

@@ -13,6 +13,8 @@ pub(super) struct Expected {
     pub(super) others: Option<(u64, Option<Vec<Value>>)>,
     pub(super) total: Option<Vec<Value>>,
     pub(super) coverage: Vec<String>,
+    /// How many records are counted.
+    pub(super) records: usize,
 }
 
 /// A grouping cell of one item: its identity and its name. Who has no identity is nobody.
@@ -85,6 +87,7 @@ impl<T> Grouping<'_, T> {
             others,
             total: self.total.then(|| over(&all)),
             coverage: vec![],
+            records: self.items.len(),
         }
     }
 
@@ -116,8 +119,9 @@ fn largest_first(a: &Value, b: &Value) -> Ordering {
 }
 
 /// One row about everything.
-pub(super) fn figures(columns: &[&'static str], values: Vec<Value>) -> Expected {
-    Expected { columns: columns.to_vec(), rows: vec![values], ..Expected::default() }
+pub(super) fn figures(columns: &[&'static str], values: Vec<Value>, records: usize) -> Expected {
+    let (columns, rows) = (columns.to_vec(), vec![values]);
+    Expected { columns, rows, records, ..Expected::default() }
 }
 
 /// The names of each row's keys; records that share a name get the end of their id behind it.
