@@ -63,7 +63,9 @@ fn watch(arguments: &Arguments) -> anyhow::Result<()> {
     ));
     let binary = fs::metadata(env!("CARGO_BIN_EXE_postrider"))?.len() as f64 / 1e6;
     line(format!("the binary has {binary:.1} MB"));
-    line("aims: running within 0.5 s, less than 40 MB, less than 0.3 % of a core; binary below 40 MB");
+    line(
+        "aims: running within 0.5 s, less than 40 MB, less than 0.3 % of a core; binary below 40 MB",
+    );
     daemon.stop()
 }
 

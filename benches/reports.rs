@@ -73,7 +73,11 @@ fn main() -> anyhow::Result<()> {
 
 fn row(name: &str, ours: Duration, bare: Duration, records: &str) {
     let ratio = ours.as_secs_f64() / bare.as_secs_f64();
-    line(format!("{name:<24} {:>11}  {:>11}  {ratio:6.2}  {records:>10}", seconds(ours), seconds(bare)));
+    line(format!(
+        "{name:<24} {:>11}  {:>11}  {ratio:6.2}  {records:>10}",
+        seconds(ours),
+        seconds(bare)
+    ));
 }
 
 fn load(app: &App, org: Org) -> anyhow::Result<()> {

@@ -5,11 +5,12 @@
 //! on reload), the [`Store`] and the [`Clock`].
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::Transaction;
+use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::domain::dataset::Dataset;
@@ -106,7 +107,7 @@ pub struct Engine {
     plant: RwLock<Arc<Plant>>,
     store: Arc<Store>,
     clock: Arc<dyn Clock>,
-    stopping: AtomicBool,
+    stopping: watch::Sender<bool>,
     /// Receivers with a round under way, so that a doubled beat starts no second one.
     rounds: Mutex<HashSet<String>>,
     /// Rules and reloads move incidents one at a time.
@@ -123,7 +124,7 @@ impl Engine {
             plant: RwLock::new(Arc::new(plant)),
             store,
             clock,
-            stopping: AtomicBool::new(false),
+            stopping: watch::Sender::new(false),
             rounds: Mutex::new(HashSet::new()),
             evaluating: tokio::sync::Mutex::new(()),
             pulls: Mutex::new(HashMap::new()),
@@ -154,12 +155,18 @@ impl Engine {
 
     /// No new work is begun from here on; what is under way finishes.
     pub fn stop(&self) {
-        self.stopping.store(true, Ordering::SeqCst);
+        self.stopping.send_replace(true);
     }
 
     /// Whether [`Engine::stop`] was called.
     pub fn stopping(&self) -> bool {
-        self.stopping.load(Ordering::SeqCst)
+        *self.stopping.borrow()
+    }
+
+    /// Done when [`Engine::stop`] was called.
+    async fn stopped(&self) {
+        // The sender lives as long as `self`, so waiting cannot fail.
+        let _ = self.stopping.subscribe().wait_for(|stopping| *stopping).await;
     }
 
     /// Runs a durable transaction on the state off the async threads.
@@ -190,8 +197,11 @@ impl Engine {
 
     /// What is remembered of a dataset's pulls.
     fn memo<T>(&self, dataset: &str, work: impl FnOnce(&mut pull::Memo) -> T) -> T {
-        let mut pulls = self.pulls.lock().unwrap_or_else(PoisonError::into_inner);
-        work(pulls.entry(dataset.to_owned()).or_default())
+        work(self.memos().entry(dataset.to_owned()).or_default())
+    }
+
+    fn memos(&self) -> MutexGuard<'_, HashMap<String, pull::Memo>> {
+        self.pulls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the last housekeeping is so long ago; if it is, this one counts.

@@ -87,9 +87,8 @@ impl Known {
         let sql = "select coalesce(sum(state in ('pending', 'sending')), 0),
                           coalesce(sum(state = 'sending'), 0),
                           min(case when state = 'pending' then next_attempt_at end) from outbox";
-        (self.owed, self.sending, self.due) = state.query_row(sql, [], |row| {
-            Ok((row.get(0)?, row.get(1)?, instant(row.get(2)?)))
-        })?;
+        (self.owed, self.sending, self.due) =
+            state.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, instant(row.get(2)?))))?;
         let mut statement = state.prepare("select digest from schedule order by digest")?;
         let names = statement.query_map([], |row| row.get(0))?;
         self.digests = names.collect::<Result<_, _>>()?;

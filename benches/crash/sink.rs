@@ -52,7 +52,10 @@ impl Sink {
     pub(crate) fn write_down(&mut self) -> anyhow::Result<()> {
         let last = self.last_mail;
         for mail in self.inbox.mails().iter().filter(|mail| mail.number > last) {
-            ensure!(mail.number == self.last_mail + 1, "mails were forgotten before they were read");
+            ensure!(
+                mail.number == self.last_mail + 1,
+                "mails were forgotten before they were read"
+            );
             self.last_mail = mail.number;
             ensure!(mail.recipients.len() == 1, "a mail came for {:?}", mail.recipients);
             self.arrivals.push(Arrival {
@@ -64,7 +67,10 @@ impl Sink {
         }
         let last = self.last_hook;
         for hook in self.catcher.hooks().iter().filter(|hook| hook.number > last) {
-            ensure!(hook.number == self.last_hook + 1, "hooks were forgotten before they were read");
+            ensure!(
+                hook.number == self.last_hook + 1,
+                "hooks were forgotten before they were read"
+            );
             self.last_hook = hook.number;
             ensure!(hook.signed == Signed::Verified, "a webhook came unsigned: {:?}", hook.headers);
             self.arrivals.push(Arrival {

@@ -479,7 +479,9 @@ struct Dice(u64);
 
 impl Dice {
     fn new(stream: u64, number: u64) -> Dice {
-        Dice(stream.wrapping_mul(0xD1B5_4A32_D192_ED03) ^ number.wrapping_mul(0xA24B_AED4_963E_E407))
+        Dice(
+            stream.wrapping_mul(0xD1B5_4A32_D192_ED03) ^ number.wrapping_mul(0xA24B_AED4_963E_E407),
+        )
     }
 
     fn next(&mut self) -> u64 {

@@ -18,7 +18,8 @@ pub(crate) fn sql(report: &str, bounded: bool) -> Option<String> {
         false => String::new(),
     };
     let started = within("StartTime");
-    let (sent, received) = (metric("sent", "AgentMessageCount"), metric("got", "EndUserMessageCount"));
+    let (sent, received) =
+        (metric("sent", "AgentMessageCount"), metric("got", "EndUserMessageCount"));
     let mean = metric("mean", "AverageAgentResponseTime");
     let longest = metric("longest", "MaxAgentResponseTime");
     let one_median = |of: &str, join: &str, filter: &str| {

@@ -11,7 +11,7 @@ use super::context::{Context, runtime};
 use super::{Done, print};
 use crate::app::App;
 use crate::domain::digest::Digest;
-use crate::engine::digest::{Made, Making};
+use crate::engine::digest::Made;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -51,8 +51,7 @@ impl Preview {
         let made = runtime()?.block_on(async {
             let plant = app.engine().plant();
             let planned_at = self.at.unwrap_or_else(|| app.engine().clock().now());
-            let making = Making { planned_at, missed: 0, by_hand: None, only: None };
-            app.engine().make(&plant, &digest, &making).await
+            app.engine().preview(&plant, &digest, planned_at).await
         });
         let bytes = self.written(&digest, &made)?;
         match &self.output {

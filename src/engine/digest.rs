@@ -104,9 +104,25 @@ impl Engine {
         Ok(missing.is_empty())
     }
 
-    /// Makes a digest: answers its reports and renders. Stores and sends nothing.
+    /// A digest as it is sent for a slot by one who is in time, from the data there is now. Stores
+    /// and sends nothing.
+    pub async fn preview(&self, plant: &Plant, digest: &Digest, slot: DateTime<Utc>) -> Made {
+        let making = Making { planned_at: slot, missed: 0, by_hand: None, only: None };
+        self.make_at(plant, digest, &making, slot).await
+    }
+
+    /// Makes a digest now: answers its reports and renders. Stores and sends nothing.
     pub async fn make(&self, plant: &Plant, digest: &Digest, making: &Making) -> Made {
-        let made_at = self.clock.now();
+        self.make_at(plant, digest, making, self.clock.now()).await
+    }
+
+    async fn make_at(
+        &self,
+        plant: &Plant,
+        digest: &Digest,
+        making: &Making,
+        made_at: DateTime<Utc>,
+    ) -> Made {
         let id = run_id(&digest.name, making);
         let mail = DigestMail {
             name: digest.name.clone(),

@@ -85,6 +85,12 @@ impl Engine {
             }
             run_slots(&store, &plant_, rule, &due, &mut outcome)?;
             outcome.ended.extend(owed);
+            // Looked at every second, written when there is something to write: each commit is synced.
+            if due.evaluated_to.is_none()
+                && store.state.read(|tx| super::notify::nothing_owed(tx, &plant_, &outcome, now))?
+            {
+                return Ok(0);
+            }
             store.state.write(|tx| {
                 outcome.store(tx, &rule.name, now)?;
                 super::notify::owe(tx, &plant_, &outcome, now)
@@ -107,10 +113,12 @@ impl Engine {
         let plant = self.plant();
         let now = self.clock.now();
         self.write(move |tx| {
-            for name in incidents::rules_with_open(tx)? {
+            for name in incidents::rules_known(tx)? {
                 if plant.rules.contains_key(&name) {
                     continue;
                 }
+                // Should it come back it is a new rule, which fills nothing in.
+                incidents::forget_rule(tx, &name)?;
                 let mut outcome = Outcome::default();
                 for incident in incidents::open_of(tx, &name)? {
                     let step = incident::close(&incident, Reason::RuleRemoved, now);

@@ -13,9 +13,11 @@ const LEDGER_KEPT: TimeDelta = TimeDelta::days(400);
 const EVERY: TimeDelta = TimeDelta::hours(1);
 
 impl Engine {
-    /// At start: deliveries that a crash cut off become due again. Returns how many.
+    /// At start: deliveries that a crash cut off become due again, and incidents of rules that left
+    /// the config meanwhile are closed. Returns how many deliveries.
     pub async fn recover(&self) -> Result<usize, EngineError> {
         let now = self.clock.now();
+        self.close_removed_rules().await?;
         self.write(move |tx| outbox::recover(tx, now)).await
     }
 

@@ -1,6 +1,8 @@
 //! Notices to the owner about postrider's own troubles: told once each, through the outbox like
 //! everything else.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use rusqlite::Transaction;
 
@@ -82,33 +84,6 @@ impl OwnerNotice {
         OwnerNotice { owed: owed(plant, &trouble, now), trouble }
     }
 
-    /// Writes a trouble of the engine itself into the ledger, as far as that is possible.
-    pub async fn remember_trouble(&self, part: &'static str, text: &str) {
-        let (now, text) = (self.clock.now(), text.to_owned());
-        let written = self.write(move |tx| ledger::note(tx, now, "trouble", part, &text)).await;
-        if let Err(err) = written {
-            tracing::error!(error = %err, "the ledger cannot be written");
-        }
-    }
-
-    /// The records file was damaged: it was set aside and everything is loaded again.
-    pub async fn tell_records_set_aside(&self, name: &str, why: &str) -> Result<(), EngineError> {
-        let plant = self.plant();
-        let trouble = Trouble {
-            identity: vec!["records".into(), name.into()],
-            subject: "records".into(),
-            title: "the records were damaged and are loaded again".into(),
-            paragraphs: vec![
-                "The file of records was set aside, and the sources are read from the beginning. \
-                 Until that is done, digests say so and rules see nothing. Nothing that was owed is \
-                 lost: that is kept in another file."
-                    .into(),
-            ],
-            facts: vec![("Set aside as".into(), name.into()), ("Why".into(), why.into())],
-        };
-        self.tell_owner(&plant, trouble).await
-    }
-
     /// A webhook or the mail server refuses us as a whole. (Where it is the mail server, the mail
     /// waits with the others and the ledger and `status` say so.)
     pub(super) fn of_receiver(
@@ -167,55 +142,71 @@ impl OwnerNotice {
 }
 
 impl Engine {
-    /// A source gives no data: one notice that names everything that is blind.
+    /// Writes a trouble of the engine itself into the ledger, as far as that is possible.
+    pub async fn remember_trouble(&self, part: &'static str, text: &str) {
+        let (now, text) = (self.clock.now(), text.to_owned());
+        let written = self.write(move |tx| ledger::note(tx, now, "trouble", part, &text)).await;
+        if let Err(err) = written {
+            tracing::error!(error = %err, "the ledger cannot be written");
+        }
+    }
+
+    /// The records file was damaged: it was set aside and everything is loaded again.
+    pub async fn tell_records_set_aside(&self, name: &str, why: &str) -> Result<(), EngineError> {
+        let plant = self.plant();
+        let trouble = Trouble {
+            identity: vec!["records".into(), name.into()],
+            subject: "records".into(),
+            title: "the records were damaged and are loaded again".into(),
+            paragraphs: vec![
+                "The file of records was set aside, and the sources are read from the beginning. \
+                 Until that is done, digests say so and rules see nothing. Nothing that was owed is \
+                 lost: that is kept in another file."
+                    .into(),
+            ],
+            facts: vec![("Set aside as".into(), name.into()), ("Why".into(), why.into())],
+        };
+        let now = self.clock.now();
+        let notice = OwnerNotice::new(&plant, trouble, now);
+        self.write(move |tx| notice.owe(tx, now)).await
+    }
+
+    /// A source gives nothing of some datasets: what is down is remembered, and one notice names
+    /// everything that is blind. Without a `reason` the owner knows of the outage already.
     pub(super) async fn tell_source_down(
         &self,
         plant: &Plant,
-        dataset: &Dataset,
+        down: &[Arc<Dataset>],
         since: DateTime<Utc>,
-        reason: &str,
+        reason: Option<&String>,
     ) -> Result<(), EngineError> {
-        let (digests, rules) = blind(plant, dataset);
-        let trouble = Trouble {
-            identity: vec!["source".into(), dataset.name.clone(), since.to_rfc3339()],
-            subject: dataset.source.clone(),
-            title: format!("source {} gives no {}", dataset.source, dataset.name),
-            paragraphs: vec![
-                "Rules on it see nothing until it is back: open incidents stay as they are, none is \
-                 resolved and none begins. Digests go out marked provisional. It is tried again \
-                 every five minutes."
-                    .into(),
-            ],
-            facts: vec![
-                ("It said".into(), reason.to_owned()),
-                ("Since".into(), plant.zone.civil(since).format("%Y-%m-%d %H:%M").to_string()),
-                ("Digests affected".into(), listed(&digests)),
-                ("Rules blind".into(), listed(&rules)),
-            ],
-        };
         let now = self.clock.now();
-        let (notice, name) = (OwnerNotice::new(plant, trouble, now), dataset.name.clone());
+        let notice = reason.map(|reason| source_down(plant, down, since, reason, now));
+        let names: Vec<String> = down.iter().map(|dataset| dataset.name.clone()).collect();
         self.write(move |tx| {
-            sources::went_down(tx, &name, since)?;
-            notice.owe(tx, now)
+            for name in &names {
+                sources::went_down(tx, name, since)?;
+            }
+            notice.map_or(Ok(()), |notice| notice.owe(tx, now))
         })
         .await
     }
 
-    /// A source gives data again: told if it was told that it gave none, by whichever process.
+    /// A dataset gives data again. Told, by whichever process, when it was the last of its outage.
     pub(super) async fn tell_source_back(
         &self,
         plant: &Plant,
         dataset: &Dataset,
     ) -> Result<(), EngineError> {
-        let name = dataset.name.clone();
-        let told = self.state(move |tx| sources::down_since(tx, &name)).await?;
-        let Some(since) = told else { return Ok(()) };
+        let (name, now) = (dataset.name.clone(), self.clock.now());
+        let since = self.state(move |tx| sources::down_since(tx, &name)).await?;
+        let Some(since) = since else { return Ok(()) };
+        let (name, source) = (dataset.name.clone(), &dataset.source);
         let civil = plant.zone.civil(since).format("%Y-%m-%d %H:%M");
         let trouble = Trouble {
-            identity: vec!["source back".into(), dataset.name.clone(), since.to_rfc3339()],
-            subject: dataset.source.clone(),
-            title: format!("source {} gives {} again", dataset.source, dataset.name),
+            identity: vec!["source back".into(), source.clone(), since.to_rfc3339()],
+            subject: source.clone(),
+            title: format!("source {source} gives data again"),
             paragraphs: vec![format!(
                 "It gave nothing since {civil} ({}). The missed slots of rules are evaluated now, in \
                  order; what they would have told is told with its own times.",
@@ -223,9 +214,8 @@ impl Engine {
             )],
             facts: Vec::new(),
         };
-        let now = self.clock.now();
-        let (notice, name) = (OwnerNotice::new(plant, trouble, now), dataset.name.clone());
-        self.write(move |tx| match sources::came_back(tx, &name)? {
+        let notice = OwnerNotice::new(plant, trouble, now);
+        self.write(move |tx| match sources::came_back(tx, &name, since)? {
             true => notice.owe(tx, now),
             false => Ok(()),
         })
@@ -233,9 +223,46 @@ impl Engine {
     }
 }
 
-/// The digests and rules that read a dataset.
-fn blind(plant: &Plant, dataset: &Dataset) -> (Vec<String>, Vec<String>) {
-    let reads = |query: &crate::domain::query::Query| query.reads().contains_key(&dataset.name);
+fn source_down(
+    plant: &Plant,
+    down: &[Arc<Dataset>],
+    since: DateTime<Utc>,
+    reason: &str,
+    now: DateTime<Utc>,
+) -> OwnerNotice {
+    let (digests, rules) = blind(plant, down);
+    let names: Vec<String> = down.iter().map(|dataset| dataset.name.clone()).collect();
+    let source = down.first().map_or("", |dataset| dataset.source.as_str());
+    let trouble = Trouble {
+        identity: vec!["source".into(), source.into(), names.join(","), since.to_rfc3339()],
+        subject: source.into(),
+        title: match names.as_slice() {
+            [one] => format!("source {source} gives no {one}"),
+            _ => format!("source {source} gives no data"),
+        },
+        paragraphs: vec![
+            "Rules on it see nothing until it is back: open incidents stay as they are, none is \
+             resolved and none begins. Digests go out marked provisional. It is tried again every \
+             five minutes."
+                .into(),
+        ],
+        facts: vec![
+            ("It said".into(), reason.to_owned()),
+            ("Since".into(), plant.zone.civil(since).format("%Y-%m-%d %H:%M").to_string()),
+            ("Datasets".into(), listed(&names)),
+            ("Digests affected".into(), listed(&digests)),
+            ("Rules blind".into(), listed(&rules)),
+        ],
+    };
+    OwnerNotice::new(plant, trouble, now)
+}
+
+/// The digests and rules that read one of some datasets.
+fn blind(plant: &Plant, down: &[Arc<Dataset>]) -> (Vec<String>, Vec<String>) {
+    let reads = |query: &crate::domain::query::Query| {
+        let read = query.reads();
+        down.iter().any(|dataset| read.contains_key(&dataset.name))
+    };
     let digests = plant
         .digests
         .values()

@@ -9,7 +9,7 @@ use super::evaluate::Outcome;
 use super::{Destination, Plant};
 use crate::domain::delivery::Message;
 use crate::domain::incident::{Incident, Reason};
-use crate::domain::notification::{self, Notice};
+use crate::domain::notification::{self, Decision, Notice};
 use crate::domain::period::Window;
 use crate::render::{self, Envelope, IncidentKind, IncidentMail, PassedIncident};
 use crate::store::state::outbox::{Kind, Owed, SMTP};
@@ -22,29 +22,52 @@ pub(super) fn owe(
     outcome: &Outcome,
     now: DateTime<Utc>,
 ) -> Result<(), StateError> {
+    for decision in decisions(tx, plant, outcome, now)? {
+        commit(tx, plant, &decision, now)?;
+    }
+    Ok(())
+}
+
+/// Whether nobody is owed anything about some incidents: then nothing has to be written.
+pub(super) fn nothing_owed(
+    tx: &Transaction<'_>,
+    plant: &Plant,
+    outcome: &Outcome,
+    now: DateTime<Utc>,
+) -> Result<bool, StateError> {
+    let decisions = decisions(tx, plant, outcome, now)?;
+    Ok(decisions.iter().all(|decision| decision.notices.is_empty() && decision.told.is_empty()))
+}
+
+fn decisions(
+    tx: &Transaction<'_>,
+    plant: &Plant,
+    outcome: &Outcome,
+    now: DateTime<Utc>,
+) -> Result<Vec<Decision>, StateError> {
     let mut groups: BTreeMap<&str, Vec<Incident>> = BTreeMap::new();
     // Oldest first: one group's incidents are told together.
     for incident in outcome.ended.iter().chain(outcome.open.values()) {
         groups.entry(&incident.group.key).or_default().push(incident.clone());
     }
+    let mut decisions = Vec::with_capacity(groups.len());
     for about in groups.values_mut() {
         about.sort_by_key(|incident| incident.began);
-        owe_group(tx, plant, about, now)?;
+        let mut told = Vec::new();
+        for incident in about.iter() {
+            told.extend(incidents::told(tx, &incident.id)?);
+        }
+        decisions.push(notification::decide(about, &told, &plant.routes, now));
     }
-    Ok(())
+    Ok(decisions)
 }
 
-fn owe_group(
+fn commit(
     tx: &Transaction<'_>,
     plant: &Plant,
-    about: &[Incident],
+    decision: &Decision,
     now: DateTime<Utc>,
 ) -> Result<(), StateError> {
-    let mut told = Vec::new();
-    for incident in about {
-        told.extend(incidents::told(tx, &incident.id)?);
-    }
-    let decision = notification::decide(about, &told, &plant.routes, now);
     for notice in &decision.notices {
         let messages = messages(plant, notice, now);
         for message in &messages {

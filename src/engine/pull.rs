@@ -3,8 +3,7 @@
 //!
 //! What is due is kept in memory alone: after a restart everything is due, which costs one request
 //! a dataset. A source that fails is tried again with growing waits; the owner is told once when it
-//! is down and once when it is back, with the digests and rules that are blind meanwhile. What was
-//! told is kept in the state, so a restart in between repeats and forgets nothing.
+//! is down and once when it is back, with the digests and rules that are blind meanwhile.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -37,9 +36,9 @@ const DOWN_AFTER: TimeDelta = TimeDelta::minutes(10);
 pub(super) struct Memo {
     next: Option<DateTime<Utc>>,
     wanted: Option<Wanted>,
+    /// When the last complete pull of this process began.
+    succeeded: Option<DateTime<Utc>>,
     failing: Option<Failing>,
-    /// Whether a pull of this process has succeeded.
-    succeeded: bool,
 }
 
 /// A digest waits for data.
@@ -55,7 +54,16 @@ struct Wanted {
 struct Failing {
     since: DateTime<Utc>,
     times: usize,
-    told: bool,
+    /// The outage that the owner was told of.
+    told: Option<Outage>,
+}
+
+/// Some or all datasets of a source failing together: one mail when it is told, one when all of
+/// them are back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Outage {
+    since: DateTime<Utc>,
+    told_at: DateTime<Utc>,
 }
 
 /// How far a pull is, for whoever watches.
@@ -178,16 +186,20 @@ impl Engine {
         });
         let mut telling = tokio::time::interval(TELL_EVERY);
         telling.reset();
-        let reading = line.source.pull(request, into);
-        tokio::pin!(reading);
-        let pulled = loop {
-            tokio::select! {
-                done = &mut reading => break done,
-                Some(rows) = counts.recv() => {
-                    progress.records.fetch_add(rows, Ordering::Relaxed);
-                }
-                _ = telling.tick() => {
-                    tracing::info!(dataset = name, records = progress.records(), "loading");
+        let pulled = {
+            // Dropped at the end of the block, also half-way: then the writing ends too.
+            let reading = line.source.pull(request, into);
+            tokio::pin!(reading);
+            loop {
+                tokio::select! {
+                    done = &mut reading => break done,
+                    () = self.stopped() => break Err(SourceError::Stopped),
+                    Some(rows) = counts.recv() => {
+                        progress.records.fetch_add(rows, Ordering::Relaxed);
+                    }
+                    _ = telling.tick() => {
+                        tracing::info!(dataset = name, records = progress.records(), "loading");
+                    }
                 }
             }
         };
@@ -227,6 +239,7 @@ impl Engine {
         let next = started + plant.cadence(dataset);
         let may_be_back = self.memo(&dataset.name, |memo| {
             memo.next = Some(next);
+            let first = memo.succeeded.replace(started).is_none();
             let wanted = memo.wanted.filter(|wanted| pulled.watermark < wanted.until);
             memo.wanted = wanted.map(|wanted| {
                 // The source's margin keeps the watermark behind its clock: ask again by when it
@@ -236,8 +249,7 @@ impl Engine {
                 Wanted { ask_at, ..wanted }
             });
             // The first success may end what an earlier process told.
-            let first = !std::mem::replace(&mut memo.succeeded, true);
-            memo.failing.take().is_some_and(|failing| failing.told) || first
+            memo.failing.take().is_some_and(|failing| failing.told.is_some()) || first
         });
         if pulled.misfits > 0 {
             tracing::warn!(
@@ -256,30 +268,33 @@ impl Engine {
     async fn pull_failed(
         &self,
         plant: &Plant,
-        dataset: &Dataset,
+        dataset: &Arc<Dataset>,
         err: &PullError,
     ) -> Result<(), EngineError> {
         let now = self.clock.now();
         let hopeless = matches!(err, PullError::Source(SourceError::Refused { .. }));
         let reason = err.to_string();
-        let name = dataset.name.clone();
         // What an earlier process told is not told again.
         let earlier = match self.memo(&dataset.name, |memo| memo.failing.is_none()) {
-            true => self.state(move |tx| sources::down_since(tx, &name)).await?,
+            true => {
+                let name = dataset.name.clone();
+                self.state(move |tx| sources::down_since(tx, &name)).await?
+            }
             false => None,
         };
-        let (tell, since, first) = self.memo(&dataset.name, |memo| {
+        let (tell, first) = self.memo(&dataset.name, |memo| {
             let failing = memo.failing.get_or_insert(Failing {
                 since: earlier.unwrap_or(now),
                 times: 0,
-                told: earlier.is_some(),
+                told: earlier.map(|since| Outage { since, told_at: now }),
             });
             let wait = RETRIES[failing.times.min(RETRIES.len() - 1)];
             memo.next = Some(now + TimeDelta::seconds(wait));
             failing.times += 1;
-            let tell = !failing.told && (hopeless || now - failing.since >= DOWN_AFTER);
-            failing.told |= tell;
-            (tell, failing.since, failing.times == 1)
+            let for_long = now - failing.since >= DOWN_AFTER;
+            // The second time: by then the source's other datasets have been asked too.
+            let tell = failing.told.is_none() && (for_long || hopeless && failing.times > 1);
+            (tell, failing.times == 1)
         });
         if first {
             tracing::warn!(dataset = %dataset.name, error = %reason, "pull failed; tried again");
@@ -288,9 +303,44 @@ impl Engine {
         let store = Arc::clone(&self.store);
         blocking(move || Ok(store.pull_failed(&name, &text, now)?)).await?;
         if tell {
-            self.tell_source_down(plant, dataset, since, &reason).await?;
+            let (outage, down, new) = self.outage(plant, dataset, now);
+            self.tell_source_down(plant, &down, outage.since, new.then_some(&reason)).await?;
         }
         Ok(())
+    }
+
+    /// Counts a failing dataset to an outage: one the owner knows of, if nothing of the source has
+    /// come since it began; else a new one, with everything of the source that fails now. Gives the
+    /// outage, the datasets it took now, and whether it is a new one.
+    fn outage(
+        &self,
+        plant: &Plant,
+        dataset: &Arc<Dataset>,
+        now: DateTime<Utc>,
+    ) -> (Outage, Vec<Arc<Dataset>>, bool) {
+        let mut memos = self.memos();
+        let used = plant.datasets_in_use().into_iter();
+        let of_source: Vec<_> = used.filter(|other| other.source == dataset.source).collect();
+        let known = || of_source.iter().filter_map(|other| memos.get(&other.name));
+        let came = known().filter_map(|memo| memo.succeeded).max();
+        let told = known().filter_map(|memo| memo.failing.as_ref()?.told).max_by_key(|o| o.told_at);
+        let told = told.filter(|outage| came.is_none_or(|came| came < outage.since));
+        let untold = |memo: &Memo| memo.failing.clone().filter(|failing| failing.told.is_none());
+        let failing = |other: Arc<Dataset>| Some((untold(memos.get(&other.name)?)?.since, other));
+        let (outage, down) = match told {
+            Some(outage) => (outage, vec![Arc::clone(dataset)]),
+            None => {
+                let (sinces, down): (Vec<_>, Vec<_>) =
+                    of_source.into_iter().filter_map(failing).unzip();
+                let since = sinces.into_iter().min().unwrap_or(now);
+                (Outage { since, told_at: now }, down)
+            }
+        };
+        for other in &down {
+            let memo = memos.entry(other.name.clone()).or_default();
+            memo.failing.iter_mut().for_each(|failing| failing.told = Some(outage));
+        }
+        (outage, down, told.is_none())
     }
 
     /// Asks for datasets to be complete up to an instant, for a digest that waits.

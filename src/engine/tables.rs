@@ -120,8 +120,8 @@ fn provisional(
     let until = window.map_or(slot - TimeDelta::hours(1), |window| window.to);
     match complete_to {
         Some(complete) if until <= complete => None,
-        Some(_) => Some("the data does not yet reach the end of the period.".into()),
-        None => Some("the first load of the data is still under way.".into()),
+        Some(_) => Some("the data does not yet reach the end of the period".into()),
+        None => Some("the first load of the data is still under way".into()),
     }
 }
 

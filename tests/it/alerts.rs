@@ -292,6 +292,18 @@ async fn a_removed_rule_closes_what_it_opened_and_says_so() {
 }
 
 #[tokio::test]
+async fn a_rule_removed_while_postrider_was_down_is_closed_at_the_start() {
+    let mut story = Story::begin(LONGEST, TO_BOTH).await;
+    story.waited("09:01", 400).await;
+    story.until("09:15").await;
+    let without = format!("{HEAD}{TYPES}{WAITING}{TO_BOTH}");
+    story.t.restart(&without).await;
+    story.until("09:17").await;
+    assert_eq!(story.told(), ["incident.fired", "incident.resolved"]);
+    assert_eq!(story.t.incidents().len(), 0);
+}
+
+#[tokio::test]
 async fn a_restart_in_the_middle_of_an_incident_repeats_nothing() {
     let mut story = Story::begin(LONGEST, TO_BOTH).await;
     story.waited("09:01", 400).await;

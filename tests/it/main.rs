@@ -3,12 +3,17 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by failing")]
 
 mod alerts;
+mod commands;
 mod config_problems;
 mod crash;
 mod deliveries;
 mod harness;
 mod oracle;
+mod reload;
 mod restarts;
+mod secrets;
 mod slice;
+mod slots;
+mod sources_down;
 mod thirteen;
 mod tidy;

@@ -3,7 +3,6 @@
 use chrono::TimeDelta;
 use postrider::demo::catcher::Signed;
 use postrider::demo::org::{Org, Value};
-use postrider::engine::digest::Making;
 use serde_json::json;
 
 use crate::harness::records::{Channel, account, channel, ended, metric_at, session};
@@ -171,8 +170,7 @@ async fn the_preview_of_the_slot_is_byte_for_byte_what_was_sent() {
     let sent = &t.letters_to("ana@example.com")[0];
     let plant = t.app.engine().plant();
     let planned_at = utc("2026-11-23T07:00:00Z");
-    let making = Making { planned_at, missed: 0, by_hand: None, only: None };
-    let made = t.app.engine().make(&plant, &plant.digests["morning"], &making).await;
+    let made = t.app.engine().preview(&plant, &plant.digests["morning"], planned_at).await;
     // The last line's end is the mail's own.
     assert!(sent.html.trim_end() == made.mail.html.trim_end(), "{}", made.mail.html);
     assert_eq!(sent.text.trim_end(), made.mail.text.trim_end());

@@ -62,7 +62,8 @@ pub(super) fn audit(
             audit_told(incident, told, &mut messages, &mut seen, findings);
         }
         for row in messages {
-            findings.broken(format!("`{}` about {} was never decided", row.message_id, incident.id));
+            findings
+                .broken(format!("`{}` about {} was never decided", row.message_id, incident.id));
         }
         let fired = !incident.body["fired_at"].is_null();
         let expected: BTreeSet<&str> = match (fired, incident.rule.as_str()) {
@@ -162,7 +163,8 @@ fn audit_told(
         let lasts = kinds.iter().filter(|kind| **kind == over).count();
         // One that came and went before anybody could be told has its end alone.
         let begins = kinds[0] == fired && firsts == 1 || kinds == [over];
-        let ends = lasts == usize::from(incident.resolved) && (lasts == 0 || kinds.last() == Some(&over));
+        let ends =
+            lasts == usize::from(incident.resolved) && (lasts == 0 || kinds.last() == Some(&over));
         findings.check(begins && ends, || format!("{name}: told {kinds:?}"));
         seen.fired += firsts;
         seen.closing += lasts;
@@ -257,7 +259,9 @@ fn audit_against_org(
         findings.broken(format!("no incident of `slow` from {began} to {ended:?} at {peak}"));
     }
     for (began, ended, peak) in once.difference(&expected) {
-        findings.broken(format!("an incident of `slow` from {began} to {ended:?} at {peak} that is none"));
+        findings.broken(format!(
+            "an incident of `slow` from {began} to {ended:?} at {peak} that is none"
+        ));
     }
     Ok(expected.len())
 }

@@ -93,13 +93,16 @@ fn audit_slots(
     let step = step.num_milliseconds();
     for pair in claimed.windows(2) {
         findings.check(pair[1].0 - pair[0].0 == step, || {
-            format!("{digest}: slots missing between {} and {}", instant(pair[0].0), instant(pair[1].0))
+            format!(
+                "{digest}: slots missing between {} and {}",
+                instant(pair[0].0),
+                instant(pair[1].0)
+            )
         });
     }
     for (planned, run) in claimed {
-        findings.check(run.is_some(), || {
-            format!("{digest}: slot {} has no run", instant(*planned))
-        });
+        findings
+            .check(run.is_some(), || format!("{digest}: slot {} has no run", instant(*planned)));
     }
     let sql = "select considered_until from schedule where digest = ?1";
     let considered: i64 = state.query_row(sql, [digest], |row| row.get(0))?;

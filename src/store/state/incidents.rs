@@ -108,10 +108,17 @@ pub fn evaluated(tx: &Transaction<'_>, rule: &str, until: DateTime<Utc>) -> Resu
     Ok(())
 }
 
-/// Rules that the state knows: those with open incidents.
-pub fn rules_with_open(tx: &Transaction<'_>) -> Result<Vec<String>, StateError> {
-    let mut statement =
-        tx.prepare_cached("select distinct rule from incident where open = 1 order by rule")?;
+/// Forgets up to which slot a rule has been evaluated.
+pub fn forget_rule(tx: &Transaction<'_>, rule: &str) -> Result<(), StateError> {
+    tx.prepare_cached("delete from rule_state where rule = ?1")?.execute([rule])?;
+    Ok(())
+}
+
+/// Rules that the state knows: those that were evaluated and those with open incidents.
+pub fn rules_known(tx: &Transaction<'_>) -> Result<Vec<String>, StateError> {
+    let mut statement = tx.prepare_cached(
+        "select rule from rule_state union select rule from incident where open = 1 order by 1",
+    )?;
     let rows = statement.query_map([], |row| row.get(0))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }

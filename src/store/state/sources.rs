@@ -24,15 +24,23 @@ pub fn went_down(
     dataset: &str,
     since: DateTime<Utc>,
 ) -> Result<(), StateError> {
-    tx.prepare_cached("insert into source_down (dataset, since) values (?1, ?2) on conflict do nothing")?
-        .execute(params![dataset, millis(since)])?;
+    tx.prepare_cached(
+        "insert into source_down (dataset, since) values (?1, ?2) on conflict do nothing",
+    )?
+    .execute(params![dataset, millis(since)])?;
     Ok(())
 }
 
-/// Records that the end is told; false if nothing was to be ended.
-pub fn came_back(tx: &Transaction<'_>, dataset: &str) -> Result<bool, StateError> {
-    let ended = tx
-        .prepare_cached("delete from source_down where dataset = ?1")?
-        .execute([dataset])?;
-    Ok(ended == 1)
+/// Records that a dataset gives data again; true if it was the last one down since that instant.
+pub fn came_back(
+    tx: &Transaction<'_>,
+    dataset: &str,
+    since: DateTime<Utc>,
+) -> Result<bool, StateError> {
+    let ended =
+        tx.prepare_cached("delete from source_down where dataset = ?1")?.execute([dataset])?;
+    let left: i64 = tx
+        .prepare_cached("select count(*) from source_down where since = ?1")?
+        .query_row([millis(since)], |row| row.get(0))?;
+    Ok(ended == 1 && left == 0)
 }

@@ -17,6 +17,31 @@ use tokio::sync::watch;
 
 use super::{HOOK_SECRET, PATIENCE, utc};
 
+/// A clock for the processes of one trial and for what surrounds them.
+pub(crate) struct Trial {
+    clock: Arc<dyn Clock>,
+    argument: String,
+}
+
+impl Trial {
+    /// It stands at `start` (RFC 3339) now and goes `speed` times as fast.
+    pub(crate) fn new(start: &str, speed: u32) -> Trial {
+        let (start, anchor) = (utc(start), SystemClock.now().timestamp_millis());
+        let argument = format!("{anchor},{},{speed}", start.timestamp_millis());
+        Trial { clock: Arc::new(ScaledClock::new(start, speed)), argument }
+    }
+
+    /// For the test's own side.
+    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.clock)
+    }
+
+    /// For the daemon's `--clock`.
+    pub(crate) fn argument(&self) -> String {
+        self.argument.clone()
+    }
+}
+
 /// What a real postrider lives in.
 pub(crate) struct Folder {
     pub(crate) org: Arc<Org>,
@@ -39,11 +64,9 @@ impl Folder {
 
     /// On a clock that stands at `start` (RFC 3339) and goes `speed` times as fast.
     pub(crate) async fn fast(start: &str, speed: u32) -> Folder {
-        let (start, anchor) = (utc(start), SystemClock.now().timestamp_millis());
-        let clock: Arc<dyn Clock> = Arc::new(ScaledClock::new(start, speed));
-        let trial = format!("{anchor},{},{speed}", start.timestamp_millis());
-        let org = Org::empty(Arc::clone(&clock));
-        Folder::over(org, InboxSettings::default(), clock, Some(trial)).await
+        let trial = Trial::new(start, speed);
+        let (org, argument) = (Org::empty(trial.clock()), Some(trial.argument()));
+        Folder::over(org, InboxSettings::default(), trial.clock(), argument).await
     }
 
     /// With an org and an inbox of one's own.

@@ -40,9 +40,12 @@ pub(crate) fn channel(org: &Org, label: &str) -> Channel {
     Channel { id, person }
 }
 
-/// An account.
+/// An account, there since long ago.
 pub(crate) fn account(org: &Org, name: &str) -> Id {
-    org.insert("Account", &[("Name", name.into())]).unwrap()
+    let made = utc("2026-01-02T00:00:00Z");
+    let fields =
+        [("Name", name.into()), ("CreatedDate", made.into()), ("SystemModstamp", made.into())];
+    org.insert("Account", &fields).unwrap()
 }
 
 /// A session that began at an instant and was written down then; `more` wins.
