@@ -108,16 +108,27 @@ impl<'a> Asked<'a> {
         )
     }
 
-    /// How many ended sessions have metrics, where some have none.
+    /// How many ended sessions have metrics, where some have none, and how many are still to come.
     fn measured(&self, stretch: Option<Stretch>) -> Vec<String> {
         let ended: Vec<_> = self.begun(stretch).into_iter().filter(|one| one.ended).collect();
         let without: Vec<_> = ended.iter().filter(|one| one.received.is_none()).collect();
         assert!(without.iter().all(|one| self.channel(one).standard));
         let (all, none) = (ended.len(), without.len());
-        vec![with_commas(format!(
+        let have = with_commas(format!(
             "{} of {all} ended sessions have metrics ({none} on standard channels).",
             all - none
-        ))]
+        ));
+        let begun = self.begun(stretch);
+        let open = begun.iter().filter(|one| one.open).count();
+        let all = begun.len();
+        let over = match open {
+            0 => format!("All {all} sessions are over."),
+            _ => format!(
+                "{} of {all} sessions are over ({open} still open, their metrics to come).",
+                all - open
+            ),
+        };
+        vec![have, with_commas(over)]
     }
 
     fn recording_failures(&self) -> Vec<String> {
