@@ -33,14 +33,13 @@ impl Check {
                 for note in notes {
                     print::remark(format!("note: {note}"));
                 }
-                print::line(format!(
-                    "{} is right: {} reports, {} digests, {} rules, {} receivers",
-                    path.display(),
-                    config.reports.len(),
-                    config.digests.len(),
-                    config.rules.len(),
-                    config.receivers.len(),
-                ));
+                let counts = [
+                    print::count(config.reports.len(), "report"),
+                    print::count(config.digests.len(), "digest"),
+                    print::count(config.rules.len(), "rule"),
+                    print::count(config.receivers.len(), "receiver"),
+                ];
+                print::line(format!("{} is right: {}", path.display(), counts.join(", ")));
                 Ok(())
             }
             Err(problems) => {

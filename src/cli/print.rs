@@ -16,6 +16,11 @@ pub(super) fn line(text: impl AsRef<str>) {
     }
 }
 
+/// `1 report`, `2 reports`.
+pub(super) fn count(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
 /// Writes bytes as they are.
 pub(super) fn bytes(bytes: &[u8]) {
     let mut out = io::stdout().lock();

@@ -51,7 +51,8 @@ impl Send {
                 only: self.only.clone(),
             };
             let made = app.engine().send(digest, making).await?;
-            print::remark(format!("{}: {} messages", made.run.subject, made.owed.len()));
+            let messages = print::count(made.owed.len(), "message");
+            print::remark(format!("{}: {messages}", made.run.subject));
             if self.no_wait {
                 return Ok(());
             }

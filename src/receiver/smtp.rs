@@ -9,6 +9,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use futures_util::future::BoxFuture;
 use lettre::Address;
 use lettre::transport::smtp::authentication::Credentials;
@@ -129,6 +131,8 @@ pub struct Smtp {
     port: u16,
     protection: Protection,
     account: Option<Credentials>,
+    /// The login as it is and as it travels: what the server says is never kept with one of them.
+    withheld: Vec<SecretString>,
     from: Address,
     bounds: Bounds,
     idle: Arc<Idle>,
@@ -168,11 +172,12 @@ impl Smtp {
             SmtpTls::Implicit => secured().map(|(name, tls)| Protection::Implicit(name, tls))?,
             SmtpTls::None => Protection::None,
         };
+        let withheld = settings.login.as_ref().map_or_else(Vec::new, forms);
         let account = settings
             .login
             .map(|(name, password)| Credentials::new(name, password.expose_secret().to_owned()));
         let idle = Arc::new(Idle::new(bounds.idle));
-        Ok(Smtp { host, port: settings.port, protection, account, from, bounds, idle })
+        Ok(Smtp { host, port: settings.port, protection, account, withheld, from, bounds, idle })
     }
 
     async fn attempt(&self, message: &Message) -> Result<String, Failure> {
@@ -210,6 +215,14 @@ impl Smtp {
             self.idle.park(connection);
         }
         result
+    }
+
+    /// The server's words, unless they repeat the login.
+    fn withhold(&self, said: String) -> String {
+        match self.withheld.iter().any(|secret| said.contains(secret.expose_secret())) {
+            true => "(its words repeat the password and are withheld)".to_owned(),
+            false => said,
+        }
     }
 
     /// A connection that is ready for a message.
@@ -252,11 +265,31 @@ impl Receiver for Smtp {
     fn deliver<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Outcome> {
         Box::pin(async move {
             match self.attempt(message).await {
-                Ok(words) => Outcome::Delivered(words),
-                Err(failure) => classify(failure.step, &failure.fault),
+                Ok(words) => Outcome::Delivered(self.withhold(words)),
+                Err(failure) => match classify(failure.step, &failure.fault) {
+                    Outcome::Delivered(words) => Outcome::Delivered(self.withhold(words)),
+                    Outcome::Retry { after, reason } => {
+                        Outcome::Retry { after, reason: self.withhold(reason) }
+                    }
+                    Outcome::ServerDown(reason) => Outcome::ServerDown(self.withhold(reason)),
+                    Outcome::Rejected(reason) => Outcome::Rejected(self.withhold(reason)),
+                    Outcome::ReceiverBroken(reason) => {
+                        Outcome::ReceiverBroken(self.withhold(reason))
+                    }
+                    Outcome::Uncertain(reason) => Outcome::Uncertain(self.withhold(reason)),
+                },
             }
         })
     }
+}
+
+/// A password as it is, and as AUTH LOGIN and AUTH PLAIN carry it.
+fn forms((user, password): &(String, SecretString)) -> Vec<SecretString> {
+    let password = password.expose_secret();
+    let plain = STANDARD.encode(format!("\0{user}\0{password}"));
+    let forms = [password.to_owned(), STANDARD.encode(password), plain];
+    // A very short one would withhold everything.
+    forms.into_iter().filter(|form| form.len() >= 4).map(SecretString::from).collect()
 }
 
 /// Reads an address for the envelope. What could end a command early is refused whatever the
