@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use postrider::domain::value::Value;
 
 use super::facts::{Channel, Entry, Facts, Session, Work};
-use super::shape::{By, Expected, Grouping, Key, figures};
+use super::shape::{Expected, Grouping, Key, figures};
 use super::stats::{count, max, mean, median, percentile, ratio};
 
 /// A half-open stretch of time.
@@ -202,7 +202,7 @@ impl<'a> Asked<'a> {
                 let waits = some(own.iter().map(|one| one.longest));
                 vec![max(&waits), percentile(&waits, 0.95), count(waits.len()), count(own.len())]
             },
-            sort: &[By::Largest(0)],
+            largest: 0,
             top: usize::MAX,
             total: true,
         };
@@ -248,7 +248,7 @@ impl<'a> Asked<'a> {
                 let share = if part == 0 { Value::Null } else { share };
                 vec![count(own.len()), count(part), share]
             },
-            sort: &[By::Largest(0)],
+            largest: 0,
             top: usize::MAX,
             total: true,
         };
@@ -275,7 +275,7 @@ impl<'a> Asked<'a> {
                 let share = if part == 0 { Value::Null } else { share };
                 vec![count(own.len()), count(part), share]
             },
-            sort: &[By::Largest(0)],
+            largest: 0,
             top: usize::MAX,
             total: true,
         };
@@ -314,7 +314,7 @@ impl<'a> Asked<'a> {
                     count(own.len()),
                 ]
             },
-            sort: &[By::Largest(5)],
+            largest: 5,
             top: usize::MAX,
             total: true,
         };
@@ -373,7 +373,7 @@ impl<'a> Asked<'a> {
                     },
                 ]
             },
-            sort: &[By::Largest(3)],
+            largest: 3,
             top: usize::MAX,
             total: true,
         };
@@ -407,7 +407,7 @@ impl<'a> Asked<'a> {
                 let share = ratio(part as f64, whole as f64);
                 vec![count(part), share, count(own.len())]
             },
-            sort: &[By::Largest(0)],
+            largest: 0,
             top: usize::MAX,
             total: true,
         };
@@ -425,7 +425,7 @@ impl<'a> Asked<'a> {
                 let [part, whole] = [own, all].map(|some| some.iter().map(|one| one.1).sum());
                 vec![count(part), ratio(part as f64, whole as f64)]
             },
-            sort: &[By::Largest(0)],
+            largest: 0,
             top: usize::MAX,
             total: true,
         };
@@ -438,7 +438,7 @@ impl<'a> Asked<'a> {
             items: self.begun(Some(self.month)),
             keys: &|one: &&Session| vec![self.account_key(one.account.as_deref())],
             figures: &|own, all| vec![count(own.len()), ratio(own.len() as f64, all.len() as f64)],
-            sort: &[By::Largest(0)],
+            largest: 0,
             top: 25,
             total: true,
         };
@@ -454,7 +454,7 @@ impl<'a> Asked<'a> {
                 let out = own.iter().filter(|one| one.consent.as_deref() == Some("OptedOut"));
                 vec![count(own.len()), count(channels.len()), count(out.count())]
             },
-            sort: &[By::Largest(0)],
+            largest: 0,
             top: 25,
             total: true,
         };
@@ -534,7 +534,7 @@ impl<'a> Asked<'a> {
                     false => vec![Value::Null; 3],
                 }
             },
-            sort: &[By::Largest(0)],
+            largest: 0,
             top: usize::MAX,
             total: false,
         };
@@ -568,7 +568,7 @@ impl<'a> Asked<'a> {
                 ]
             },
             figures: &|own, _| vec![count(own.len())],
-            sort: &[By::Largest(0)],
+            largest: 0,
             top: 25,
             total: false,
         };
