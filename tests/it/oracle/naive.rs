@@ -315,8 +315,9 @@ impl World<'_> {
             if row.0[i] == V::Null {
                 return V::Null;
             }
-            let by_key = matches!(&groups[i], G::Expr(X::Call(..)) | G::Expr(X::Bucket(..)));
-            match &groups[i] {
+            let by_key =
+                matches!(self.unfolded(&groups[i]), G::Expr(X::Call(..)) | G::Expr(X::Bucket(..)));
+            match self.unfolded(&groups[i]) {
                 G::Expr(X::Bucket(_, bounds)) => {
                     let V::Text(text) = &row.0[i] else { panic!() };
                     let at = (0..=bounds.len()).find(|at| range(bounds, *at) == *text);
@@ -385,10 +386,18 @@ impl World<'_> {
         (0..sets.len()).map(apart).collect()
     }
 
+    /// The key of the fold behind a name of the folded row.
+    fn unfolded<'g>(&'g self, group: &'g G) -> &'g G {
+        match group {
+            G::Folded(index) => &self.spec.per[*index],
+            group => group,
+        }
+    }
+
     /// Units for people.
     fn words(&self, group: &G, key: &V) -> V {
         let date = |ms: &i64| self.zoned(*ms).date().to_string();
-        match (group, key) {
+        match (self.unfolded(group), key) {
             (G::Expr(X::Call("day", _)), V::Time(ms)) => V::Text(date(ms)),
             (G::Expr(X::Call("week", _)), V::Time(ms)) => V::Text(format!("week of {}", date(ms))),
             (G::Expr(X::Call("month", _)), V::Time(ms)) => V::Text(date(ms)[..7].to_owned()),
