@@ -70,7 +70,7 @@ const OBJECTS: &[Object] = &[
         visible: &["CreatedDate"],
         whole: false,
         dated: true,
-        coverage: &[METRICS_COVERAGE],
+        coverage: &[METRICS_COVERAGE, METRICS_TO_COME],
     },
     Object {
         name: "MessagingEndUser",
@@ -176,6 +176,21 @@ const METRICS_COVERAGE: Fact = Fact {
     ],
     noun: "ended sessions",
     verb: "have metrics",
+};
+
+/// Metrics come when a session ends, so the figures of the last days grow while idle sessions of
+/// theirs are still open.
+const METRICS_TO_COME: Fact = Fact {
+    from: "MessagingSession session",
+    date: "session.StartTime",
+    filter: "session.Status is not null",
+    have: "count() filter (where session.Status in ('Ended', 'Error'))",
+    missing: &[(
+        "count() filter (where session.Status not in ('Ended', 'Error'))",
+        "still open, their metrics to come",
+    )],
+    noun: "sessions",
+    verb: "are over",
 };
 
 /// Zero failures on an enhanced channel means "not measured"; the entries themselves need not be

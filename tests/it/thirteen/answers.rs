@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use postrider::domain::value::Value;
 
 use super::facts::{Channel, Entry, Facts, Session, Work};
-use super::shape::{By, Expected, Grouping, Key, figures};
+use super::shape::{Expected, Grouping, Key, figures};
 use super::stats::{count, max, mean, median, percentile, ratio};
 
 /// A half-open stretch of time.
@@ -108,16 +108,27 @@ impl<'a> Asked<'a> {
         )
     }
 
-    /// How many ended sessions have metrics, where some have none.
+    /// How many ended sessions have metrics, where some have none, and how many are still to come.
     fn measured(&self, stretch: Option<Stretch>) -> Vec<String> {
         let ended: Vec<_> = self.begun(stretch).into_iter().filter(|one| one.ended).collect();
         let without: Vec<_> = ended.iter().filter(|one| one.received.is_none()).collect();
         assert!(without.iter().all(|one| self.channel(one).standard));
         let (all, none) = (ended.len(), without.len());
-        vec![with_commas(format!(
+        let have = with_commas(format!(
             "{} of {all} ended sessions have metrics ({none} on standard channels).",
             all - none
-        ))]
+        ));
+        let begun = self.begun(stretch);
+        let open = begun.iter().filter(|one| one.open).count();
+        let all = begun.len();
+        let over = match open {
+            0 => format!("All {all} sessions are over."),
+            _ => format!(
+                "{} of {all} sessions are over ({open} still open, their metrics to come).",
+                all - open
+            ),
+        };
+        vec![have, with_commas(over)]
     }
 
     fn recording_failures(&self) -> Vec<String> {
@@ -191,7 +202,7 @@ impl<'a> Asked<'a> {
                 let waits = some(own.iter().map(|one| one.longest));
                 vec![max(&waits), percentile(&waits, 0.95), count(waits.len()), count(own.len())]
             },
-            sort: &[By::Largest(0)],
+            largest: 0,
             top: usize::MAX,
             total: true,
         };
@@ -237,7 +248,7 @@ impl<'a> Asked<'a> {
                 let share = if part == 0 { Value::Null } else { share };
                 vec![count(own.len()), count(part), share]
             },
-            sort: &[By::Largest(0)],
+            largest: 0,
             top: usize::MAX,
             total: true,
         };
@@ -264,7 +275,7 @@ impl<'a> Asked<'a> {
                 let share = if part == 0 { Value::Null } else { share };
                 vec![count(own.len()), count(part), share]
             },
-            sort: &[By::Largest(0)],
+            largest: 0,
             top: usize::MAX,
             total: true,
         };
@@ -303,7 +314,7 @@ impl<'a> Asked<'a> {
                     count(own.len()),
                 ]
             },
-            sort: &[By::Largest(5)],
+            largest: 5,
             top: usize::MAX,
             total: true,
         };
@@ -362,7 +373,7 @@ impl<'a> Asked<'a> {
                     },
                 ]
             },
-            sort: &[By::Largest(3)],
+            largest: 3,
             top: usize::MAX,
             total: true,
         };
@@ -396,7 +407,7 @@ impl<'a> Asked<'a> {
                 let share = ratio(part as f64, whole as f64);
                 vec![count(part), share, count(own.len())]
             },
-            sort: &[By::Largest(0)],
+            largest: 0,
             top: usize::MAX,
             total: true,
         };
@@ -414,7 +425,7 @@ impl<'a> Asked<'a> {
                 let [part, whole] = [own, all].map(|some| some.iter().map(|one| one.1).sum());
                 vec![count(part), ratio(part as f64, whole as f64)]
             },
-            sort: &[By::Largest(0)],
+            largest: 0,
             top: usize::MAX,
             total: true,
         };
@@ -427,7 +438,7 @@ impl<'a> Asked<'a> {
             items: self.begun(Some(self.month)),
             keys: &|one: &&Session| vec![self.account_key(one.account.as_deref())],
             figures: &|own, all| vec![count(own.len()), ratio(own.len() as f64, all.len() as f64)],
-            sort: &[By::Largest(0)],
+            largest: 0,
             top: 25,
             total: true,
         };
@@ -443,7 +454,7 @@ impl<'a> Asked<'a> {
                 let out = own.iter().filter(|one| one.consent.as_deref() == Some("OptedOut"));
                 vec![count(own.len()), count(channels.len()), count(out.count())]
             },
-            sort: &[By::Largest(0)],
+            largest: 0,
             top: 25,
             total: true,
         };
@@ -523,7 +534,7 @@ impl<'a> Asked<'a> {
                     false => vec![Value::Null; 3],
                 }
             },
-            sort: &[By::Largest(0)],
+            largest: 0,
             top: usize::MAX,
             total: false,
         };
@@ -557,7 +568,7 @@ impl<'a> Asked<'a> {
                 ]
             },
             figures: &|own, _| vec![count(own.len())],
-            sort: &[By::Largest(0)],
+            largest: 0,
             top: 25,
             total: false,
         };

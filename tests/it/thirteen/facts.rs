@@ -35,6 +35,8 @@ pub(super) struct Session {
     pub(super) channel: usize,
     pub(super) account: Option<String>,
     pub(super) ended: bool,
+    /// Neither ended nor failed.
+    pub(super) open: bool,
     pub(super) agent_type: Option<String>,
     pub(super) ended_by: Option<String>,
     pub(super) start: DateTime<Utc>,
@@ -112,6 +114,7 @@ impl Facts {
                     channel: place[record.text("MessagingChannelId").unwrap()],
                     account: account(record, "EndUserAccountId"),
                     ended: record.text("Status") == Some("Ended"),
+                    open: !matches!(record.text("Status"), Some("Ended" | "Error")),
                     agent_type: record.text("AgentType").map(str::to_owned),
                     ended_by: record.text("EndedByType").map(str::to_owned),
                     start: record.at("StartTime").unwrap(),

@@ -42,20 +42,19 @@ impl Key {
     }
 }
 
-/// How rows are ordered.
-#[derive(Clone, Copy)]
-pub(super) enum By {
-    /// By a figure, largest first.
-    Largest(usize),
-}
+/// The figures of some items, beside all of them.
+type Figures<'a, T> = &'a dyn Fn(&[&T], &[&T]) -> Vec<Value>;
+
+/// A row in the making: its keys, its figures, its items.
+type Row<'t, T> = (Vec<Key>, Vec<Value>, Vec<&'t T>);
 
 /// A grouped table in the making.
 pub(super) struct Grouping<'a, T> {
     pub(super) items: Vec<T>,
     pub(super) keys: &'a dyn Fn(&T) -> Vec<Key>,
-    /// The figures of some items, beside all of them.
-    pub(super) figures: &'a dyn Fn(&[&T], &[&T]) -> Vec<Value>,
-    pub(super) sort: &'a [By],
+    pub(super) figures: Figures<'a, T>,
+    /// The figure that orders the rows, the largest first.
+    pub(super) largest: usize,
     pub(super) top: usize,
     pub(super) total: bool,
 }
@@ -68,7 +67,7 @@ impl<T> Grouping<'_, T> {
             groups.entry((self.keys)(item)).or_default().push(item);
         }
         let width = columns.len() - (self.figures)(&all, &all).len();
-        let mut rows: Vec<(Vec<Key>, Vec<Value>, Vec<&T>)> =
+        let mut rows: Vec<Row<'_, T>> =
             groups.into_iter().map(|(keys, own)| (keys, (self.figures)(&own, &all), own)).collect();
         rows.sort_by(|a, b| self.order(a, b));
         let names = told_apart(&rows.iter().map(|row| row.0.as_slice()).collect::<Vec<_>>());
@@ -91,22 +90,13 @@ impl<T> Grouping<'_, T> {
         }
     }
 
-    fn order(
-        &self,
-        a: &(Vec<Key>, Vec<Value>, Vec<&T>),
-        b: &(Vec<Key>, Vec<Value>, Vec<&T>),
-    ) -> Ordering {
-        // Nobody comes last among names.
-        let name = |at: usize| {
-            let of = |key: &Key| (key.id.is_none(), key.name.clone());
-            of(&a.0[at]).cmp(&of(&b.0[at]))
-        };
-        let chosen = self.sort.iter().map(|by| match by {
-            By::Largest(at) => largest_first(&a.1[*at], &b.1[*at]),
-        });
-        let names = (0..a.0.len()).map(name);
+    /// Largest first; then by name, nobody last; then by id.
+    fn order(&self, a: &Row<'_, T>, b: &Row<'_, T>) -> Ordering {
+        let named = |key: &Key| (key.id.is_none(), key.name.clone());
+        let names = (0..a.0.len()).map(|at| named(&a.0[at]).cmp(&named(&b.0[at])));
         let ids = (0..a.0.len()).map(|at| a.0[at].id.cmp(&b.0[at].id));
-        chosen.chain(names).chain(ids).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+        let largest = largest_first(&a.1[self.largest], &b.1[self.largest]);
+        largest.then_with(|| names.chain(ids).find(|it| it.is_ne()).unwrap_or(Ordering::Equal))
     }
 }
 
