@@ -8,17 +8,10 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use secrecy::SecretString;
 
-use postrider::app::{App, Limits};
-use postrider::clock::SystemClock;
-use postrider::config::{self, Config, Given, Mode, Overlay};
-
-pub(crate) mod batches;
 pub(crate) mod figures;
 pub(crate) mod org;
 pub(crate) mod pages;
@@ -117,28 +110,4 @@ pub(crate) fn tell(records: u64, stored: Duration, answered: Duration) -> anyhow
     };
     line(serde_json::to_string(&told)?);
     Ok(())
-}
-
-/// The shipped config with the server as its org and nobody to send to.
-pub(crate) fn shipped(url: &str, state: &Path) -> anyhow::Result<Config> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config.toml");
-    let text = std::fs::read_to_string(&path)?;
-    let env = Given::default();
-    let loaded = config::load_text("config.toml", &text, Path::new(""), &env, Mode::Check);
-    let (mut config, _) = loaded.map_err(|problems| anyhow::anyhow!("{problems}"))?;
-    let secret = || SecretString::from("bench");
-    config.overlay(&Overlay {
-        smtp: ("127.0.0.1".to_owned(), 9),
-        login_url: url.to_owned(),
-        credentials: (secret(), secret()),
-        webhooks: "http://127.0.0.1:9".to_owned(),
-        webhook_secret: SecretString::from("whsec_YmVuY2hiZW5jaGJlbmNoYmVuY2hiZW5jaGJlbmNo"),
-        state: state.to_owned(),
-    });
-    Ok(config)
-}
-
-/// Postrider itself on that config.
-pub(crate) fn app(url: &str, state: &Path) -> anyhow::Result<App> {
-    App::build(shipped(url, state)?, Arc::new(SystemClock), Limits::default())
 }

@@ -6,6 +6,7 @@
 //! ```
 
 mod ground;
+mod shipped;
 
 use std::path::Path;
 use std::time::Instant;
@@ -95,7 +96,7 @@ fn mb(bytes: u64) -> f64 {
 
 /// Postrider: the engine's own pull of both datasets.
 fn pull(url: &str, folder: &Path) -> anyhow::Result<()> {
-    let app = ground::app(url, folder)?;
+    let app = shipped::app(url, folder)?;
     let engine = app.engine();
     let plant = engine.plant();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

@@ -9,6 +9,7 @@
 //! `--sessions 1000000` is a million sessions and six million metrics.
 
 mod ground;
+mod shipped;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -21,7 +22,7 @@ use rusqlite::{Connection, OpenFlags, named_params};
 
 use ground::figures::{self, seconds};
 use ground::org::{END, OBJECTS, Org};
-use ground::{Arguments, batches, line, timed};
+use ground::{Arguments, line, timed};
 use postrider::app::App;
 use postrider::domain::query::{Answer, Frame};
 use postrider::domain::report::Report;
@@ -29,6 +30,8 @@ use postrider::domain::table::Section;
 
 #[path = "reports/bare.rs"]
 mod bare;
+#[path = "reports/batches.rs"]
+mod batches;
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::of_process();
@@ -40,7 +43,7 @@ fn main() -> anyhow::Result<()> {
     line(figures::machine());
     let folder = ground::fresh("reports")?;
     // The address is never used: nothing is pulled.
-    let app = ground::app("http://127.0.0.1:9", &folder)?;
+    let app = shipped::app("http://127.0.0.1:9", &folder)?;
     let (loaded, took) = timed(|| load(&app, org));
     loaded?;
     line(format!(

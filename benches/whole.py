@@ -66,7 +66,6 @@ def pages(address, name):
 
 def read(address, name):
     """One object as a frame."""
-    record = pl.Struct(FIELDS[name])
     frames = []
     for body in pages(address, name):
         start = body.index(b'"records":') + len(b'"records":')

@@ -10,6 +10,7 @@
 //! `target` at the first run (network needed); `--python none` leaves the script out.
 
 mod ground;
+mod shipped;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -101,7 +102,7 @@ fn compare(arguments: &Arguments) -> anyhow::Result<()> {
 /// the org was recorded at.
 fn whole(url: &str, folder: &Path) -> anyhow::Result<()> {
     let started = Instant::now();
-    let app = ground::app(url, folder)?;
+    let app = shipped::app(url, folder)?;
     let engine = app.engine();
     let plant = engine.plant();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

@@ -62,7 +62,7 @@ impl Default for Plan {
             seed: 1,
             speed: 60,
             life_ms: (50, 2_500),
-            down_percent: 5,
+            down_percent: 10,
             down: Duration::from_secs(9),
         }
     }

@@ -97,7 +97,9 @@ impl Sink {
             15..=22 => self.catcher.answer(Answer::Close),
             23..=26 => self.catcher.answer(Answer::status(500)),
             27 => self.catcher.answer(Answer::with_header(503, "retry-after", "20")),
-            28..=59 => self.inbox.misbehave(Stage::Dot, Act::Late(late), 3),
+            // Before it is handed over, and after.
+            28..=43 => self.inbox.misbehave(Stage::Rcpt, Act::Late(late), 3),
+            44..=59 => self.inbox.misbehave(Stage::Dot, Act::Late(late), 3),
             60..=79 => {
                 self.catcher.answer(Answer::After(late, Box::new(Answer::status(200))));
             }

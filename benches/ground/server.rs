@@ -35,6 +35,7 @@ impl Server {
         let mut child = Command::new(std::env::current_exe()?)
             .args(["--as", "server", "--folder"])
             .arg(pages)
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
         let mut url = String::new();
@@ -56,11 +57,15 @@ impl Drop for Server {
     }
 }
 
-/// Serves until the process is ended.
+/// Serves until whoever started it is gone: then its input ends.
 pub(crate) fn serve(pages: PathBuf) -> anyhow::Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let url = format!("http://{}", listener.local_addr()?);
     super::line(&url);
+    std::thread::spawn(|| {
+        let _ = io::copy(&mut io::stdin(), &mut io::sink());
+        std::process::exit(0);
+    });
     let site = Arc::new(Site { pages, url, requests: AtomicU64::new(0) });
     for stream in listener.incoming() {
         let (stream, site) = (stream?, Arc::clone(&site));

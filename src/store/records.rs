@@ -278,13 +278,18 @@ impl Records {
         found.ok_or_else(|| RecordsError::Unknown(dataset.to_owned()))
     }
 
-    /// The indexes a dataset should have: its unique sets and those asked for.
+    /// The indexes a dataset should have: its unique sets and those asked for, save those that are
+    /// only the beginning of another.
     fn indexes_of(&self, dataset: &Dataset) -> BTreeSet<Vec<String>> {
         let name_of = |at: &usize| dataset.fields[*at].name.clone();
         let unique = dataset.unique.iter().map(|set| set.iter().map(name_of).collect());
         let known = self.known();
         let asked = known.indexes.get(&dataset.name).into_iter().flatten().cloned();
-        unique.chain(asked).collect()
+        let all: BTreeSet<Vec<String>> = unique.chain(asked).collect();
+        let begins = |short: &Vec<String>| {
+            all.iter().any(|long| long.len() > short.len() && long.starts_with(short))
+        };
+        all.iter().filter(|fields| !begins(fields)).cloned().collect()
     }
 
     /// A database error for the caller. Damage is written down beside the file, so that the next

@@ -16,7 +16,7 @@ use super::{Records, RecordsError, Wanted, schema};
 use crate::domain::dataset::{Batch, Cell, Dataset, PullRequest, Pulled};
 
 /// SQLite's cache while a load is written: the index of keys grows all over.
-const LOADING_CACHE_KIB: i64 = -96 * 1024;
+const LOADING_CACHE_KIB: i64 = -48 * 1024;
 
 /// A pull on its way. Dropping it gives it up.
 pub struct Load {
@@ -215,6 +215,8 @@ impl Load {
                 "DROP TABLE IF EXISTS {table}; ALTER TABLE {} RENAME TO {table};",
                 self.into
             ))?;
+            // Sorting takes as much memory as the cache may have.
+            tx.pragma_update(None, "cache_size", super::open::CACHE_KIB)?;
             schema::make_indexes(tx, &dataset.name, &indexes)?;
             let count = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
             let records = tx.query_row(&schema::count_existing(&table), [], count)?;

@@ -8,19 +8,14 @@ use super::statement::reading_order;
 use crate::domain::expr::{Binary, Expr, FieldRef, Join};
 use crate::domain::query::Query;
 
-/// An index holds so many fields at most; one that would need more only finds the records.
-const COVERED_MAX: usize = 6;
-
 /// The indexes of a query, each once.
+///
+/// They only find records. Holding what is read as well would save the step to the record, which is
+/// short where records lie in the order of their changes, and would cost an index a report: together
+/// larger than the records, and longer in the making than the load.
 pub(super) fn indexes(query: &Query) -> Vec<IndexSpec> {
     let report_type = &query.report_type;
     let order = reading_order(query, query.date.is_some());
-    let mut read = query.fields_read();
-    for table in &order {
-        if let Some(on) = &report_type.tables[*table].on {
-            on.fields_into(&mut read);
-        }
-    }
     let mut found = BTreeSet::new();
     for (position, table) in order.iter().enumerate() {
         let dataset = &report_type.tables[*table].dataset;
@@ -36,12 +31,6 @@ pub(super) fn indexes(query: &Query) -> Vec<IndexSpec> {
         }
         if fields.is_empty() {
             continue;
-        }
-        let finding = fields.len();
-        let own = read.iter().filter(|field| field.table == *table).map(|field| field.field);
-        fields.extend(own.filter(|field| !fields.contains(field)).collect::<Vec<_>>());
-        if fields.len() > COVERED_MAX {
-            fields.truncate(finding);
         }
         let names = fields.iter().map(|field| dataset.fields[*field].name.clone()).collect();
         found.insert(IndexSpec { dataset: dataset.name.clone(), fields: names });

@@ -6,7 +6,7 @@ use chrono::DateTime;
 use postrider::domain::dataset::{Batch, Cell, Dataset, Pulled};
 use postrider::store::Store;
 
-use super::org::{END, Object, Org, Sink, Value};
+use crate::ground::org::{END, Object, Org, Sink, Value};
 
 /// Records of one batch.
 const BATCH_RECORDS: u64 = 2000;

@@ -1,0 +1,34 @@
+//! Postrider itself, on the shipped config.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use secrecy::SecretString;
+
+use postrider::app::{App, Limits};
+use postrider::clock::SystemClock;
+use postrider::config::{self, Config, Given, Mode, Overlay};
+
+/// The shipped config with the server as its org and nobody to send to.
+fn shipped(url: &str, state: &Path) -> anyhow::Result<Config> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config.toml");
+    let text = std::fs::read_to_string(&path)?;
+    let env = Given::default();
+    let loaded = config::load_text("config.toml", &text, Path::new(""), &env, Mode::Check);
+    let (mut config, _) = loaded.map_err(|problems| anyhow::anyhow!("{problems}"))?;
+    let secret = || SecretString::from("bench");
+    config.overlay(&Overlay {
+        smtp: ("127.0.0.1".to_owned(), 9),
+        login_url: url.to_owned(),
+        credentials: (secret(), secret()),
+        webhooks: "http://127.0.0.1:9".to_owned(),
+        webhook_secret: SecretString::from("whsec_YmVuY2hiZW5jaGJlbmNoYmVuY2hiZW5jaGJlbmNo"),
+        state: state.to_owned(),
+    });
+    Ok(config)
+}
+
+/// Postrider itself on that config.
+pub(crate) fn app(url: &str, state: &Path) -> anyhow::Result<App> {
+    App::build(shipped(url, state)?, Arc::new(SystemClock), Limits::default())
+}
