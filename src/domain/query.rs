@@ -124,7 +124,8 @@ pub struct Column {
     pub expr: Expr,
     /// Its type; `None` if always null.
     pub ty: Option<Type>,
-    /// Of a list column that is an alias: which table's label it shows (`expr` is then the label).
+    /// Of a list column that is an alias: which table's records it names (`expr` is then their label
+    /// or else key, or the key of the fold).
     pub alias: Option<usize>,
     /// Whether its value is a share (written as percent).
     pub share: bool,

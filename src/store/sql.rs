@@ -13,6 +13,8 @@ mod functions;
 mod index;
 mod scan;
 mod statement;
+#[cfg(test)]
+mod tests;
 mod write;
 
 use scan::{Folded, Folding, Grouping, Listing};

@@ -94,10 +94,10 @@ impl Kept {
     /// The offset from UTC in force at an instant, both in milliseconds.
     fn offset(&mut self, zone: &Zone, ms: i64) -> Option<i64> {
         let behind = self.offsets.partition_point(|(from, _, _)| *from <= ms);
-        if let Some((_, to, offset)) = behind.checked_sub(1).map(|index| self.offsets[index]) {
-            if ms < to {
-                return Some(offset);
-            }
+        if let Some((_, to, offset)) = behind.checked_sub(1).map(|index| self.offsets[index])
+            && ms < to
+        {
+            return Some(offset);
         }
         let at = DateTime::from_timestamp_millis(ms)?;
         let offset = i64::from(zone.offset_seconds(at)) * 1000;

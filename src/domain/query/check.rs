@@ -11,8 +11,8 @@ use sqlparser::ast;
 
 use super::{Column, Fold, Group, Part, Query, QueryText, Sort, SortBy};
 use crate::domain::expr::{
-    Aggregate, AggregateKind, Expr, FieldRef, Grouping, Known, Lowerer, Mistake, Node, Place,
-    ReportType, RowName, SortItem, Text, bytes, calls_aggregate, condition, has_aggregate,
+    Aggregate, AggregateKind, Expr, FieldRef, Function, Grouping, Known, Lowerer, Mistake, Node,
+    Place, ReportType, RowName, SortItem, Text, bytes, calls_aggregate, condition, has_aggregate,
     is_share, name_help, place,
 };
 use crate::domain::value::{Type, Value};
@@ -303,15 +303,15 @@ impl<'a> Checker<'a> {
             Part::Per(_) => None,
             _ => self.names.as_deref(),
         };
-        if let (ast::Expr::Identifier(word), None) = (&item.expr, folded) {
-            if let Some(table) = self.alias(&word.value) {
-                let key = self.report_type.key(table);
-                let name = item.name.as_ref().map_or_else(|| word.value.clone(), |n| n.0.clone());
-                let ty = self.report_type.field(key).ty;
-                let group =
-                    Group { name, expr: Expr::Field(key), ty, alias: Some(table), labels: vec![] };
-                return Some(Keyed { group, origin: Some(key) });
-            }
+        if let (ast::Expr::Identifier(word), None) = (&item.expr, folded)
+            && let Some(table) = self.alias(&word.value)
+        {
+            let key = self.report_type.key(table);
+            let name = item.name.as_ref().map_or_else(|| word.value.clone(), |n| n.0.clone());
+            let ty = self.report_type.field(key).ty;
+            let group =
+                Group { name, expr: Expr::Field(key), ty, alias: Some(table), labels: vec![] };
+            return Some(Keyed { group, origin: Some(key) });
         }
         let place = match item.part {
             Part::Per(_) => "`per`",
@@ -452,30 +452,38 @@ impl<'a> Checker<'a> {
 
     fn list_column(&mut self, item: &Item<'_>) -> Option<Column> {
         let names = self.names.clone();
-        if let (ast::Expr::Identifier(word), None) = (&item.expr, &names) {
-            if let Some(table) = self.alias(&word.value) {
-                let label = self.report_type.label(table);
-                let at = bytes(word.span);
-                let ty = Some(self.report_type.field(label).ty);
-                let node = Node { expr: Expr::Field(label), ty, at, origin: None };
-                let mut column = self.column(item, node, Some(table));
-                if item.name.is_none() {
-                    column.name.clone_from(&word.value);
-                }
-                return Some(column);
+        if let (ast::Expr::Identifier(word), None) = (&item.expr, &names)
+            && let Some(table) = self.alias(&word.value)
+        {
+            let label = self.report_type.label(table);
+            let at = bytes(word.span);
+            let ty = Some(self.report_type.field(label).ty);
+            // A record without a name is called by its key; only a missing one is nobody.
+            let names = vec![Expr::Field(label), Expr::Field(self.report_type.key(table))];
+            let expr = Expr::Call(Function::Coalesce, names);
+            let node = Node { expr, ty, at, origin: None };
+            let mut column = self.column(item, node, Some(table));
+            if item.name.is_none() {
+                column.name.clone_from(&word.value);
             }
+            return Some(column);
         }
         let mut lowerer = self.rows(Place::Row("a list")).over(names.as_deref());
         let node = lowerer.lower(&item.expr, &item.whole());
         self.take(item.part, lowerer.mistakes);
-        node.map(|node| self.column(item, node, None))
+        // A key of the fold that is an alias shows its label too.
+        let alias = node.as_ref().and_then(|node| match (&node.expr, &names) {
+            (Expr::Folded(index), Some(names)) => names[*index].alias,
+            _ => None,
+        });
+        node.map(|node| self.column(item, node, alias))
     }
 
     fn column(&self, item: &Item<'_>, node: Node, alias: Option<usize>) -> Column {
         Column {
             name: item.heading(self.report_type, node.origin),
             share: is_share(&node.expr),
-            labels: self.labels(node.origin),
+            labels: if alias.is_some() { vec![] } else { self.labels(node.origin) },
             expr: node.expr,
             ty: node.ty,
             alias,

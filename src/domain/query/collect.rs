@@ -147,10 +147,10 @@ impl FirstRows {
         let ranked = Ranked { order, row };
         if self.kept.len() < self.rows_max {
             self.kept.push(ranked);
-        } else if let Some(mut last) = self.kept.peek_mut() {
-            if ranked < *last {
-                *last = ranked;
-            }
+        } else if let Some(mut last) = self.kept.peek_mut()
+            && ranked < *last
+        {
+            *last = ranked;
         }
     }
 

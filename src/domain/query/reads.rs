@@ -85,19 +85,25 @@ impl Query {
         if let Some(filter) = &self.filter {
             filter.fields_into(&mut fields);
         }
-        let mut groups: Vec<_> = self.groups.iter().collect();
         if let Some(fold) = &self.fold {
             fields.extend(&fold.carried);
-            groups.extend(&fold.keys);
+            fold.keys.iter().for_each(|key| key.expr.fields_into(&mut fields));
             fold.aggregates.iter().for_each(|aggregate| aggregate.fields_into(&mut fields));
         }
-        for group in groups {
+        for group in &self.groups {
             group.expr.fields_into(&mut fields);
             fields.extend(group.alias.map(|table| self.report_type.label(table)));
         }
         self.aggregates.iter().for_each(|aggregate| aggregate.fields_into(&mut fields));
         self.columns.iter().for_each(|column| column.expr.fields_into(&mut fields));
         fields
+    }
+
+    /// Whether the label of a fold's key is shown: whether a group or a list's column is that key.
+    pub(crate) fn shows_fold_key(&self, key: usize) -> bool {
+        let this = Expr::Folded(key);
+        self.groups.iter().any(|group| group.expr == this)
+            || self.columns.iter().any(|column| column.alias.is_some() && column.expr == this)
     }
 
     /// The calendar unit that an expression over rows or folded rows gives, if it does.

@@ -1,9 +1,9 @@
 //! Groups and rows to an answer: columns computed, labels told apart, sorted, cut, totalled.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::accumulate::{Accumulator, encode, ordered};
+use super::accumulate::{Accumulator, ordered};
 use super::collect::{FirstRows, Gathered, Groups, Head};
 use super::{Answer, Column, Frame, Query, Row, SortBy};
 use crate::domain::expr::eval::{Scope, value};
@@ -13,9 +13,15 @@ use crate::domain::value::Value;
 /// A row with what its order is judged by and its aggregates, until the cut.
 struct Shaped {
     row: Row,
-    /// For each group what orders it.
-    ranks: Vec<Value>,
+    /// For each group what orders it, where that is not what is shown.
+    ranks: Vec<Option<Value>>,
     group: usize,
+}
+
+impl Shaped {
+    fn rank(&self, index: usize) -> &Value {
+        self.ranks[index].as_ref().unwrap_or(&self.row.shown[index])
+    }
 }
 
 /// Computes columns over groups.
@@ -45,17 +51,14 @@ pub(crate) fn grouped(
     let over_all = all.as_deref().map_or_else(Vec::new, finished);
     let shaper = Shaper { query, frame, civil, over_all };
 
-    let shown = shaper.shown(&groups.groups);
-    let mut rows: Vec<Shaped> = Vec::with_capacity(groups.groups.len());
-    for (index, (group, (shown, ranks))) in groups.groups.iter().zip(shown).enumerate() {
-        let values = shaper.values(&group.head, &finished(&group.aggregates));
-        let row = Row { keys: group.head.keys.clone(), shown, values };
-        rows.push(Shaped { row, ranks, group: index });
-    }
-    rows.sort_by(|a, b| query.order(a, b));
-
+    let mut rows = shaper.rows(&mut groups.groups);
     let top = query.top.unwrap_or(usize::MAX).min(rows.len());
+    if top < rows.len() {
+        // Only those shown need an order among themselves.
+        rows.select_nth_unstable_by(top, |a, b| query.order(a, b));
+    }
     let left_out = rows.split_off(top);
+    rows.sort_unstable_by(|a, b| query.order(a, b));
     let count = left_out.len() as u64 + groups.beyond_count();
     let others = (count > 0).then(|| {
         let each = left_out.iter().map(|shaped| &groups.groups[shaped.group].aggregates);
@@ -136,20 +139,28 @@ impl Shaper<'_> {
         columns.map(|column| column.cell(value(&column.expr, &scope).into_owned())).collect()
     }
 
-    /// For each group its keys as people read them, and what orders them.
-    fn shown(&self, groups: &[Gathered]) -> Vec<(Vec<Value>, Vec<Value>)> {
-        let mut all = vec![(Vec::new(), Vec::new()); groups.len()];
+    /// A row for each group, in no order. Takes the keys from the groups.
+    fn rows(&self, groups: &mut [Gathered]) -> Vec<Shaped> {
+        let mut rows: Vec<Shaped> = Vec::with_capacity(groups.len());
+        for (index, group) in groups.iter().enumerate() {
+            let values = self.values(&group.head, &finished(&group.aggregates));
+            let shown = Vec::with_capacity(self.query.groups.len());
+            let row = Row { keys: vec![], shown, values };
+            rows.push(Shaped { row, ranks: vec![], group: index });
+        }
         for index in 0..self.query.groups.len() {
-            let names: Vec<Value> =
-                groups.iter().map(|group| self.name(index, &group.head)).collect();
+            let names = groups.iter().map(|group| self.name(index, &group.head)).collect();
             let keys: Vec<&Value> = groups.iter().map(|group| &group.head.keys[index]).collect();
-            let apart = told_apart(&names, &keys);
-            for (((shown, ranks), name), key) in all.iter_mut().zip(apart).zip(&keys) {
-                ranks.push(self.rank(index, key, &name));
-                shown.push(name);
+            let apart = told_apart(names, &keys);
+            for ((shaped, name), key) in rows.iter_mut().zip(apart).zip(keys) {
+                shaped.ranks.push(self.rank(index, key));
+                shaped.row.shown.push(name);
             }
         }
-        all
+        for (shaped, group) in rows.iter_mut().zip(groups) {
+            shaped.row.keys = std::mem::take(&mut group.head.keys);
+        }
+        rows
     }
 
     /// A key as people read it, not yet told apart from its likes.
@@ -168,16 +179,16 @@ impl Shaper<'_> {
         labelled(&group.labels, key.clone())
     }
 
-    /// What orders a key: units and ranges by themselves, names by their letters.
-    fn rank(&self, index: usize, key: &Value, name: &Value) -> Value {
+    /// What orders a key, where that is not its name: units and ranges by themselves.
+    fn rank(&self, index: usize, key: &Value) -> Option<Value> {
         let group = &self.query.groups[index];
         if let (Some(bounds), Value::Text(text)) = (self.query.bounds(&group.expr), key) {
             let rank = (0..=bounds.len()).position(|range| range_text(bounds, range) == *text);
-            return rank.map_or(Value::Null, |rank| Value::Integer(rank as i64));
+            return Some(rank.map_or(Value::Null, |rank| Value::Integer(rank as i64)));
         }
         // Without a record there is no name to sort by: it goes last.
         let by_key = key.is_null() || self.query.unit(&group.expr).is_some();
-        if by_key { key.clone() } else { name.clone() }
+        by_key.then(|| key.clone())
     }
 }
 
@@ -185,14 +196,14 @@ impl Query {
     fn order(&self, a: &Shaped, b: &Shaped) -> Ordering {
         let chosen = self.sort.iter().map(|sort| match sort.by {
             SortBy::Group(index) => {
-                ordered(a.ranks[index].datum(), b.ranks[index].datum(), sort.descending)
+                ordered(a.rank(index).datum(), b.rank(index).datum(), sort.descending)
             }
             SortBy::Column(index) => {
                 let (a, b) = (&a.row.values[index], &b.row.values[index]);
                 ordered(a.datum(), b.datum(), sort.descending)
             }
         });
-        let by_name = a.ranks.iter().zip(&b.ranks).map(|(a, b)| a.order(b));
+        let by_name = (0..self.groups.len()).map(|index| a.rank(index).order(b.rank(index)));
         let by_key = a.row.keys.iter().zip(&b.row.keys).map(|(a, b)| a.order(b));
         chosen
             .chain(by_name)
@@ -233,33 +244,31 @@ fn labelled(labels: &[(String, String)], value: Value) -> Value {
 }
 
 /// Names of different keys that read the same get the end of their key behind them.
-fn told_apart(names: &[Value], keys: &[&Value]) -> Vec<Value> {
-    let mut by_name: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+fn told_apart(mut names: Vec<Value>, keys: &[&Value]) -> Vec<Value> {
+    let mut seen: HashSet<&str> = HashSet::with_capacity(names.len());
+    let twice: HashSet<String> = names
+        .iter()
+        .filter_map(Value::text)
+        .filter(|name| !seen.insert(name))
+        .map(str::to_owned)
+        .collect();
+    if twice.is_empty() {
+        return names;
+    }
+    // Keys by those names that come more than once; a missing record has no key of its own.
+    let mut alike: HashMap<&str, BTreeSet<&str>> = HashMap::new();
     for (name, key) in names.iter().zip(keys) {
-        if let (Some(name), Some(key)) = (name.text(), key.text()) {
-            by_name.entry(name).or_default().insert(key);
+        if let Some(name) = name.text().and_then(|name| twice.get(name)) {
+            alike.entry(name).or_default().insert(key.text().unwrap_or(""));
         }
     }
-    // A missing record's words may be somebody's name.
-    let nobody: BTreeSet<&str> = names
-        .iter()
-        .zip(keys)
-        .filter(|(_, key)| key.is_null())
-        .filter_map(|(name, _)| name.text())
-        .collect();
+    for (name, key) in names.iter_mut().zip(keys) {
+        let (Some(text), Some(key)) = (name.text(), key.text()) else { continue };
+        if let Some(alike) = alike.get(text).filter(|alike| alike.len() > 1 && text != key) {
+            *name = Value::Text(format!("{text} ({})", short(key, alike)));
+        }
+    }
     names
-        .iter()
-        .zip(keys)
-        .map(|(name, key)| {
-            let (Some(text), Some(key)) = (name.text(), key.text()) else { return name.clone() };
-            let alike = &by_name[text];
-            let count = alike.len() + usize::from(nobody.contains(text));
-            if count < 2 || text == key {
-                return name.clone();
-            }
-            Value::Text(format!("{text} ({})", short(key, alike)))
-        })
-        .collect()
 }
 
 /// The shortest end of a key, of four characters or more, that no other of these keys ends with.
@@ -272,10 +281,4 @@ fn short(key: &str, alike: &BTreeSet<&str>) -> String {
         }
     }
     key.to_owned()
-}
-
-/// Encodes keys, see [`encode`].
-pub(crate) fn encoded<'a>(keys: impl IntoIterator<Item = &'a Value>, into: &mut Vec<u8>) {
-    into.clear();
-    keys.into_iter().for_each(|key| encode(key.datum(), into));
 }

@@ -24,10 +24,10 @@ pub(super) fn indexes(query: &Query) -> Vec<IndexSpec> {
         if fields.first() == Some(&dataset.key) {
             continue;
         }
-        if let Some(date) = query.date.filter(|date| date.table == *table) {
-            if !fields.contains(&date.field) {
-                fields.push(date.field);
-            }
+        if let Some(date) = query.date.filter(|date| date.table == *table)
+            && !fields.contains(&date.field)
+        {
+            fields.push(date.field);
         }
         if fields.is_empty() {
             continue;

@@ -8,7 +8,6 @@ use crate::domain::expr::eval::{Scope, holds, value};
 use crate::domain::expr::{AggregateKind, Civil, Expr};
 use crate::domain::query::accumulate::{Accumulator, encode};
 use crate::domain::query::collect::{FirstRows, Groups, Head};
-use crate::domain::query::shape::encoded;
 use crate::domain::query::{Fold, Frame, Query, SortBy};
 use crate::domain::value::{Datum, Type, Value};
 
@@ -46,8 +45,11 @@ impl Stage {
         Ok(())
     }
 
-    fn head(&self, row: &Row<'_>) -> rusqlite::Result<Head> {
-        let mut head = Head::default();
+    /// What the current row says of its group, in the room of another head.
+    fn head(&self, row: &Row<'_>, mut head: Head) -> rusqlite::Result<Head> {
+        head.keys.clear();
+        head.labels.clear();
+        head.carried.clear();
         for key in &self.keys {
             head.keys.push(owned(row, key.key)?);
             head.labels.push(key.label.map_or(Ok(Value::Null), |label| owned(row, label))?);
@@ -66,10 +68,10 @@ fn add(
     aggregates: &mut [Accumulator],
 ) -> rusqlite::Result<()> {
     for (place, aggregate) in places.iter().zip(aggregates) {
-        if let Some(filter) = place.filter {
-            if datum(row, filter)? != Datum::Boolean(true) {
-                continue;
-            }
+        if let Some(filter) = place.filter
+            && datum(row, filter)? != Datum::Boolean(true)
+        {
+            continue;
         }
         let Some(of) = place.of else {
             aggregate.add_row();
@@ -100,7 +102,7 @@ impl<'a> Grouping<'a> {
         self.stage.key(row, &mut self.key)?;
         let mut failed = None;
         let aggregates = self.groups.at(&self.key, || {
-            self.stage.head(row).unwrap_or_else(|err| {
+            self.stage.head(row, Head::default()).unwrap_or_else(|err| {
                 failed = Some(err);
                 Head::default()
             })
@@ -170,17 +172,27 @@ pub(super) enum Folded {
     List(FirstRows),
 }
 
-/// Folds rows that come ordered by the fold's keys: one key is held at a time.
+/// Folds rows that come ordered by the fold's keys: one key is held at a time, and its room is used
+/// again for the next.
 pub(super) struct Folding<'a> {
     query: &'a Query,
     frame: &'a Frame,
     civil: &'a Civil,
     fold: &'a Fold,
     stage: &'a Stage,
+    /// The encoded keys of the current row.
     key: Vec<u8>,
-    current: Option<(Vec<u8>, Head, Vec<Accumulator>)>,
+    open: Option<Open>,
     outer_key: Vec<u8>,
     into: Folded,
+}
+
+/// The key whose rows are coming.
+struct Open {
+    key: Vec<u8>,
+    head: Head,
+    aggregates: Vec<Accumulator>,
+    finished: Vec<Value>,
 }
 
 impl<'a> Folding<'a> {
@@ -196,64 +208,100 @@ impl<'a> Folding<'a> {
             false => Folded::Groups(groups_of(query, frame)),
         };
         let (key, outer_key) = (Vec::new(), Vec::new());
-        Folding { query, frame, civil, fold, stage, key, current: None, outer_key, into }
+        Folding { query, frame, civil, fold, stage, key, open: None, outer_key, into }
     }
 
     pub(super) fn row(&mut self, row: &Row<'_>) -> rusqlite::Result<()> {
         self.stage.key(row, &mut self.key)?;
-        if self.current.as_ref().is_none_or(|(key, ..)| *key != self.key) {
-            self.close();
-            let aggregates = self.fold.aggregates.iter();
-            let fresh = aggregates.map(|aggregate| Accumulator::new(aggregate.kind)).collect();
-            self.current = Some((self.key.clone(), self.stage.head(row)?, fresh));
-        }
-        match &mut self.current {
-            Some((_, _, aggregates)) => add(row, &self.stage.aggregates, aggregates),
-            None => Ok(()),
-        }
+        let mut open = match self.open.take() {
+            Some(open) if open.key == self.key => open,
+            Some(mut done) => {
+                self.close(&mut done);
+                self.opened(row, done)?
+            }
+            None => {
+                let (key, finished) = (Vec::new(), Vec::new());
+                let none = Open { key, head: Head::default(), aggregates: vec![], finished };
+                self.opened(row, none)?
+            }
+        };
+        add(row, &self.stage.aggregates, &mut open.aggregates)?;
+        self.open = Some(open);
+        Ok(())
     }
 
     pub(super) fn into_folded(mut self) -> Folded {
-        self.close();
+        if let Some(mut done) = self.open.take() {
+            self.close(&mut done);
+        }
         self.into
     }
 
-    /// The rows of the current key are all there: makes them one row and passes it on.
-    fn close(&mut self) {
-        let Some((_, head, aggregates)) = self.current.take() else { return };
-        let finished: Vec<Value> = aggregates.iter().map(Accumulator::finish).collect();
-        let mut folded = head.keys.clone();
+    /// Begins the key of the current row in the room of another one.
+    fn opened(&self, row: &Row<'_>, room: Open) -> rusqlite::Result<Open> {
+        let Open { mut key, head, mut aggregates, finished } = room;
+        key.clone_from(&self.key);
+        let head = self.stage.head(row, head)?;
+        aggregates.clear();
+        let kinds = self.fold.aggregates.iter().map(|aggregate| aggregate.kind);
+        aggregates.extend(kinds.map(Accumulator::new));
+        Ok(Open { key, head, aggregates, finished })
+    }
+
+    /// The rows of a key are all there: makes them one row and passes it on.
+    fn close(&mut self, done: &mut Open) {
+        done.finished.clear();
+        done.finished.extend(done.aggregates.iter().map(Accumulator::finish));
         let scope = Scope {
             folded: &[],
-            keys: &head.keys,
-            carried: &head.carried,
-            aggregates: &finished,
+            keys: &done.head.keys,
+            carried: &done.head.carried,
+            aggregates: &done.finished,
             over_all: &[],
             as_of: self.frame.as_of,
             civil: self.civil,
         };
+        let mut values = Vec::with_capacity(self.fold.values.len());
         for (_, expr, _) in &self.fold.values {
-            folded.push(value(expr, &scope).into_owned());
+            values.push(value(expr, &scope).into_owned());
         }
-        self.pass_on(&head, &Scope { folded: &folded, keys: &[], carried: &[], ..scope });
+        // The keys are read afresh for the next row.
+        let folded = &mut done.head.keys;
+        folded.append(&mut values);
+        let scope = Scope {
+            folded,
+            keys: &[],
+            carried: &[],
+            aggregates: &[],
+            over_all: &[],
+            as_of: self.frame.as_of,
+            civil: self.civil,
+        };
+        self.pass_on(&done.head.labels, &scope);
     }
 
-    fn pass_on(&mut self, head: &Head, scope: &Scope<'_>) {
+    fn pass_on(&mut self, key_labels: &[Value], scope: &Scope<'_>) {
         let query = self.query;
         match &mut self.into {
             Folded::List(rows) => {
                 let columns = query.columns.iter();
-                let cells = columns.map(|column| value(&column.expr, scope).into_owned());
+                let cells = columns.map(|column| match column.alias {
+                    Some(_) => label(&column.expr, key_labels, scope),
+                    None => value(&column.expr, scope).into_owned(),
+                });
                 offer(query, rows, cells.collect());
             }
             Folded::Groups(groups) => {
-                let keys: Vec<_> =
-                    query.groups.iter().map(|group| value(&group.expr, scope)).collect();
-                encoded(keys.iter().map(|key| key.as_ref()), &mut self.outer_key);
-                let labels = || query.groups.iter().map(|group| label(&group.expr, head)).collect();
+                self.outer_key.clear();
+                for group in &query.groups {
+                    encode(value(&group.expr, scope).datum(), &mut self.outer_key);
+                }
+                let each = |of: fn(&Expr, &[Value], &Scope<'_>) -> Value| {
+                    query.groups.iter().map(|group| of(&group.expr, key_labels, scope)).collect()
+                };
                 let aggregates = groups.at(&self.outer_key, || Head {
-                    keys: keys.iter().map(|key| key.as_ref().clone()).collect(),
-                    labels: labels(),
+                    keys: each(|expr, _, scope| value(expr, scope).into_owned()),
+                    labels: each(label),
                     carried: vec![],
                 });
                 feed(query, scope, aggregates);
@@ -262,10 +310,13 @@ impl<'a> Folding<'a> {
     }
 }
 
-/// What the record of a fold's key is called by.
-fn label(expr: &Expr, head: &Head) -> Value {
+/// What the record of a fold's key is called by: the key itself where it has no name.
+fn label(expr: &Expr, key_labels: &[Value], scope: &Scope<'_>) -> Value {
     match expr {
-        Expr::Folded(index) => head.labels.get(*index).cloned().unwrap_or(Value::Null),
+        Expr::Folded(index) => match key_labels.get(*index) {
+            Some(label) if !label.is_null() => label.clone(),
+            _ => scope.folded[*index].clone(),
+        },
         _ => Value::Null,
     }
 }

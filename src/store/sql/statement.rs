@@ -68,11 +68,17 @@ pub(super) fn statement(query: &Query, frame: &Frame) -> Statement {
     let mut builder =
         Builder { query, writer: Writer::new(&query.report_type, frame), columns: Vec::new() };
     let plan = match &query.fold {
-        Some(fold) => Plan::Fold(builder.stage(&fold.keys, &fold.carried, &fold.aggregates)),
+        Some(fold) => {
+            let shown = |key| query.shows_fold_key(key);
+            Plan::Fold(builder.stage(&fold.keys, shown, &fold.carried, &fold.aggregates))
+        }
         None if query.list => {
             Plan::List(query.columns.iter().map(|column| builder.place(&column.expr)).collect())
         }
-        None => Plan::Group(builder.stage(&query.groups, &query.carried, &query.aggregates)),
+        None => {
+            let stage = builder.stage(&query.groups, |_| true, &query.carried, &query.aggregates);
+            Plan::Group(stage)
+        }
     };
     let tables = &query.report_type.tables;
     let kept = query.date.filter(|date| tables[date.table].join == Join::Left);
@@ -105,13 +111,24 @@ impl Builder<'_> {
         Place { index, ty: type_of(&self.query.report_type, expr) }
     }
 
-    fn stage(&mut self, keys: &[Group], carried: &[FieldRef], aggregates: &[Aggregate]) -> Stage {
+    /// `shown` says of which keys labels are wanted.
+    fn stage(
+        &mut self,
+        keys: &[Group],
+        shown: impl Fn(usize) -> bool,
+        carried: &[FieldRef],
+        aggregates: &[Aggregate],
+    ) -> Stage {
         let report_type = &self.query.report_type;
         let keys = keys
             .iter()
-            .map(|group| KeyPlace {
-                key: self.place(&group.expr),
-                label: group.alias.map(|table| self.place(&Expr::Field(report_type.label(table)))),
+            .enumerate()
+            .map(|(index, group)| {
+                let table = group.alias.filter(|_| shown(index));
+                KeyPlace {
+                    key: self.place(&group.expr),
+                    label: table.map(|table| self.place(&Expr::Field(report_type.label(table)))),
+                }
             })
             .collect();
         let carried = carried.iter().map(|field| self.place(&Expr::Field(*field))).collect();
@@ -227,13 +244,16 @@ impl Builder<'_> {
             let known = Known::given(&self.query.report_type, filter, start);
             let mut fields = BTreeSet::new();
             key.expr.fields_into(&mut fields);
-            if !fields.into_iter().all(|field| known.has(field)) {
+            let follows = fields.into_iter().all(|field| known.has(field));
+            if !follows && !kept.contains(&key.expr) {
                 kept.push(key.expr.clone());
             }
         }
+        // By the place of their columns: an expression written again would be computed again.
         for (index, expr) in kept.iter().enumerate() {
             self.writer.text(if index > 0 { ", " } else { " ORDER BY " });
-            self.writer.expr(expr);
+            let place = self.place(expr);
+            self.writer.ordinal(place.index + 1);
         }
     }
 }

@@ -41,6 +41,11 @@ impl<'a> Writer<'a> {
         self.sql.push_str(&table.to_string());
     }
 
+    /// The number of a column of the statement, from one.
+    pub(super) fn ordinal(&mut self, column: usize) {
+        self.sql.push_str(&column.to_string());
+    }
+
     pub(super) fn field(&mut self, field: FieldRef) {
         let report_type = self.report_type;
         self.table(field.table);

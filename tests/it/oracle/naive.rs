@@ -34,6 +34,8 @@ pub(super) enum X {
     Field(&'static str, &'static str),
     /// A key or value of the fold.
     Name(String),
+    /// A column of a list that is an alias.
+    Alias(&'static str),
     /// After grouping: the group with this index.
     Group(usize),
     AsOf,
@@ -278,7 +280,7 @@ impl World<'_> {
     fn list(&self, rows: Vec<Item>, records: u64) -> Outcome {
         let count = rows.len() as u64;
         let row = |item: &Item| -> Vec<V> {
-            self.spec.columns.iter().map(|x| finite(self.row(x, item))).collect()
+            self.spec.columns.iter().map(|x| finite(self.listed(x, item))).collect()
         };
         let mut values: Vec<Vec<V>> = rows.iter().map(row).collect();
         values.sort_by(|a, b| {
@@ -287,12 +289,45 @@ impl World<'_> {
             chosen.chain(rest).find(|o| o.is_ne()).unwrap_or(Ordering::Equal)
         });
         values.truncate(self.spec.top.unwrap_or(usize::MAX));
+        for row in &mut values {
+            for (value, x) in row.iter_mut().zip(&self.spec.columns) {
+                if let (V::Null, Some(alias)) = (&value, self.alias_listed(x)) {
+                    *value = V::Text(format!("(no {alias})"));
+                }
+            }
+        }
         let left_out = count - values.len() as u64;
         Outcome {
             rows: values.into_iter().map(|values| (vec![], vec![], values)).collect(),
             others: (left_out > 0).then_some((left_out, None)),
             total: None,
             records,
+        }
+    }
+
+    /// A list's column: keys of the fold that are aliases show what their records are called.
+    fn listed(&self, x: &X, item: &Item) -> V {
+        let label = match (x, item) {
+            (X::Alias(alias), _) => self.label(&G::Alias(alias), item),
+            (X::Name(name), Item::Folded(..)) if name.starts_with('k') => {
+                self.label(&G::Folded(name[1..].parse().unwrap()), item)
+            }
+            _ => None,
+        };
+        match (label, x) {
+            (Some(V::Null), X::Alias(alias)) => self.field(item, alias, "Id"),
+            (Some(V::Null), _) | (None, _) => self.row(x, item),
+            (Some(label), _) => label,
+        }
+    }
+
+    fn alias_listed(&self, x: &X) -> Option<&'static str> {
+        match x {
+            X::Alias(alias) => Some(alias),
+            X::Name(name) if name.starts_with('k') => {
+                self.alias_of(&G::Folded(name[1..].parse().unwrap()))
+            }
+            _ => None,
         }
     }
 
@@ -315,8 +350,9 @@ impl World<'_> {
             if row.0[i] == V::Null {
                 return V::Null;
             }
-            let by_key = matches!(&groups[i], G::Expr(X::Call(..)) | G::Expr(X::Bucket(..)));
-            match &groups[i] {
+            let group = self.unfolded(&groups[i]);
+            let by_key = matches!(group, G::Expr(X::Call(..)));
+            match group {
                 G::Expr(X::Bucket(_, bounds)) => {
                     let V::Text(text) = &row.0[i] else { panic!() };
                     let at = (0..=bounds.len()).find(|at| range(bounds, *at) == *text);
@@ -385,8 +421,14 @@ impl World<'_> {
         (0..sets.len()).map(apart).collect()
     }
 
+    /// The key of the fold that a group is.
+    fn unfolded<'g>(&'g self, group: &'g G) -> &'g G {
+        if let G::Folded(index) = group { &self.spec.per[*index] } else { group }
+    }
+
     /// Units for people.
     fn words(&self, group: &G, key: &V) -> V {
+        let group = self.unfolded(group);
         let date = |ms: &i64| self.zoned(*ms).date().to_string();
         match (group, key) {
             (G::Expr(X::Call("day", _)), V::Time(ms)) => V::Text(date(ms)),
@@ -476,15 +518,17 @@ impl World<'_> {
             "min" => values.first().cloned().unwrap_or(V::Null),
             "max" => values.last().cloned().unwrap_or(V::Null),
             "sum" | "avg" if values.is_empty() => V::Null,
-            "avg" => V::Real(numbers.iter().sum::<f64>() / numbers.len() as f64),
-            "sum" => {
+            "sum" | "avg" => {
                 let whole: Option<Vec<i128>> = values
                     .iter()
                     .map(|value| if let V::Int(n) = value { Some(i128::from(*n)) } else { None })
                     .collect();
-                match whole.map(|whole| i64::try_from(whole.iter().sum::<i128>())) {
+                let whole: Option<i128> = whole.map(|whole| whole.iter().sum());
+                let sum = whole.map_or(numbers.iter().sum(), |whole| whole as f64);
+                match whole.map(i64::try_from) {
+                    _ if agg.name == "avg" => V::Real(sum / numbers.len() as f64),
                     Some(Ok(sum)) => V::Int(sum),
-                    _ => V::Real(numbers.iter().sum()),
+                    _ => V::Real(sum),
                 }
             }
             "median" | "p50" => percentile(0.5),
@@ -534,7 +578,9 @@ impl World<'_> {
                 V::Text(range(bounds, at))
             }),
             X::Call(name, args) => self.call(name, args.iter().map(eval).collect()),
-            X::Field(..) | X::Name(_) | X::Group(_) | X::Agg(_) | X::Share(_) => panic!("{x:?}"),
+            X::Field(..) | X::Name(_) | X::Alias(_) | X::Group(_) | X::Agg(_) | X::Share(_) => {
+                panic!("{x:?}")
+            }
         }
     }
 

@@ -311,7 +311,7 @@ fn varies(x: &X) -> bool {
                 || otherwise.as_deref().is_some_and(varies)
         }
         X::Coalesce(args, _) | X::Call(_, args) => args.iter().any(varies),
-        X::Field(..) | X::Name(_) | X::Group(_) | X::Agg(_) => true,
+        X::Field(..) | X::Name(_) | X::Alias(_) | X::Group(_) | X::Agg(_) => true,
     }
 }
 
@@ -327,7 +327,7 @@ fn aggregates(x: &X) -> bool {
                 || otherwise.as_deref().is_some_and(aggregates)
         }
         X::Coalesce(args, _) | X::Call(_, args) => args.iter().any(aggregates),
-        X::Lit(_) | X::AsOf | X::Field(..) | X::Name(_) | X::Group(_) => false,
+        X::Lit(_) | X::AsOf | X::Field(..) | X::Name(_) | X::Alias(_) | X::Group(_) => false,
     }
 }
 
@@ -417,7 +417,11 @@ pub(super) fn grouped() -> BoxedStrategy<Spec> {
 pub(super) fn lists() -> BoxedStrategy<Spec> {
     let with_columns = select(froms()).prop_flat_map(|from| {
         let leaves = all_leaves(&from);
-        let column = select(ALL.to_vec()).prop_flat_map(move |ty| expr(ty, 1, &leaves));
+        let aliases: Vec<&'static str> = from.joins.iter().map(|join| join.alias).collect();
+        let column = prop_oneof![
+            3 => select(ALL.to_vec()).prop_flat_map(move |ty| expr(ty, 1, &leaves)),
+            1 => select(aliases).prop_map(X::Alias),
+        ];
         (filter(&from), date(&from), prop::collection::vec(column, 1..4), top(), Just(from))
     });
     with_columns
@@ -585,6 +589,7 @@ fn text(x: &X, spec: &Spec) -> String {
         X::Lit(v) => value(v),
         X::Field(alias, field) => format!("{alias}.{field}"),
         X::Name(name) => name.clone(),
+        X::Alias(alias) => (*alias).to_owned(),
         X::Group(index) => match &spec.groups[*index] {
             G::Alias(alias) => format!("{alias}.Id"),
             G::Expr(x) => t(x),
