@@ -5,7 +5,7 @@ use postrider::demo::catcher::Signed;
 use postrider::demo::org::{Id, Org, Value};
 use serde_json::Value as Json;
 
-use crate::harness::records::{channel, ended, metric, session};
+use crate::harness::records::{channel, ended, metric, metric_at, session};
 use crate::harness::{HEAD, Letter, TestPostrider};
 
 pub(crate) const TYPES: &str = r#"
@@ -289,6 +289,45 @@ async fn a_removed_rule_closes_what_it_opened_and_says_so() {
     story.t.app.reload(story.t.config(&story.config)).await.unwrap();
     story.until("09:25").await;
     assert_eq!(story.told()[2..], ["incident.fired"]);
+}
+
+/// Not running until an instant, then started again.
+async fn down_until(story: &mut Story, at: &str) {
+    story.t.clock.set(crate::harness::utc(&stamp(at)));
+    let config = story.config.clone();
+    story.t.restart(&config).await;
+    story.t.beat().await;
+    story.t.advance(TimeDelta::minutes(6)).await;
+}
+
+#[tokio::test]
+async fn what_came_and_went_while_postrider_was_down_is_told_once_with_its_own_times() {
+    let mut story = Story::begin(LONGEST, TO_BOTH).await;
+    story.until("09:00").await;
+    let at = |at: &str, value| {
+        let (org, session) = (&story.t.org, story.session);
+        metric_at(org, session, "MaxAgentResponseTime", value, &stamp(at));
+    };
+    at("09:31", 400);
+    at("10:31", 100);
+    down_until(&mut story, "11:30").await;
+    assert_eq!(story.told(), ["incident.resolved"], "one message for what is over");
+    let last = story.last();
+    assert_eq!((&last["began"], &last["worst"]), (&instant("09:35").into(), &400.0.into()));
+    assert!(last["reason"].as_str().unwrap().contains("before anybody was told"), "{last}");
+    assert_eq!(story.letters().len(), 1);
+}
+
+#[tokio::test]
+async fn what_began_while_postrider_was_down_is_told_with_its_beginning() {
+    let mut story = Story::begin(WAITING, TO_BOTH).await;
+    let web = channel(&story.t.org, "Text");
+    story.until("09:00").await;
+    let status = [("Status", Value::Pick("Waiting"))];
+    session(&story.t.org, &web, &stamp("09:00"), &status);
+    down_until(&mut story, "11:00").await;
+    assert_eq!(story.told(), ["incident.fired"]);
+    assert_eq!(story.last()["level"], "critical", "it is told at the level it has now");
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! The command line as people and scripts use it: exit codes, JSON, and all of it beside a daemon.
 
 use chrono::TimeDelta;
+use postrider::demo::org::{Call, Fault, On};
 use serde_json::Value as Json;
 
 use crate::harness::process::Folder;
@@ -198,6 +199,31 @@ async fn everything_works_beside_a_running_daemon() {
     assert_eq!(json(&folder.done(&["status", "--json"]))["daemon"], "running");
     assert_eq!(daemon.stop().await.code(), Some(0));
     assert_eq!(json(&folder.done(&["status", "--json"]))["daemon"], "not running");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pull_beside_the_daemons_own_first_load_leaves_the_right_records() {
+    let folder = folder().await;
+    // One record a page, and the daemon's second page takes its time.
+    folder.org.faults().next(Fault::Page(1), On::soql("FROM MessagingSession "), 1);
+    let slow = Fault::Slow(std::time::Duration::from_secs(4));
+    folder.org.faults().next(slow, On::call(Call::QueryMore), 1);
+    let mut daemon = folder.daemon(&["--log", "postrider=debug"]);
+    daemon.says("postrider runs", 1).await;
+    let loading = async {
+        while folder.org.requests_of(Call::QueryMore) == 0 && folder.org.faults().waiting() > 1 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, loading).await.expect("the daemon loads");
+    let beside = said(&folder.run(&["pull", "MessagingSession"]));
+    daemon.says("dataset=\"MessagingSession\" records=", 1).await;
+    let text = folder.done(&["preview", "daily", "--format", "text"]);
+    assert!(text.contains("Total"), "{beside:?}\n{text}\n{}", daemon.log().join("\n"));
+    let body = json(&folder.done(&["preview", "traffic", "--format", "json"]));
+    let total = &body["data"]["reports"][0]["table"]["total"][1];
+    assert_eq!(total, 3, "{beside:?}\n{}", daemon.log().join("\n"));
+    assert_eq!(daemon.stop().await.code(), Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

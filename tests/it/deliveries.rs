@@ -262,6 +262,44 @@ async fn a_mail_server_that_refuses_us_holds_all_mail_and_blocks_no_webhook() {
 }
 
 #[tokio::test]
+async fn a_broken_receiver_that_is_also_away_for_a_while_is_told_once() {
+    let t = before_eight(r#""ana@example.com""#).await;
+    let refused = || Act::Answer("530 5.7.0 authentication required".into());
+    t.inbox.misbehave(Stage::Mail, refused(), 10_000);
+    t.advance_to("2026-11-23T07:10:00Z").await;
+    t.inbox.go_down().await;
+    t.advance_to("2026-11-23T07:30:00Z").await;
+    t.inbox.come_back().await.unwrap();
+    t.advance_to("2026-11-23T07:50:00Z").await;
+    assert_eq!(t.inbox.received(), 0);
+    t.inbox.behave();
+    t.advance(TimeDelta::minutes(10)).await;
+    assert_eq!(t.letters_to("ana@example.com").len(), 1);
+    assert_eq!(t.letters_to("owner@example.com").len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_owed_to_a_receiver_that_a_reload_took_away_blocks_nobody() {
+    let mut t = before_eight(r#""ops-hook", "ana@example.com""#).await;
+    t.may_owe = true;
+    t.catcher.answer(Answer::with_header(503, "retry-after", "600"));
+    t.advance_to("2026-11-23T07:05:00Z").await;
+    let hook = "[receivers.ops-hook]\nkind = \"webhook\"\nurl = \"env:HOOK_URL\"\n\
+                secrets = [\"env:HOOK_SECRET\"]\n";
+    let without = daily(r#""ana@example.com""#).replace(hook, "");
+    t.app.reload(t.config(&without)).await.unwrap();
+    t.jump_to("2026-11-24T07:00:00Z").await;
+    t.advance(TimeDelta::minutes(3)).await;
+    assert_eq!((t.letters_to("ana@example.com").len(), t.catcher.received()), (2, 1));
+    let told = t.letters_to("owner@example.com");
+    assert!(told.iter().all(|letter| letter.words().contains("ops-hook")), "{told:?}");
+    // It comes back with another edit, and gets what it is owed.
+    t.app.reload(t.config(&daily(r#""ana@example.com""#))).await.unwrap();
+    t.advance(TimeDelta::minutes(6)).await;
+    assert_eq!(t.catcher.received(), 2);
+}
+
+#[tokio::test]
 async fn what_cannot_be_delivered_in_its_time_ends_and_says_so() {
     let mut t = before_eight(r#""ana@example.com""#).await;
     t.may_owe = true;

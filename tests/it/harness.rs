@@ -192,12 +192,6 @@ impl TestPostrider {
         self.mails_to(address).iter().map(|mail| Letter::read(mail)).collect()
     }
 
-    /// The webhooks of one type, oldest first.
-    pub(crate) fn hooks_of(&self, kind: &str) -> Vec<serde_json::Value> {
-        let bodies = self.catcher.hooks().into_iter().map(|hook| hook.json());
-        bodies.filter(|body| body["type"] == kind).collect()
-    }
-
     /// The ledger's lines of one subject, oldest first: kind and text.
     pub(crate) fn ledger(&self, subject: &str) -> Vec<(String, String)> {
         let state = &self.app.engine().store().state;

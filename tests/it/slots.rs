@@ -140,6 +140,19 @@ async fn a_mail_at_eight_stays_at_eight_by_the_wall_clock() {
 }
 
 #[tokio::test]
+async fn a_clock_that_is_set_back_sends_nothing_twice() {
+    let t = started(EVERY_DAY, "2026-11-23T06:58:00Z").await;
+    t.advance(TimeDelta::minutes(5)).await;
+    assert_eq!(letters(&t).len(), 1);
+    t.jump_to("2026-11-23T05:30:00Z").await;
+    t.advance(TimeDelta::hours(2)).await;
+    assert_eq!(letters(&t).len(), 1, "eight o'clock came a second time");
+    t.jump_to("2026-11-24T06:58:00Z").await;
+    t.advance(TimeDelta::minutes(5)).await;
+    assert_eq!(letters(&t).len(), 2);
+}
+
+#[tokio::test]
 async fn holidays_are_skipped_and_the_reason_is_kept() {
     let lines = "schedule = \"0 8 * * *\"\ncalendar = \"office\"\n[calendars.office]\n\
                  hours = { mon-fri = \"08:00-18:00\" }\nholidays = [\"2026-11-24\"]";

@@ -332,6 +332,48 @@ async fn an_outage_resolves_nothing_is_told_once_and_its_missed_slots_are_replay
 }
 
 #[tokio::test]
+async fn a_refusal_is_told_at_once_and_an_outage_beside_it_is_told_too() {
+    let w = world(true).await;
+    let subjects = || -> Vec<String> {
+        let letters = w.t.letters_to("owner@example.com");
+        letters
+            .into_iter()
+            .map(|letter| letter.subject.replace("[postrider] source ", ""))
+            .collect()
+    };
+    w.t.org.faults().hide_object("Account");
+    w.t.advance(TimeDelta::minutes(7)).await;
+    assert_eq!(subjects(), ["salesforce gives no Account"], "a person must mend it");
+    assert!(w.t.letters_to("owner@example.com")[0].words().contains("not supported"));
+    w.t.advance(TimeDelta::minutes(30)).await;
+    assert_eq!(subjects().len(), 1, "once");
+    w.t.org.faults().always(Fault::Html(503), On::any());
+    w.t.advance(TimeDelta::minutes(25)).await;
+    assert_eq!(subjects()[1..], ["salesforce gives no data"], "the rest is another trouble");
+    w.t.org.faults().clear();
+    w.t.advance(TimeDelta::minutes(10)).await;
+    assert_eq!(subjects()[2..], ["salesforce gives data again"; 2], "both are over");
+}
+
+#[tokio::test]
+async fn a_restart_during_an_outage_neither_repeats_nor_forgets_it() {
+    let mut w = world(true).await;
+    let config = format!("{HEAD}{CONFIG}");
+    w.t.org.faults().always(Fault::Html(503), On::any());
+    w.t.advance(TimeDelta::minutes(20)).await;
+    w.t.restart(&config).await;
+    w.t.advance(TimeDelta::minutes(20)).await;
+    assert_eq!(w.t.letters_to("owner@example.com").len(), 1);
+    w.t.org.faults().clear();
+    w.t.restart(&config).await;
+    w.t.advance(TimeDelta::minutes(10)).await;
+    let subjects: Vec<String> =
+        w.t.letters_to("owner@example.com").into_iter().map(|letter| letter.subject).collect();
+    assert_eq!(subjects.len(), 2, "{subjects:?}");
+    assert!(subjects[1].contains("again"), "{subjects:?}");
+}
+
+#[tokio::test]
 async fn a_digest_whose_data_does_not_come_goes_out_provisional() {
     let w = world(true).await;
     let this_morning = CONFIG.replace("period = \"yesterday\"", "period = \"last 24 h\"");

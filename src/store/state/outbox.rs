@@ -328,7 +328,7 @@ pub fn hold(
         .optional()?;
     tx.prepare_cached(
         "insert into hold (receiver, until, reason, broken) values (?1, ?2, ?3, ?4)
-         on conflict (receiver) do update set until = ?2, reason = ?3, broken = ?4",
+         on conflict (receiver) do update set until = ?2, reason = ?3, broken = max(broken, ?4)",
     )?
     .execute(params![receiver, millis(until), reason, broken])?;
     Ok(broken && was != Some(true))
