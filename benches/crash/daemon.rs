@@ -78,7 +78,8 @@ impl Daemon {
     /// SIGTERM; how it ended, or `None` after `patience`.
     pub(crate) async fn stop(mut self, patience: Duration) -> io::Result<Option<ExitStatus>> {
         // The shell's own `kill`: not every machine has it as a program.
-        let asked = Command::new("sh").arg("-c").arg(format!("kill -TERM {}", self.0.id())).status()?;
+        let asked =
+            Command::new("sh").arg("-c").arg(format!("kill -TERM {}", self.0.id())).status()?;
         if !asked.success() {
             return Err(io::Error::other("the daemon could not be signalled"));
         }
