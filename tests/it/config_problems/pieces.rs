@@ -148,8 +148,8 @@ fn mistakes_in_report_types_and_reports_are_told_once_at_the_piece() {
         "MessagingSessionMetricValu",
     );
     check(
-        "\"last 7 days\"\ndate    = \"session.StartTime\"\ncolumns = [\n  \"avg(mean",
-        "\"last 7 suns\"\ndate = \"session.StartTime\"\ncolumns = [\n  \"avg(mean",
+        "\"last 7 days\"\ndate    = \"session.StartTime\"\nwhere   = \"session.AgentType in",
+        "\"last 7 suns\"\ndate = \"session.StartTime\"\nwhere = \"session.AgentType in",
         "",
         "\"last 7 suns\"",
     );
