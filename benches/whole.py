@@ -103,14 +103,15 @@ def answers(frames):
     ended = pl.col("Status") == "Ended"
     out = []
 
-    resolved = session.lazy().filter(ended & pl.col("AgentType").is_in(["Agent", "BotToAgent"]))
+    person = pl.col("AgentType").is_in(["Agent", "BotToAgent"])
+    resolved = session.lazy().filter(ended & person)
     out.append(measured(resolved, "AgentMessageCount", "sent").select(
         pl.col("sent").median().alias("Typical"), pl.col("sent").mean().alias("Mean"),
         quantile("sent", 0.9).alias("90 % under"), pl.col("sent").count().alias("Measured"),
         pl.len().alias("Sessions"),
     ))
 
-    both = measured(measured(week, "AverageAgentResponseTime", "mean"), "AgentMessageCount", "sent")
+    both = measured(measured(week.filter(person), "AverageAgentResponseTime", "mean"), "AgentMessageCount", "sent")
     out.append(both.select(
         pl.col("mean").mean().alias("Mean of session means"),
         ((pl.col("mean") * pl.col("sent")).sum()
@@ -120,7 +121,7 @@ def answers(frames):
     ))
 
     longest = measured(week, "MaxAgentResponseTime", "longest").join(named, on="MessagingChannelId")
-    out.append(longest.group_by("MessagingChannelId", "MasterLabel").agg(
+    out.append(longest.filter(person).group_by("MessagingChannelId", "MasterLabel").agg(
         pl.col("longest").max().alias("Longest"), quantile("longest", 0.95).alias("95 % under"),
         pl.col("longest").count().alias("Measured"), pl.len().alias("Sessions"),
     ).sort("Longest", descending=True, nulls_last=True))
@@ -158,8 +159,8 @@ def answers(frames):
         pl.len().alias("Sessions"),
     ).sort("Sessions", descending=True))
 
-    counted = pl.col("AgentType") != "System"
-    out.append(week.filter(ended).group_by("AgentType").agg(
+    counted = pl.col("AgentType").fill_null("Nobody") != "System"
+    out.append(week.filter(ended).group_by(pl.col("AgentType").fill_null("Nobody")).agg(
         pl.len().alias("Sessions"), counted.sum().alias("Counted"),
     ).with_columns((pl.col("Counted") / pl.col("Counted").sum()).alias("Share")).sort(
         "Sessions", descending=True))
@@ -204,7 +205,7 @@ def answers(frames):
     ).join(owners, on="AccountId", how="left").sort("Users", descending=True).head(25))
     out.append(people.join(owners, on="AccountId", how="left").join(named, on="MessagingChannelId")
                .select("Account", "Name", "MasterLabel", "MessagingConsentStatus")
-               .sort("Account", "Name", nulls_last=True).head(50))
+               .sort("Account", "Name", nulls_last=True).head(25))
 
     entries = frames["ConversationEntry"].lazy().rename({"Id": "EntryId"})
     spoken = channel.lazy().join(
@@ -212,13 +213,17 @@ def answers(frames):
         left_on="Id", right_on="MessagingChannelId", how="left",
     ).join(entries, left_on="SessionId", right_on="ConversationId", how="left")
     standard = pl.col("PlatformType") == "Standard"
+    actor = pl.col("ActorType").replace("EndUser", "End user").fill_null("no messages")
     out.append(spoken.with_columns(
-        pl.when(standard).then(pl.col("ActorType").fill_null("no messages")).alias("Sender"),
-        pl.when(standard).then(pl.col("MessageStatusCode").fill_null("none")).alias("Code"),
-    ).group_by("Id", "MasterLabel", "PlatformType", "Sender", "Code").agg(
+        pl.when(standard).then(actor).otherwise(pl.lit("not measured")).alias("Sender"),
+    ).group_by("Id", "MasterLabel", "PlatformType", "Sender").agg(
         pl.col("MessageStatusCode").count().alias("Undelivered"),
         pl.col("EntryId").count().alias("Messages"),
-    ).sort("MasterLabel", "Undelivered", descending=[False, True]))
+    ).with_columns((pl.col("Undelivered") / pl.col("Messages")).alias("Share")).sort(
+        "Undelivered", descending=True))
+    out.append(spoken.filter(standard & pl.col("MessageStatusCode").is_not_null())
+               .group_by("MasterLabel", "ActorType", "MessageStatusCode").agg(pl.len().alias("Messages"))
+               .sort("Messages", descending=True).head(25))
 
     return pl.collect_all(out)
 

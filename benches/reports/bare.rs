@@ -11,6 +11,14 @@ const PEOPLE: &str = "MessagingEndUser p \
     LEFT JOIN Account a ON a.Id = p.AccountId AND a._deleted = 0";
 const ACCOUNT: &str = "LEFT JOIN Account a ON a.Id = s.EndUserAccountId AND a._deleted = 0";
 
+/// A person took part.
+const PERSON: &str = "AND s.AgentType IN ('Agent', 'BotToAgent')";
+/// Not begun by the system.
+const COUNTED: &str = "count(*) FILTER (WHERE s.AgentType IS NULL OR s.AgentType <> 'System')";
+const MESSAGES: &str = "MessagingChannel c \
+    LEFT JOIN MessagingSession s ON s.MessagingChannelId = c.Id AND s._deleted = 0";
+const ENTRY: &str = "LEFT JOIN ConversationEntry e ON e.ConversationId = s.Id AND e._deleted = 0";
+
 /// The SQL of a report, with `:from` and `:to` where it is bounded.
 pub(crate) fn sql(report: &str, bounded: bool) -> Option<String> {
     let within = |field: &str| match bounded {
@@ -33,18 +41,16 @@ pub(crate) fn sql(report: &str, bounded: bool) -> Option<String> {
         )
     };
     Some(match report {
-        "messages-to-resolve" => one_median(
-            "sent",
-            &sent,
-            "AND s.Status = 'Ended' AND s.AgentType IN ('Agent', 'BotToAgent')",
-        ),
+        "messages-to-resolve" => {
+            one_median("sent", &sent, &format!("AND s.Status = 'Ended' {PERSON}"))
+        }
         "end-user-messages" => one_median("got", &received, "AND s.Status = 'Ended'"),
         "agent-response-time" => format!(
             "SELECT avg(x), sum(x * y) * 1.0 / sum(y) FILTER (WHERE x IS NOT NULL), {}, count(x), \
              count(*) FROM (SELECT mean.MessagingSessionMetricValue x, \
              sent.MessagingSessionMetricValue y, {} n, \
              count(mean.MessagingSessionMetricValue) OVER () k FROM {SESSIONS} {mean} {sent} \
-             WHERE s._deleted = 0 {started})",
+             WHERE s._deleted = 0 {PERSON} {started})",
             percentile(0.5, "x", "n", "k"),
             rank("mean.MessagingSessionMetricValue", ""),
         ),
@@ -52,7 +58,7 @@ pub(crate) fn sql(report: &str, bounded: bool) -> Option<String> {
             "SELECT Channel, max(x) Longest, {}, count(x), count(*) FROM (SELECT c.Id Channel, \
              longest.MessagingSessionMetricValue x, {} n, \
              count(longest.MessagingSessionMetricValue) OVER (PARTITION BY c.Id) k \
-             FROM {SESSIONS} {longest} WHERE s._deleted = 0 {started}) GROUP BY Channel \
+             FROM {SESSIONS} {longest} WHERE s._deleted = 0 {PERSON} {started}) GROUP BY Channel \
              ORDER BY Longest DESC NULLS LAST",
             percentile(0.95, "x", "n", "k"),
             rank("longest.MessagingSessionMetricValue", "PARTITION BY c.Id"),
@@ -69,10 +75,11 @@ pub(crate) fn sql(report: &str, bounded: bool) -> Option<String> {
              ORDER BY Sessions DESC"
         ),
         "resolved-by-bot" => format!(
-            "SELECT s.AgentType, count(*) Sessions, count(*) FILTER (WHERE s.AgentType <> 'System'), \
-             count(*) FILTER (WHERE s.AgentType <> 'System') * 1.0 \
-             / sum(count(*) FILTER (WHERE s.AgentType <> 'System')) OVER () FROM {SESSIONS} \
-             WHERE s._deleted = 0 AND s.Status = 'Ended' {started} GROUP BY s.AgentType \
+            "SELECT CASE s.AgentType WHEN 'Bot' THEN 'Bot alone' \
+             WHEN 'BotToAgent' THEN 'Bot, then agent' WHEN 'Agent' THEN 'Agent' \
+             WHEN 'System' THEN 'System (outbound)' ELSE 'Nobody' END Handled, count(*) Sessions, \
+             {COUNTED}, {COUNTED} * 1.0 / sum({COUNTED}) OVER () FROM {SESSIONS} \
+             WHERE s._deleted = 0 AND s.Status = 'Ended' {started} GROUP BY Handled \
              ORDER BY Sessions DESC"
         ),
         "session-length" => format!(
@@ -131,19 +138,25 @@ pub(crate) fn sql(report: &str, bounded: bool) -> Option<String> {
         ),
         "users" => format!(
             "SELECT a.Name, p.Name, c.MasterLabel, p.MessagingConsentStatus FROM {PEOPLE} \
-             WHERE p._deleted = 0 ORDER BY a.Name NULLS LAST, p.Name LIMIT 50"
+             WHERE p._deleted = 0 ORDER BY a.Name NULLS LAST, p.Name LIMIT 25"
         ),
         "undelivered-messages" => format!(
-            "SELECT c.Id, CASE WHEN c.PlatformType = 'Standard' \
-             THEN coalesce(e.ActorType, 'no messages') END Sender, \
-             CASE WHEN c.PlatformType = 'Standard' THEN coalesce(e.MessageStatusCode, 'none') END \
-             Code, CASE WHEN c.PlatformType = 'Standard' THEN count(e.MessageStatusCode) END \
-             Undelivered, CASE WHEN c.PlatformType = 'Standard' THEN count(e.Id) END \
-             FROM MessagingChannel c LEFT JOIN MessagingSession s ON s.MessagingChannelId = c.Id \
-             AND s._deleted = 0 {started} LEFT JOIN ConversationEntry e \
-             ON e.ConversationId = s.Id AND e._deleted = 0 WHERE c._deleted = 0 \
-             GROUP BY c.Id, Sender, Code ORDER BY c.MasterLabel, Undelivered DESC NULLS LAST, \
-             Sender NULLS LAST, Code NULLS LAST"
+            "SELECT c.Id, CASE WHEN c.PlatformType IS NULL OR c.PlatformType <> 'Standard' \
+             THEN 'not measured' WHEN e.ActorType = 'EndUser' THEN 'End user' \
+             ELSE coalesce(e.ActorType, 'no messages') END Sender, \
+             CASE WHEN c.PlatformType = 'Standard' THEN count(e.MessageStatusCode) END \
+             Undelivered, CASE WHEN c.PlatformType = 'Standard' THEN count(e.Id) END, \
+             CASE WHEN c.PlatformType = 'Standard' \
+             THEN count(e.MessageStatusCode) * 1.0 / count(e.Id) END \
+             FROM {MESSAGES} {started} {ENTRY} WHERE c._deleted = 0 \
+             GROUP BY c.Id, Sender ORDER BY Undelivered DESC NULLS LAST, \
+             c.MasterLabel, Sender"
+        ),
+        "undelivered-codes" => format!(
+            "SELECT c.Id, e.ActorType, e.MessageStatusCode, count(*) Messages \
+             FROM {MESSAGES} {started} {ENTRY} WHERE c._deleted = 0 AND c.PlatformType = 'Standard' \
+             AND e.MessageStatusCode IS NOT NULL GROUP BY c.Id, e.ActorType, e.MessageStatusCode \
+             ORDER BY Messages DESC LIMIT 25"
         ),
         _ => return None,
     })
