@@ -23,6 +23,7 @@ use crate::demo::inbox::Inbox;
 use crate::demo::inbox::Page;
 use crate::demo::org::{self, Incident, Org, Plan, Serving};
 use crate::domain::zone::Zone;
+use crate::store::state::ledger;
 use crate::store::state::outbox::{self, SMTP};
 
 /// The config that ships, as it is.
@@ -167,10 +168,21 @@ async fn tell(app: Arc<App>, org: Arc<Org>, zone: Zone) {
         print::remark(format!("the load cannot be watched: {err:#}"));
     }
     let mut seen = HashSet::new();
+    let mut told = 0;
     loop {
         let state = &app.engine().store().state;
-        let delivered = state.read(|tx| outbox::list(tx, Some("delivered"), None, 1000));
-        for row in delivered.unwrap_or_default().iter().rev() {
+        let news = state.read(|tx| {
+            let decided = ledger::latest(tx, None, 10_000)?;
+            Ok((decided, outbox::list(tx, Some("delivered"), None, 1000)?))
+        });
+        let (mut decided, delivered) = news.unwrap_or_default();
+        decided.retain(|entry| entry.kind == "incident");
+        for entry in decided.iter().rev().skip(told) {
+            let at = zone.civil(entry.at).format("%H:%M");
+            print::line(format!("  {at}  rule     {}: {}", entry.subject, entry.text));
+        }
+        told = decided.len();
+        for row in delivered.iter().rev() {
             if seen.insert(row.id) {
                 let at = zone.civil(row.finished_at.unwrap_or(row.created_at)).format("%H:%M");
                 let way = if row.receiver == SMTP { "mail   " } else { "webhook" };
