@@ -15,8 +15,11 @@ use proptest::test_runner::TestCaseResult;
 mod data;
 mod naive;
 mod random;
+mod values;
+mod written;
 
-use naive::{Outcome, Spec, Table, V};
+use naive::{Outcome, Spec, Table};
+use values::V;
 
 fn instant(ms: i64) -> DateTime<Utc> {
     DateTime::from_timestamp_millis(ms).unwrap()
@@ -34,7 +37,7 @@ fn frame_of(frame: &naive::Frame) -> Frame {
 
 /// The query of a question's texts; `None` where the checker rightly refuses.
 fn checked(spec: &Spec) -> Result<Option<Query>, TestCaseError> {
-    let texts = random::texts(spec);
+    let texts = written::texts(spec);
     let report_type = ReportType::parse("t", &texts.from, &data::datasets())
         .map_err(|err| TestCaseError::fail(format!("{}: {err:?}", texts.from)))?;
     let all = |texts: &'_ [String]| -> Vec<String> { texts.to_vec() };

@@ -5,7 +5,7 @@
 
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, HashMap, HashSet};
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
 use super::accumulate::{Accumulator, ordered};
 use crate::domain::expr::AggregateKind;
@@ -42,7 +42,7 @@ pub(crate) struct Groups {
     places: HashMap<Box<[u8]>, usize>,
     last: (Vec<u8>, usize),
     beyond_keys: HashSet<u64>,
-    hashes: RandomState,
+    hashes: BuildHasherDefault<DefaultHasher>,
 }
 
 /// The place of the groups beyond the bound.
@@ -59,7 +59,7 @@ impl Groups {
             places: HashMap::new(),
             last: (Vec::new(), BEYOND),
             beyond_keys: HashSet::new(),
-            hashes: RandomState::new(),
+            hashes: BuildHasherDefault::default(),
         }
     }
 

@@ -9,7 +9,8 @@ use postrider::store::sql::{IndexSpec, install};
 use proptest::prelude::*;
 use rusqlite::Connection;
 
-use super::naive::{Table, Ty, V};
+use super::naive::Table;
+use super::values::{Ty, V};
 
 /// Name, fields (`Id` first), label, further unique sets.
 type Shape = (&'static str, &'static [(&'static str, Ty)], usize, &'static [&'static [usize]]);

@@ -6,25 +6,9 @@ use std::cmp::Ordering;
 use jiff::civil::Weekday;
 use jiff::{Timestamp, ToSpan, Zoned};
 
-/// A plain value; instants are milliseconds.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum V {
-    Null,
-    Bool(bool),
-    Int(i64),
-    Real(f64),
-    Text(String),
-    Time(i64),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ty {
-    Bool,
-    Int,
-    Real,
-    Text,
-    Time,
-}
+use super::values::{
+    Ty, V, arithmetic, directed, divide, finite, number, of_type, operator, order, range,
+};
 
 /// An expression as a person would write it.
 #[derive(Clone, Debug, PartialEq)]
@@ -125,6 +109,9 @@ pub(super) struct Outcome {
     pub(super) total: Option<Vec<V>>,
     pub(super) records: u64,
 }
+
+/// A group's keys, names, values and rows.
+type Made = (Vec<V>, Vec<V>, Vec<V>, Vec<Item>);
 
 /// One row: joined records, or names of a fold.
 #[derive(Clone, Debug)]
@@ -339,14 +326,14 @@ impl World<'_> {
             sets.push((vec![], vec![]));
         }
         let names: Vec<Vec<V>> = (0..groups.len()).map(|i| self.shown(i, &sets)).collect();
-        let mut made: Vec<(Vec<V>, Vec<V>, Vec<V>, Vec<Item>)> = Vec::new();
+        let mut made: Vec<Made> = Vec::new();
         for (index, (keys, rows)) in sets.into_iter().enumerate() {
             let set = Set { rows: &rows, all: &all, keys: Some(&keys), groups };
             let values = self.columns(&set);
             let shown = names.iter().map(|names| names[index].clone()).collect();
             made.push((keys, shown, values, rows));
         }
-        let rank = |row: &(Vec<V>, Vec<V>, Vec<V>, Vec<Item>), i: usize| -> V {
+        let rank = |row: &Made, i: usize| -> V {
             if row.0[i] == V::Null {
                 return V::Null;
             }
@@ -609,130 +596,5 @@ impl World<'_> {
     fn midnight(&self, date: jiff::civil::Date) -> V {
         let first = date.in_tz(self.frame.zone).unwrap().start_of_day().unwrap();
         V::Time(first.timestamp().as_millisecond())
-    }
-}
-
-fn of_type(value: V, ty: Ty) -> V {
-    match (value, ty) {
-        (V::Int(n), Ty::Real) => V::Real(n as f64),
-        (value, _) => value,
-    }
-}
-
-fn finite(value: V) -> V {
-    match value {
-        V::Real(x) if !x.is_finite() => V::Null,
-        other => other,
-    }
-}
-
-pub(super) fn number(value: &V) -> Option<f64> {
-    match value {
-        V::Int(n) => Some(*n as f64),
-        V::Real(x) => Some(*x),
-        _ => None,
-    }
-}
-
-fn range(bounds: &[i64], at: usize) -> String {
-    match at {
-        0 => format!("< {}", bounds[0]),
-        at if at == bounds.len() => format!(">= {}", bounds[at - 1]),
-        at => format!("{} to < {}", bounds[at - 1], bounds[at]),
-    }
-}
-
-fn divide(a: V, b: V) -> V {
-    match (number(&a), number(&b)) {
-        (Some(a), Some(b)) if b != 0.0 => V::Real(a / b),
-        _ => V::Null,
-    }
-}
-
-fn arithmetic(op: &str, a: V, b: V) -> V {
-    if let (V::Int(a), V::Int(b)) = (&a, &b) {
-        let (a, b) = (i128::from(*a), i128::from(*b));
-        let exact = match op {
-            "+" => a + b,
-            "-" => a - b,
-            _ => a * b,
-        };
-        if let Ok(exact) = i64::try_from(exact) {
-            return V::Int(exact);
-        }
-    }
-    match (number(&a), number(&b)) {
-        (Some(a), Some(b)) => V::Real(match op {
-            "+" => a + b,
-            "-" => a - b,
-            _ => a * b,
-        }),
-        _ => V::Null,
-    }
-}
-
-fn operator(op: &str, a: V, b: V) -> V {
-    let truth = |v: &V| if let V::Bool(truth) = v { Some(*truth) } else { None };
-    match op {
-        "and" => match (truth(&a), truth(&b)) {
-            (Some(false), _) | (_, Some(false)) => V::Bool(false),
-            (Some(true), Some(true)) => V::Bool(true),
-            _ => V::Null,
-        },
-        "or" => match (truth(&a), truth(&b)) {
-            (Some(true), _) | (_, Some(true)) => V::Bool(true),
-            (Some(false), Some(false)) => V::Bool(false),
-            _ => V::Null,
-        },
-        "+" | "-" | "*" => arithmetic(op, a, b),
-        "/" => divide(a, b),
-        _ if a == V::Null || b == V::Null => V::Null,
-        "like" => match (a, b) {
-            (V::Text(text), V::Text(pattern)) => {
-                let chars = |text: String| text.chars().collect::<Vec<char>>();
-                V::Bool(like(&chars(text), &chars(pattern)))
-            }
-            _ => panic!("like over no text"),
-        },
-        _ => {
-            let order = order(&a, &b);
-            V::Bool(match op {
-                "=" => order.is_eq(),
-                "<>" => order.is_ne(),
-                "<" => order.is_lt(),
-                "<=" => order.is_le(),
-                ">" => order.is_gt(),
-                ">=" => order.is_ge(),
-                other => panic!("{other}"),
-            })
-        }
-    }
-}
-
-fn like(text: &[char], pattern: &[char]) -> bool {
-    match pattern.split_first() {
-        None => text.is_empty(),
-        Some(('%', rest)) => (0..=text.len()).any(|skip| like(&text[skip..], rest)),
-        Some(('_', rest)) => !text.is_empty() && like(&text[1..], rest),
-        Some((c, rest)) => text.first() == Some(c) && like(&text[1..], rest),
-    }
-}
-
-fn directed(a: &V, b: &V, descending: bool) -> Ordering {
-    let order = order(a, b);
-    let nulls = *a == V::Null || *b == V::Null;
-    if descending && !nulls { order.reverse() } else { order }
-}
-
-/// Nulls last.
-pub(super) fn order(a: &V, b: &V) -> Ordering {
-    match (a, b) {
-        (V::Null, V::Null) => Ordering::Equal,
-        (V::Null, _) => Ordering::Greater,
-        (_, V::Null) => Ordering::Less,
-        (V::Bool(a), V::Bool(b)) => a.cmp(b),
-        (V::Int(a), V::Int(b)) | (V::Time(a), V::Time(b)) => a.cmp(b),
-        (V::Text(a), V::Text(b)) => a.as_bytes().cmp(b.as_bytes()),
-        (a, b) => number(a).unwrap().partial_cmp(&number(b).unwrap()).unwrap(),
     }
 }
