@@ -187,12 +187,13 @@ impl Engine {
         blocking(move || Ok(store.state.read(work)?)).await
     }
 
-    fn begin_round(&self, receiver: &str) -> bool {
-        self.rounds.lock().unwrap_or_else(PoisonError::into_inner).insert(receiver.to_owned())
-    }
-
-    fn end_round(&self, receiver: &str) {
-        self.rounds.lock().unwrap_or_else(PoisonError::into_inner).remove(receiver);
+    /// The round of a receiver, unless one is under way. It is over when it is dropped, also by a
+    /// panic.
+    fn begin_round(&self, receiver: &str) -> Option<Round<'_>> {
+        let mut rounds = self.rounds.lock().unwrap_or_else(PoisonError::into_inner);
+        rounds
+            .insert(receiver.to_owned())
+            .then(|| Round { engine: self, receiver: receiver.to_owned() })
     }
 
     /// What is remembered of a dataset's pulls.
@@ -222,6 +223,19 @@ impl Engine {
         x ^= x << 17;
         self.jitter.store(x, Ordering::Relaxed);
         (x >> 11) as f64 / (1u64 << 52) as f64 - 1.0
+    }
+}
+
+/// One receiver's round of attempts, while it is under way.
+struct Round<'a> {
+    engine: &'a Engine,
+    receiver: String,
+}
+
+impl Drop for Round<'_> {
+    fn drop(&mut self) {
+        let mut rounds = self.engine.rounds.lock().unwrap_or_else(PoisonError::into_inner);
+        rounds.remove(&self.receiver);
     }
 }
 

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::audit::open;
 
-/// What a kill seems to have hit.
+/// What a kill hits; it can hit several at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Moment {
     Starting,
@@ -24,14 +24,14 @@ impl Moment {
     /// In words.
     pub(crate) fn words(self) -> &'static str {
         match self {
-            Moment::Starting => "while it started",
-            Moment::FirstLoad => "while it loaded for the first time",
-            Moment::Delivering => "while it delivered",
-            Moment::Owing => "while something due waited for its turn",
-            Moment::MakingDigests => "while a digest was due",
-            Moment::Evaluating => "while a rule was due",
-            Moment::Pulling => "while it pulled",
-            Moment::Resting => "while it rested",
+            Moment::Starting => "before it asked the org anything",
+            Moment::FirstLoad => "in the first load",
+            Moment::Delivering => "with messages on the wire",
+            Moment::Owing => "with messages due",
+            Moment::MakingDigests => "with a digest to make",
+            Moment::Evaluating => "with a rule to evaluate",
+            Moment::Pulling => "with a dataset to pull",
+            Moment::Resting => "with nothing to do",
         }
     }
 }
@@ -110,24 +110,27 @@ impl Known {
         Ok(())
     }
 
-    /// What it does now, having asked the org so often in this life.
-    pub(crate) fn moment(&self, requests: u64, now: DateTime<Utc>) -> Moment {
+    /// What it is at now, having asked the org so often in this life.
+    pub(crate) fn moments(&self, requests: u64, now: DateTime<Utc>) -> Vec<Moment> {
         let minute = TimeDelta::minutes(1);
+        if requests == 0 {
+            return vec![Moment::Starting];
+        }
+        let Some(complete) = self.complete_to else { return vec![Moment::FirstLoad] };
         let behind = |done: Option<DateTime<Utc>>, complete: DateTime<Utc>| {
             done.is_some_and(|done| done + minute <= complete)
         };
-        match self.complete_to {
-            _ if requests == 0 => Moment::Starting,
-            None => Moment::FirstLoad,
-            Some(_) if self.sending > 0 => Moment::Delivering,
-            Some(_) if self.due.is_some_and(|due| due <= now) => Moment::Owing,
-            Some(complete) if behind(self.digest_considered, complete) => Moment::MakingDigests,
-            Some(complete) if behind(self.rule_evaluated, complete - minute * 2) => {
-                Moment::Evaluating
-            }
-            // It pulls twice a minute, and its data is a minute behind the org's clock by intent.
-            Some(complete) if complete + minute + TimeDelta::seconds(30) < now => Moment::Pulling,
-            Some(_) => Moment::Resting,
+        let mut found = Vec::new();
+        let mut add = |moment, is: bool| found.extend(is.then_some(moment));
+        add(Moment::Delivering, self.sending > 0);
+        add(Moment::Owing, self.due.is_some_and(|due| due <= now));
+        add(Moment::MakingDigests, behind(self.digest_considered, complete));
+        add(Moment::Evaluating, behind(self.rule_evaluated, complete - minute * 2));
+        // It pulls twice a minute, and its data is a minute behind the org's clock by intent.
+        add(Moment::Pulling, complete + minute + TimeDelta::seconds(30) < now);
+        if found.is_empty() {
+            found.push(Moment::Resting);
         }
+        found
     }
 }

@@ -18,7 +18,7 @@ impl Engine {
     pub async fn recover(&self) -> Result<usize, EngineError> {
         let now = self.clock.now();
         self.close_removed_rules().await?;
-        self.write(move |tx| outbox::recover(tx, now)).await
+        self.write(move |tx| outbox::recover(tx, None, now)).await
     }
 
     /// Forgets what is past its retention, if the last round is an hour ago.

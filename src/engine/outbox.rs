@@ -36,12 +36,10 @@ impl Engine {
 
     /// One receiver's round: claim, attempt, record, until it has nothing due or is held.
     async fn round(&self, plant: Arc<Plant>, name: String) -> Result<usize, EngineError> {
-        if !self.begin_round(&name) {
-            return Ok(0);
+        match self.begin_round(&name) {
+            Some(_round) => self.round_of(&plant, &name).await,
+            None => Ok(0),
         }
-        let done = self.round_of(&plant, &name).await;
-        self.end_round(&name);
-        done
     }
 
     async fn round_of(&self, plant: &Plant, name: &str) -> Result<usize, EngineError> {
@@ -51,6 +49,9 @@ impl Engine {
             let claimed = {
                 let name = name.to_owned();
                 self.write(move |tx| {
+                    // None is under way here: what is still called so was left by a round that
+                    // could not write down how it ended.
+                    outbox::recover(tx, Some(&name), now)?;
                     // A receiver that was held is probed with one message first.
                     let held = outbox::holds(tx)?.into_iter().find(|hold| hold.receiver == name);
                     match held {
@@ -95,14 +96,19 @@ impl Engine {
         };
         let mut running =
             futures_util::stream::iter(claimed).map(attempt).buffer_unordered(CONCURRENCY);
-        let (mut tried, mut untried) = (0, Vec::new());
+        let (mut tried, mut untried, mut failed) = (0, Vec::new(), None);
         while let Some(done) = running.next().await {
-            match done? {
-                Some(id) => untried.push(id),
-                None => tried += 1,
+            match done {
+                Ok(Some(id)) => untried.push(id),
+                Ok(None) => tried += 1,
+                // Those under way end first, so that nothing is tried twice at a time.
+                Err(err) => {
+                    over.store(true, Ordering::Relaxed);
+                    failed = Some(err);
+                }
             }
         }
-        Ok((tried, untried))
+        failed.map_or(Ok((tried, untried)), Err)
     }
 
     /// One attempt and what follows from it. Returns whether the receiver is held now.

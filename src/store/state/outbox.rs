@@ -273,19 +273,29 @@ pub fn put_back(tx: &Transaction<'_>, ids: &[i64]) -> Result<(), StateError> {
     Ok(())
 }
 
-/// At start: attempts that a crash cut off become due again. Returns how many.
-pub fn recover(tx: &Transaction<'_>, now: DateTime<Utc>) -> Result<usize, StateError> {
-    tx.execute(
+/// Attempts that were cut off become due again: at start those that a crash cut off, and those at
+/// one receiver whose outcome could not be written down. To be called while none is under way.
+/// Returns how many.
+pub fn recover(
+    tx: &Transaction<'_>,
+    receiver: Option<&str>,
+    now: DateTime<Utc>,
+) -> Result<usize, StateError> {
+    tx.prepare_cached(
         "update attempt set outcome = 'uncertain', words = 'cut off: the message may have arrived'
-         where finished_at is null and outcome is null",
-        [],
-    )?;
-    Ok(tx.execute(
-        "update outbox set state = 'pending', next_attempt_at = ?1,
-                           reason = 'cut off: the message may have arrived'
-         where state = 'sending'",
-        [millis(now)],
-    )?)
+         where finished_at is null and outcome is null
+           and delivery in (select id from outbox
+                            where state = 'sending' and (?1 is null or receiver = ?1))",
+    )?
+    .execute([receiver])?;
+    let cut_off = tx
+        .prepare_cached(
+            "update outbox set state = 'pending', next_attempt_at = ?2,
+                               reason = 'cut off: the message may have arrived'
+             where state = 'sending' and (?1 is null or receiver = ?1)",
+        )?
+        .execute(params![receiver, millis(now)])?;
+    Ok(cut_off)
 }
 
 /// Makes a message due now, whatever it waited for or ended as; false if there is none such.
@@ -303,11 +313,11 @@ pub fn retry(tx: &Transaction<'_>, id: i64, now: DateTime<Utc>) -> Result<bool, 
     Ok(changed == 1)
 }
 
-/// Receivers that have something due and are not held.
+/// Receivers that have something due, or begun and never ended, and are not held.
 pub fn receivers_due(tx: &Transaction<'_>, now: DateTime<Utc>) -> Result<Vec<String>, StateError> {
     let mut statement = tx.prepare_cached(
         "select distinct receiver from outbox
-         where state = 'pending' and next_attempt_at <= ?1
+         where (state = 'pending' and next_attempt_at <= ?1 or state = 'sending')
            and receiver not in (select receiver from hold where until > ?1)",
     )?;
     let rows = statement.query_map([millis(now)], |row| row.get(0))?;
