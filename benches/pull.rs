@@ -9,6 +9,7 @@ mod ground;
 mod shipped;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use rusqlite::types::{ToSql, ToSqlOutput};
@@ -105,8 +106,12 @@ fn pull(url: &str, folder: &Path) -> anyhow::Result<()> {
     for object in READ {
         let dataset = plant.datasets.iter().find(|dataset| dataset.name == object.name());
         let dataset = dataset.ok_or_else(|| anyhow::anyhow!("no dataset {}", object.name()))?;
-        let progress = Progress::default();
-        let pulled = runtime.block_on(engine.pull(&plant, dataset, None, &progress))?;
+        let (engine, plant, dataset) =
+            (Arc::clone(engine), Arc::clone(&plant), Arc::clone(dataset));
+        // As the daemon does it: a task of the runtime.
+        let pulling = runtime
+            .spawn(async move { engine.pull(&plant, &dataset, None, &Progress::default()).await });
+        let pulled = runtime.block_on(pulling)??;
         anyhow::ensure!(pulled.misfits == 0, "{:?}", pulled.misfit_samples);
         records += pulled.records;
     }

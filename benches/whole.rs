@@ -14,6 +14,7 @@ mod shipped;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -108,12 +109,15 @@ fn whole(url: &str, folder: &Path) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let mut records = 0;
     for dataset in plant.datasets_in_use() {
-        let before = Instant::now();
-        let progress = Progress::default();
-        let pulled = runtime.block_on(engine.pull(&plant, &dataset, None, &progress))?;
+        let (before, name) = (Instant::now(), dataset.name.clone());
+        let (engine, plant) = (Arc::clone(engine), Arc::clone(&plant));
+        // As the daemon does it: a task of the runtime.
+        let pulling = runtime
+            .spawn(async move { engine.pull(&plant, &dataset, None, &Progress::default()).await });
+        let pulled = runtime.block_on(pulling)??;
         anyhow::ensure!(pulled.misfits == 0, "{:?}", pulled.misfit_samples);
         records += pulled.records;
-        line(format!("{} {}", dataset.name, figures::seconds(before.elapsed())));
+        line(format!("{name} {}", figures::seconds(before.elapsed())));
     }
     let stored = started.elapsed();
     let slot = DateTime::from_timestamp_millis(END).context("the instant of the recording")?;
