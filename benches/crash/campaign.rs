@@ -26,7 +26,7 @@ use audit::{Evidence, Findings};
 use chance::Chance;
 use daemon::{Daemon, HOOK_SECRET, Home};
 use life::Life;
-use moment::Moment;
+use moment::{Known, Moment};
 use sink::Sink;
 
 /// When the story begins, by the scaled clock.
@@ -240,16 +240,22 @@ impl Campaign {
         self.life.org.requests().values().sum()
     }
 
-    /// What the daemon seems to be doing, from the outside; and what it knows for the first time.
+    /// What the daemon seems to be doing, from the outside.
     fn look(&mut self, requests_before: u64) -> anyhow::Result<Vec<Moment>> {
         let now = self.clock.now();
         let requests = self.requests();
         let known = moment::known(&self.home.state())?;
+        self.note(&known, now);
+        Ok(known.moments(requests - requests_before, now))
+    }
+
+    /// Remembers what the daemon is seen to know for the first time: what came before it began is
+    /// none of its business.
+    fn note(&mut self, known: &Known, now: DateTime<Utc>) {
         for digest in &known.digests {
             self.digests_seen.entry(digest.clone()).or_insert(now);
         }
         self.rule_seen = self.rule_seen.or(known.rule_evaluated);
-        Ok(known.moments(requests - requests_before, now))
     }
 
     fn still_runs(&self, daemon: &mut Daemon) -> anyhow::Result<()> {
@@ -293,9 +299,7 @@ impl Campaign {
             self.still_runs(daemon)?;
             self.sink.write_down()?;
             let known = moment::known(&self.home.state())?;
-            for digest in &known.digests {
-                self.digests_seen.entry(digest.clone()).or_insert(self.clock.now());
-            }
+            self.note(&known, self.clock.now());
             let seen = known.complete_to.is_some_and(|to| quiet < to)
                 && known.rule_evaluated.is_some_and(|to| quiet < to)
                 && known.digest_considered.is_some_and(|to| quiet < to);
