@@ -54,7 +54,7 @@ fn compare(arguments: &Arguments) -> anyhow::Result<()> {
     let pages = Pages::of(org)?;
     let bytes: u64 = READ.iter().map(|&object| pages.bytes_of(object)).sum();
     let records: u64 = READ.iter().map(|&object| org.count(object)).sum();
-    line(format!("{}", figures::machine()));
+    line(figures::machine());
     line(format!("{records} records, {:.0} MB of pages, best of {rounds}\n", mb(bytes)));
     let server = Server::start(&pages.folder)?;
     let mut best = CONTESTANTS.map(|_| None::<Told>);
