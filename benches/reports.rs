@@ -187,13 +187,14 @@ fn check(report: &Report, ours: &Answer, bare: &[Vec<Cell>]) -> Option<String> {
     (0..width).find_map(|column| {
         let mut sums = [0.0, 0.0];
         for (row, cells) in ours.rows.iter().zip(bare).take(compared) {
+            let Some(mine) = row.values[column].number() else { continue };
             // Groups come first in the SQL.
             let by_sql = match &cells[cells.len() - width + column] {
                 Cell::Integer(n) => *n as f64,
                 Cell::Real(x) => *x,
                 _ => 0.0,
             };
-            sums[0] += row.values[column].number().unwrap_or(0.0);
+            sums[0] += mine;
             sums[1] += by_sql;
         }
         let [mine, by_sql] = sums;
