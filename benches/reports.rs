@@ -174,23 +174,30 @@ impl Bare {
     }
 }
 
-/// Whether both say the same: as many rows, and the same numbers in the first one. What differs, if
-/// anything does: the config has changed since the SQL was written, or one of them is wrong.
+/// Whether both say the same: as many rows, and the same sums of numbers by column; of a report that
+/// is cut short, where ties may be cut differently, the first row's. What differs, if anything does:
+/// the config has changed since the SQL was written, or one of them is wrong.
 fn check(report: &Report, ours: &Answer, bare: &[Vec<Cell>]) -> Option<String> {
     let name = &report.name;
     if ours.rows.len() != bare.len() {
         return Some(format!("`{name}`: {} rows, by SQL {}", ours.rows.len(), bare.len()));
     }
-    let (row, cells) = (ours.rows.first()?, bare.first()?);
-    let cells = &cells[cells.len() - row.values.len()..];
-    row.values.iter().zip(cells).find_map(|(value, cell)| {
-        let number = match cell {
-            Cell::Integer(n) => *n as f64,
-            Cell::Real(x) => *x,
-            _ => return None,
-        };
-        let mine = value.number()?;
-        let same = (mine - number).abs() <= 1e-9 * number.abs().max(1.0);
-        (!same).then(|| format!("`{name}`: {mine}, by SQL {number}"))
+    let compared = if report.query.top.is_some() { 1 } else { bare.len() };
+    let width = ours.rows.first()?.values.len();
+    (0..width).find_map(|column| {
+        let mut sums = [0.0, 0.0];
+        for (row, cells) in ours.rows.iter().zip(bare).take(compared) {
+            // Groups come first in the SQL.
+            let by_sql = match &cells[cells.len() - width + column] {
+                Cell::Integer(n) => *n as f64,
+                Cell::Real(x) => *x,
+                _ => 0.0,
+            };
+            sums[0] += row.values[column].number().unwrap_or(0.0);
+            sums[1] += by_sql;
+        }
+        let [mine, by_sql] = sums;
+        let same = (mine - by_sql).abs() <= 1e-9 * by_sql.abs().max(1.0);
+        (!same).then(|| format!("`{name}`, column {column}: {mine}, by SQL {by_sql}"))
     })
 }

@@ -232,7 +232,9 @@ impl Load {
     fn settle(&self, dataset: &Dataset) {
         let writer = self.records.writer();
         let table = schema::ident(&dataset.name);
-        let _ = writer.execute_batch(&format!("PRAGMA analysis_limit = 1000; ANALYZE {table};"));
+        // A field with few values must be seen to have few: the first entries of its index are all one.
+        let analyze = format!("PRAGMA analysis_limit = 100000; ANALYZE {table};");
+        let _ = writer.execute_batch(&analyze);
         let _ = writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         let _ = writer.pragma_update(None, "cache_size", super::open::CACHE_KIB);
     }
