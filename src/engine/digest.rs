@@ -1,5 +1,6 @@
 //! Making digests: a slot that is due becomes a run and the messages it owes, in one commit.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -9,7 +10,7 @@ use crate::domain::delivery::Message;
 use crate::domain::digest::Digest;
 use crate::domain::schedule::Slot;
 use crate::domain::table::Section;
-use crate::render::{self, DigestMail, Envelope, Rendered};
+use crate::render::{self, DigestMail, Envelope, NoticeMail, Rendered};
 use crate::store::state::outbox::{Kind, Owed, SMTP};
 use crate::store::state::slots::Run;
 use crate::store::state::{ledger, outbox, slots};
@@ -140,7 +141,7 @@ impl Engine {
             instance: None,
             owner: plant.owner.clone(),
         };
-        let rendered = render::render_digest(&mail);
+        let rendered = rendered(&mail);
         let mut wrong: Vec<String> = rendered.problem.iter().cloned().collect();
         wrong.extend(mail.sections.iter().filter_map(|section| match section {
             Section::Failed { title, reason, .. } => Some(format!("{title}: {reason}")),
@@ -272,6 +273,27 @@ fn store_run(
     }
     let text = format!("{} for slot {}: {}", made.run.id, made.run.planned_at, made.run.outcome);
     ledger::note(tx, now, "run", &made.run.digest, &text)
+}
+
+/// The mail as everybody gets it. A defect in the rendering must not cost the mail: then it is a
+/// plain one that says so.
+fn rendered(mail: &DigestMail) -> Rendered {
+    let drawn = std::panic::catch_unwind(AssertUnwindSafe(|| render::render_digest(mail)));
+    drawn.unwrap_or_else(|_| {
+        let title = format!("digest {} could not be written", mail.name);
+        let plain = NoticeMail {
+            title: title.clone(),
+            paragraphs: vec![
+                "Its reports were answered, but writing them as a mail failed. This is a defect of \
+                 postrider; the log says more. The next digest is tried as usual."
+                    .into(),
+            ],
+            facts: vec![("Run".into(), mail.run.clone())],
+            instance: mail.instance.clone(),
+            locale: mail.locale.clone(),
+        };
+        Rendered { problem: Some(title), ..render::render_notice(&plain) }
+    })
 }
 
 /// The same digest, slot and occasion have the same run id, whoever makes it.

@@ -209,7 +209,17 @@ impl Engine {
         };
         let pulled = pulled?;
         let (done, now) = (pulled.clone(), self.clock.now());
-        blocking(move || Ok(load.finish(&done, now).map_err(StoreError::from)?)).await?;
+        let finished =
+            blocking(move || Ok(load.finish(&done, now).map_err(StoreError::from)?)).await?;
+        if finished.emptied {
+            let text = format!(
+                "`{name}` came back empty although {} records are known: they are kept; does the \
+                 user still see them?",
+                finished.records
+            );
+            tracing::warn!(dataset = name, "{text}");
+            self.remember_trouble("pull", &text).await;
+        }
         tracing::debug!(
             dataset = name,
             records = pulled.records,
