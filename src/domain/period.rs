@@ -19,7 +19,7 @@ pub struct Period {
 }
 
 /// A half-open stretch of time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Window {
     /// First instant inside.
     pub from: DateTime<Utc>,

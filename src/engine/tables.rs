@@ -1,6 +1,7 @@
 //! Answering: reports to tables, for a slot. One report that fails costs its section, no more.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::StreamExt;
@@ -8,10 +9,10 @@ use futures_util::StreamExt;
 use super::{Engine, EngineError, Plant, blocking};
 use crate::domain::period::Window;
 use crate::domain::query::Frame;
-use crate::domain::report::Report;
+use crate::domain::report::{Covering, Report};
 use crate::domain::table::{Section, Table};
 use crate::render::{self, Locale};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, View};
 
 /// At most so many groups or list rows are read for one report.
 const ROWS_MAX: usize = 200_000;
@@ -22,11 +23,13 @@ impl Engine {
     /// The sections of some reports for a slot, in order.
     pub async fn sections(&self, reports: &[Arc<Report>], slot: DateTime<Utc>) -> Vec<Section> {
         let plant = self.plant();
+        let counted = Arc::new(Counted::default());
         futures_util::stream::iter(reports.to_vec())
             .map(|report| {
                 let (store, plant) = (Arc::clone(&self.store), Arc::clone(&plant));
+                let counted = Arc::clone(&counted);
                 let (name, title) = (report.name.clone(), report.title.clone());
-                let work = move || Ok(section(&store, &plant, &report, slot));
+                let work = move || Ok(section(&store, &plant, &report, slot, &counted));
                 async move {
                     blocking(work).await.unwrap_or_else(|err: EngineError| Section::Failed {
                         report: name,
@@ -64,8 +67,45 @@ impl Engine {
     }
 }
 
-fn section(store: &Store, plant: &Plant, report: &Report, slot: DateTime<Utc>) -> Section {
-    table(store, plant, report, slot).map_or_else(
+/// Coverage counted for one mail: its reports share facts and periods, and what was counted on the
+/// same records need not be counted again. By fact, period and the watermark of the records.
+#[derive(Default)]
+struct Counted(Mutex<HashMap<CountedKey, Option<String>>>);
+
+type CountedKey = (String, String, Option<Window>, Option<DateTime<Utc>>);
+
+impl Counted {
+    fn sentence(
+        &self,
+        records: &View<'_>,
+        covering: &Covering,
+        frame: &Frame,
+        window: Option<Window>,
+        locale: Locale,
+    ) -> Result<Option<String>, StoreError> {
+        let datasets: Vec<String> = covering.query.reads().into_keys().collect();
+        let complete_to = records.complete_to(&datasets);
+        let key = (covering.noun.clone(), covering.verb.clone(), window, complete_to);
+        let known = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sentence) = known().get(&key) {
+            return Ok(sentence.clone());
+        }
+        let counted = records.answer(&covering.query, frame)?;
+        let counts = counted.rows.first().map_or(&[][..], |row| &row.values);
+        let sentence = render::words::coverage(covering, counts, locale);
+        known().insert(key, sentence.clone());
+        Ok(sentence)
+    }
+}
+
+fn section(
+    store: &Store,
+    plant: &Plant,
+    report: &Report,
+    slot: DateTime<Utc>,
+    counted: &Counted,
+) -> Section {
+    table(store, plant, report, slot, counted).map_or_else(
         |err| Section::Failed {
             report: report.name.clone(),
             title: report.title.clone(),
@@ -80,6 +120,7 @@ fn table(
     plant: &Plant,
     report: &Report,
     slot: DateTime<Utc>,
+    counted: &Counted,
 ) -> Result<Table, StoreError> {
     let window = report.period.window(slot, &report.zone, plant.week_starts);
     let frame = Frame {
@@ -96,9 +137,7 @@ fn table(
         let answer = records.answer(&report.query, &frame)?;
         let mut lines = Vec::new();
         for covering in &report.coverage {
-            let counted = records.answer(&covering.query, &frame)?;
-            let counts = counted.rows.first().map_or(&[][..], |row| &row.values);
-            lines.extend(render::words::coverage(covering, counts, locale));
+            lines.extend(counted.sentence(records, covering, &frame, window, locale)?);
         }
         let loaded_from = datasets.iter().filter_map(|dataset| records.history_from(dataset)).max();
         let began = loaded_from.filter(|start| window.is_none_or(|window| window.from < *start));

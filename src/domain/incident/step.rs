@@ -263,8 +263,11 @@ fn fire_if_held(
 fn clear(rule: &Rule, mut next: Incident, value: Option<f64>, slot: &Slot) -> Step {
     next.value = value;
     next.gone = None;
-    let seen =
-        value.map_or("empty counts as clear".to_owned(), |value| format!("{value} is clear"));
+    let seen = match (value, next.last_reading) {
+        (Some(value), _) => format!("{value} is clear"),
+        (None, Reading::Gone) => "there is none any more".to_owned(),
+        (None, _) => "empty counts as clear".to_owned(),
+    };
     if next.state == State::Pending {
         let why =
             format!("{seen}, {} before its hold was over", words(rule.hold - next.held.counted));
