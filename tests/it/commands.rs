@@ -254,3 +254,26 @@ async fn a_preview_of_a_past_slot_does_not_call_itself_late() {
     let made = t.app.engine().preview(&plant, &plant.digests["daily"], slot).await;
     assert!(sent.html.trim_end() == made.mail.html.trim_end(), "{}", made.mail.html);
 }
+
+/// Who only looks needs no secrets: the shipped config, with none of its variables set.
+#[test]
+fn looking_at_the_shipped_config_needs_no_secrets() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("config.toml"), include_str!("../../config.toml")).unwrap();
+    let postrider = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_postrider"));
+        command.args(arguments).current_dir(folder.path()).env_clear();
+        said(&command.output().unwrap())
+    };
+    let (code, slots, errors) = postrider(&["plan", "--days", "14", "--json"]);
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
+    assert!(json(&slots).as_array().unwrap().len() >= 10, "{slots}");
+    let (code, status, _) = postrider(&["status", "--json"]);
+    assert_eq!((code, json(&status)["daemon"].as_str()), (Some(0), Some("not running")));
+    let (code, text, _) = postrider(&["preview", "morning", "--format", "text"]);
+    assert_eq!(code, Some(0));
+    assert!(text.contains("still being loaded"), "{text}");
+    let (code, _, errors) = postrider(&["run"]);
+    assert_eq!(code, Some(2));
+    assert!(errors.contains("OPS_HOOK_URL"), "{errors}");
+}
