@@ -237,22 +237,11 @@ impl<'a> Asked<'a> {
     }
 
     fn ended_by(&self) -> Expected {
-        let table = Grouping {
-            items: self.of_week().into_iter().filter(|one| one.ended).collect(),
-            keys: &|one: &&Session| vec![Key::value(one.ended_by.as_deref(), actor_label)],
-            figures: &|own, all| {
-                let known =
-                    |some: &[&&Session]| some.iter().filter(|one| one.ended_by.is_some()).count();
-                let (part, whole) = (known(own), known(all));
-                let share = ratio(part as f64, whole as f64);
-                let share = if part == 0 { Value::Null } else { share };
-                vec![count(own.len()), count(part), share]
-            },
-            largest: 0,
-            top: usize::MAX,
-            total: true,
-        };
-        table.table(&["Ended by", "Sessions", "Recorded", "Of recorded"])
+        self.ended_shares(
+            &|one| Key::value(one.ended_by.as_deref(), actor_label),
+            &|one| one.ended_by.is_some(),
+            &["Ended by", "Sessions", "Recorded", "Of recorded"],
+        )
     }
 
     fn resolved_by_bot(&self) -> Expected {
@@ -263,23 +252,34 @@ impl<'a> Asked<'a> {
             Some("System") => "System (outbound)",
             _ => "Nobody",
         };
+        self.ended_shares(
+            &|one| Key::value(Some(who(one)), as_is),
+            &|one| one.agent_type.as_deref() != Some("System"),
+            &["Handled by", "Sessions", "Counted", "Share"],
+        )
+    }
+
+    /// Ended sessions by a key, and what part of those that count each key has.
+    fn ended_shares(
+        &self,
+        key: &dyn Fn(&Session) -> Key,
+        counts: &dyn Fn(&Session) -> bool,
+        headings: &[&'static str; 4],
+    ) -> Expected {
         let table = Grouping {
             items: self.of_week().into_iter().filter(|one| one.ended).collect(),
-            keys: &|one: &&Session| vec![Key::value(Some(who(one)), as_is)],
+            keys: &|one: &&Session| vec![key(one)],
             figures: &|own, all| {
-                let counted = |some: &[&&Session]| {
-                    some.iter().filter(|one| one.agent_type.as_deref() != Some("System")).count()
-                };
+                let counted = |some: &[&&Session]| some.iter().filter(|one| counts(one)).count();
                 let (part, whole) = (counted(own), counted(all));
-                let share = ratio(part as f64, whole as f64);
-                let share = if part == 0 { Value::Null } else { share };
+                let share = if part == 0 { Value::Null } else { ratio(part as f64, whole as f64) };
                 vec![count(own.len()), count(part), share]
             },
             largest: 0,
             top: usize::MAX,
             total: true,
         };
-        table.table(&["Handled by", "Sessions", "Counted", "Share"])
+        table.table(headings)
     }
 
     fn session_length(&self) -> Expected {
