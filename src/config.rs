@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use chrono::TimeDelta;
+
 use crate::domain::calendar::Calendar;
 use crate::domain::dataset::Dataset;
 use crate::domain::digest::Digest;
@@ -17,6 +19,7 @@ use crate::domain::rule::Rule;
 use crate::domain::zone::Zone;
 use crate::receiver::smtp::SmtpSettings;
 use crate::receiver::webhook::WebhookSettings;
+use crate::source::rest::RestSettings;
 use crate::source::salesforce::SalesforceSettings;
 
 mod diff;
@@ -105,8 +108,8 @@ pub struct Config {
     pub owner: Option<String>,
     /// The mail server.
     pub smtp: Option<SmtpSettings>,
-    /// Salesforce orgs, by name.
-    pub sources: BTreeMap<String, SalesforceSettings>,
+    /// Sources, by name.
+    pub sources: BTreeMap<String, SourceSettings>,
     /// Datasets of all sources.
     pub datasets: Vec<Arc<Dataset>>,
     /// Hours and holidays, by name.
@@ -121,6 +124,33 @@ pub struct Config {
     pub routes: Vec<Route>,
     /// Receivers, by name.
     pub receivers: BTreeMap<String, ReceiverSettings>,
+}
+
+/// One place records come from, as configured.
+#[derive(Clone, Debug)]
+pub enum SourceSettings {
+    /// A Salesforce org.
+    Salesforce(SalesforceSettings),
+    /// Any JSON API.
+    Rest(RestSettings),
+}
+
+impl SourceSettings {
+    /// How often its records are pulled.
+    pub fn pull_every(&self) -> TimeDelta {
+        match self {
+            SourceSettings::Salesforce(settings) => settings.pull_every,
+            SourceSettings::Rest(settings) => settings.pull_every,
+        }
+    }
+
+    /// How far back first loads reach.
+    pub fn history(&self) -> Option<TimeDelta> {
+        match self {
+            SourceSettings::Salesforce(settings) => settings.history,
+            SourceSettings::Rest(settings) => settings.history,
+        }
+    }
 }
 
 /// One way to reach people, as configured.

@@ -10,6 +10,7 @@ pub mod incident;
 pub mod notification;
 pub mod period;
 pub mod query;
+pub mod quota;
 pub mod report;
 pub mod route;
 pub mod rule;

@@ -1,12 +1,18 @@
 //! Sources: where records come from. A source reads; what is stored and when it becomes visible is
 //! the engine's business.
 
+use std::ops::Range;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 
-use crate::domain::dataset::Batch;
+use crate::domain::dataset::{Batch, Dataset, DayCount, Described};
 pub use crate::domain::dataset::{PullRequest, Pulled};
+pub use crate::domain::quota::{Quota, Spent};
 
+pub mod rest;
 pub mod salesforce;
 
 /// A place records come from.
@@ -20,17 +26,37 @@ pub trait Source: Send + Sync {
         into: mpsc::Sender<Batch>,
     ) -> BoxFuture<'a, Result<Pulled, SourceError>>;
 
+    /// What the source says of one of its objects (what a dataset's `object` holds), for a person
+    /// who writes a config or checks one.
+    fn describe<'a>(&'a self, object: &'a str) -> BoxFuture<'a, Result<Described, SourceError>>;
+
+    /// How many records of each UTC day of the span there are by the dataset's `created`, days
+    /// without any left out. `None`: the source cannot count.
+    fn day_counts<'a>(
+        &'a self,
+        dataset: &'a Arc<Dataset>,
+        span: Range<DateTime<Utc>>,
+    ) -> BoxFuture<'a, Result<Option<Vec<DayCount>>, SourceError>>;
+
+    /// Reads all records again that came to be in the span (by the dataset's `created`) and exist.
+    fn reread<'a>(
+        &'a self,
+        dataset: &'a Arc<Dataset>,
+        span: Range<DateTime<Utc>>,
+        into: mpsc::Sender<Batch>,
+    ) -> BoxFuture<'a, Result<Pulled, SourceError>>;
+
     /// How much of the source's request quota is used, as last seen.
     fn quota(&self) -> Option<Quota>;
-}
 
-/// A source's request quota.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Quota {
-    /// Requests used in the rolling day.
-    pub used: u64,
-    /// Requests allowed.
-    pub allowed: u64,
+    /// Our own requests of the last day, failed ones too.
+    fn spent(&self) -> Spent;
+
+    /// Tells what an earlier process has spent.
+    fn recall(&self, spent: Spent);
+
+    /// Ends what is open at the source and would outlive us. Called once, before the process ends.
+    fn close(&self) -> BoxFuture<'_, ()>;
 }
 
 /// Why a pull failed.

@@ -30,14 +30,7 @@ pub(crate) fn load(
             sink.batch = Batch::default();
         }
     }
-    let pulled = Pulled {
-        watermark: now,
-        records: count,
-        requests: 0,
-        misfits: 0,
-        misfit_samples: Vec::new(),
-        hidden: Vec::new(),
-    };
+    let pulled = Pulled { records: count, ..Pulled::nothing(now) };
     load.finish(&pulled, now)?;
     Ok(())
 }

@@ -8,14 +8,15 @@ use secrecy::ExposeSecret;
 
 use super::Limits;
 use crate::clock::Clock;
-use crate::config::{Config, ReceiverSettings};
+use crate::config::{Config, ReceiverSettings, SourceSettings};
 use crate::domain::delivery::{Message, Outcome};
 use crate::engine::{Destination, Mail, Plant, SourceLine};
 use crate::receiver::Receiver;
 use crate::receiver::smtp::Smtp;
 use crate::receiver::webhook::Webhook;
-use crate::source::Source;
+use crate::source::rest::Rest;
 use crate::source::salesforce::Salesforce;
+use crate::source::{Source, SourceError};
 
 /// A webhook whose address is a reference that leads nowhere.
 struct Unset;
@@ -55,10 +56,9 @@ pub(super) fn build(
         receivers: Default::default(),
     };
     for (name, settings) in &config.sources {
-        let (pull_every, history) = (settings.pull_every, settings.history);
-        let source = Salesforce::new(settings.clone(), Arc::clone(clock))
-            .with_context(|| format!("source `{name}` cannot be used"))?;
-        let source: Arc<dyn Source> = Arc::new(source);
+        let (pull_every, history) = (settings.pull_every(), settings.history());
+        let source =
+            source(settings, clock).with_context(|| format!("source `{name}` cannot be used"))?;
         plant.sources.insert(name.clone(), SourceLine { source, pull_every, history });
     }
     for (name, settings) in &config.receivers {
@@ -78,4 +78,15 @@ pub(super) fn build(
         plant.receivers.insert(name.clone(), destination);
     }
     Ok(plant)
+}
+
+fn source(
+    settings: &SourceSettings,
+    clock: &Arc<dyn Clock>,
+) -> Result<Arc<dyn Source>, SourceError> {
+    let clock = Arc::clone(clock);
+    Ok(match settings {
+        SourceSettings::Salesforce(settings) => Arc::new(Salesforce::new(settings.clone(), clock)?),
+        SourceSettings::Rest(settings) => Arc::new(Rest::new(settings.clone(), clock)?),
+    })
 }

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Config, ReceiverSettings};
+use super::{Config, ReceiverSettings, SourceSettings};
 use crate::receiver::smtp::SmtpSettings;
-use crate::source::salesforce::SalesforceSettings;
+use crate::source::rest::RestAuth;
+use crate::source::salesforce::SalesforceAuth;
 
 /// One line for each thing that is not as it was, e.g. "rule `slow-answer` changed". Nothing where
 /// the two mean the same; comments, order and spelling do not count.
@@ -79,12 +80,34 @@ fn same_smtp(old: &SmtpSettings, new: &SmtpSettings) -> bool {
         && (&old.from, &old.from_address) == (&new.from, &new.from_address)
 }
 
-fn same_source(old: &SalesforceSettings, new: &SalesforceSettings) -> bool {
-    same_secret(&old.client_id, &new.client_id)
-        && same_secret(&old.client_secret, &new.client_secret)
-        && (&old.login_url, &old.api_version) == (&new.login_url, &new.api_version)
-        && (old.pull_every, old.history) == (new.pull_every, new.history)
-        && old.quota_share == new.quota_share
+fn same_source(old: &SourceSettings, new: &SourceSettings) -> bool {
+    // Secrets are not among what is shown, so they are compared by themselves.
+    format!("{old:?}") == format!("{new:?}") && secrets_of(old) == secrets_of(new)
+}
+
+fn secrets_of(source: &SourceSettings) -> Vec<&str> {
+    let secrets = match source {
+        SourceSettings::Salesforce(settings) => match &settings.auth {
+            SalesforceAuth::ClientCredentials { client_id, client_secret } => {
+                vec![client_id, client_secret]
+            }
+            SalesforceAuth::JwtBearer { client_id, private_key, .. } => {
+                vec![client_id, private_key]
+            }
+        },
+        SourceSettings::Rest(settings) => {
+            let headers = settings.headers.iter().map(|(_, value)| value);
+            let auth = match &settings.auth {
+                RestAuth::None => vec![],
+                RestAuth::Bearer(value) => vec![value],
+                RestAuth::Basic { password, .. } => vec![password],
+                RestAuth::Header { value, .. } | RestAuth::Query { value, .. } => vec![value],
+                RestAuth::OAuth2 { client_id, client_secret, .. } => vec![client_id, client_secret],
+            };
+            headers.chain(auth).collect()
+        }
+    };
+    secrets.into_iter().map(|secret| secret.expose_secret()).collect()
 }
 
 fn same_receiver(old: &ReceiverSettings, new: &ReceiverSettings) -> bool {

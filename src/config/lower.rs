@@ -16,7 +16,7 @@ use super::secret::Surroundings;
 use super::shape::Raw;
 use super::text::At;
 use super::wire::Text;
-use super::{Config, ReceiverSettings};
+use super::{Config, ReceiverSettings, SourceSettings};
 use crate::domain::calendar::Calendar;
 use crate::domain::dataset::Dataset;
 use crate::domain::expr::ReportType;
@@ -119,7 +119,7 @@ pub(super) fn lower(
     let sources = section("sources");
     let mut datasets = Vec::new();
     let sources = Known::lower("source", "sources", sources, |raw| {
-        edges::source(raw, found, surroundings, &mut datasets)
+        edges::source(raw, found, surroundings, &mut datasets).map(SourceSettings::Salesforce)
     });
     let (raw_types, raw_reports, raw_rules) =
         (section("report_types"), section("reports"), section("rules"));

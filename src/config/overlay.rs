@@ -3,8 +3,9 @@
 
 use secrecy::SecretString;
 
-use super::{Config, ReceiverSettings};
+use super::{Config, ReceiverSettings, SourceSettings};
 use crate::receiver::smtp::SmtpTls;
+use crate::source::salesforce::SalesforceAuth;
 
 /// Where the outside world is instead.
 #[derive(Clone, Debug)]
@@ -40,12 +41,14 @@ impl Config {
             smtp.ca = None;
         }
         for (name, source) in &mut self.sources {
+            let SourceSettings::Salesforce(source) = source else { continue };
             lines.push(format!(
                 "[sources.{name}] {} is {}, with its own credentials",
                 source.login_url, overlay.login_url
             ));
             source.login_url.clone_from(&overlay.login_url);
-            (source.client_id, source.client_secret) = overlay.credentials.clone();
+            let (client_id, client_secret) = overlay.credentials.clone();
+            source.auth = SalesforceAuth::ClientCredentials { client_id, client_secret };
         }
         for (name, receiver) in &mut self.receivers {
             if let ReceiverSettings::Webhook(webhook) = receiver {

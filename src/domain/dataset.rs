@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
 use super::coverage::CoverageFact;
 use super::value::Type;
@@ -14,12 +14,17 @@ pub struct Dataset {
     pub name: String,
     /// The source it comes from: a name in `[sources]`.
     pub source: String,
+    /// What the source calls it: an object of Salesforce, a path of a REST API.
+    pub object: String,
     /// Its fields, in the order they are stored and pulled.
     pub fields: Vec<Field>,
     /// Index of the field that identifies a record.
     pub key: usize,
-    /// Index of the field that says when a record last changed.
-    pub updated: usize,
+    /// Index of the field that says when a record last changed. A dataset without one is `whole`.
+    pub updated: Option<usize>,
+    /// Index of the field that says when a record came to be and never changes after: records are
+    /// counted against the source and kept by it. `None`: neither is possible.
+    pub created: Option<usize>,
     /// Index of the field a person would call a record by; the key where there is none.
     pub label: usize,
     /// Further sets of fields of which no two records share the values.
@@ -32,11 +37,33 @@ pub struct Dataset {
     /// Whether its records are of what happened at a time, so that a bound on history holds for
     /// them. Those that say who or what (accounts, users) are wanted however old they are.
     pub dated: bool,
+    /// How long records are kept, counted from `created`; `None`: for ever.
+    pub keep: Option<TimeDelta>,
     /// What can be known about records that are missing by nature.
     pub coverage: Vec<CoverageFact>,
 }
 
 impl Dataset {
+    /// A dataset of these fields, named as its object, with nothing known about it but its key.
+    pub fn new(source: &str, name: &str, fields: Vec<Field>, key: usize) -> Dataset {
+        Dataset {
+            name: name.to_owned(),
+            source: source.to_owned(),
+            object: name.to_owned(),
+            fields,
+            key,
+            updated: None,
+            created: None,
+            label: key,
+            unique: Vec::new(),
+            visible: Vec::new(),
+            whole: false,
+            dated: true,
+            keep: None,
+            coverage: Vec::new(),
+        }
+    }
+
     /// Index of the field with this name.
     pub fn field(&self, name: &str) -> Option<usize> {
         self.fields.iter().position(|field| field.name == name)
@@ -56,12 +83,29 @@ pub struct Field {
     pub name: String,
     /// Its name for people.
     pub label: String,
+    /// Where a record of the source has it, in the source's words: `Owner.Name` in Salesforce, a
+    /// JSON Pointer with its format in a REST API. Whoever changes it changes what is loaded.
+    pub path: String,
     /// What it holds.
     pub ty: Type,
     /// Whether it can be null.
     pub nullable: bool,
     /// What it can hold, where that is a list.
     pub picklist: Option<Picklist>,
+}
+
+impl Field {
+    /// A field that can be null, called and found by its name.
+    pub fn new(name: &str, ty: Type) -> Field {
+        Field {
+            name: name.to_owned(),
+            label: name.to_owned(),
+            path: name.to_owned(),
+            ty,
+            nullable: true,
+            picklist: None,
+        }
+    }
 }
 
 /// The values a text field can hold.
@@ -104,6 +148,21 @@ pub struct PullRequest {
     pub resume: Option<Cursor>,
     /// Bound of the first load: records changed before it are left out.
     pub from: Option<DateTime<Utc>>,
+    /// Who waits for it: decides what it may spend.
+    pub purpose: Purpose,
+}
+
+/// Why a dataset is read. Where requests are short, the first come last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Purpose {
+    /// To hold what is stored against the source.
+    Verify,
+    /// A first load, or one again after a change.
+    History,
+    /// Digests and reports.
+    Digest,
+    /// An alert rule.
+    Rule,
 }
 
 /// What a complete pull proves.
@@ -115,12 +174,74 @@ pub struct Pulled {
     pub records: u64,
     /// API requests made.
     pub requests: u64,
+    /// Records that could not be read at all and were left out.
+    pub left_out: u64,
     /// Values that did not fit their field's type: how many, and the first few told.
     pub misfits: u64,
     /// The first few misfits, for people.
     pub misfit_samples: Vec<String>,
     /// Fields that the source does not have or does not show us; they stay null.
     pub hidden: Vec<String>,
+}
+
+impl Pulled {
+    /// A pull that read nothing, complete up to an instant.
+    pub fn nothing(watermark: DateTime<Utc>) -> Pulled {
+        Pulled {
+            watermark,
+            records: 0,
+            requests: 0,
+            left_out: 0,
+            misfits: 0,
+            misfit_samples: Vec::new(),
+            hidden: Vec::new(),
+        }
+    }
+}
+
+/// How many records of a dataset came to be on a UTC day and still exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DayCount {
+    /// The day.
+    pub day: NaiveDate,
+    /// Records.
+    pub records: u64,
+}
+
+/// What a source says of one of its objects.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Described {
+    /// What the source calls it.
+    pub object: String,
+    /// Its name for people.
+    pub label: String,
+    /// Its fields, as far as they are shown to us.
+    pub fields: Vec<DescribedField>,
+    /// Records, where the source tells.
+    pub records: Option<u64>,
+}
+
+/// What a source says of a field.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DescribedField {
+    /// A good name for it in the config.
+    pub name: String,
+    /// Where a record has it, as in [`Field::path`].
+    pub path: String,
+    /// Its name for people.
+    pub label: String,
+    /// What it holds; `None`: nothing a dataset can hold.
+    pub ty: Option<Type>,
+    /// Whether it can be null.
+    pub nullable: bool,
+    /// What it can hold, where that is a list.
+    pub picklist: Option<Picklist>,
+    /// Whether it identifies a record, as far as can be told.
+    pub key: bool,
+    /// Whether it says when a record last changed, as far as can be told.
+    pub updated: bool,
+    /// Whether it says when a record came to be, as far as can be told.
+    pub created: bool,
 }
 
 /// Records on their way from a source to the store: one flat run of cells and one run of text, so
@@ -135,6 +256,8 @@ pub struct Batch {
     pub deleted: Vec<bool>,
     /// The place of the last row, when rows come in the order of changes.
     pub cursor: Option<Cursor>,
+    /// How many records the whole pull will have, where the source has an idea.
+    pub expected: Option<u64>,
 }
 
 /// One cell of a [`Batch`].

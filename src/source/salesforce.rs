@@ -8,6 +8,7 @@
 //! everything without an error.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -15,9 +16,9 @@ use futures_util::future::BoxFuture;
 use secrecy::SecretString;
 use tokio::sync::mpsc;
 
-use super::{PullRequest, Pulled, Quota, Source, SourceError};
+use super::{PullRequest, Pulled, Quota, Source, SourceError, Spent};
 use crate::clock::Clock;
-use crate::domain::dataset::Batch;
+use crate::domain::dataset::{Batch, Dataset, DayCount, Described};
 
 mod failure;
 mod http;
@@ -40,18 +41,44 @@ pub struct SalesforceSettings {
     pub name: String,
     /// My Domain address, e.g. `https://acme.my.salesforce.com`.
     pub login_url: String,
-    /// Consumer key of the connected app.
-    pub client_id: SecretString,
-    /// Consumer secret of the connected app.
-    pub client_secret: SecretString,
-    /// REST version, e.g. `62.0`.
-    pub api_version: String,
+    /// How we log in.
+    pub auth: SalesforceAuth,
+    /// REST version, e.g. `62.0`; `None`: the newest that the org has and we know.
+    pub api_version: Option<String>,
     /// How often records are pulled.
     pub pull_every: TimeDelta,
-    /// Stop when this share of the org's daily requests is used (0 to 1).
+    /// Never make more requests a day than this share of what the org allows (0 to 1).
     pub quota_share: f64,
     /// How far back the first load reaches.
     pub history: Option<TimeDelta>,
+    /// A pull begins this far before the watermark.
+    pub overlap: TimeDelta,
+    /// Reads expected to have more records than this go by the Bulk API; `None`: none do.
+    pub bulk_above: Option<u64>,
+}
+
+/// How we log in.
+#[derive(Clone, Debug)]
+pub enum SalesforceAuth {
+    /// OAuth 2 client credentials.
+    ClientCredentials {
+        /// Consumer key of the connected app.
+        client_id: SecretString,
+        /// Its secret.
+        client_secret: SecretString,
+    },
+    /// OAuth 2 JWT bearer, signed with RS256.
+    JwtBearer {
+        /// Consumer key of the connected app.
+        client_id: SecretString,
+        /// The user we act as.
+        username: String,
+        /// RSA key in PEM (PKCS #8 or PKCS #1).
+        private_key: SecretString,
+        /// Who the assertion is for: `https://login.salesforce.com`, `https://test.salesforce.com`
+        /// or a site's address.
+        audience: String,
+    },
 }
 
 /// The lowest REST version that has `MessagingSessionMetrics`.
@@ -84,7 +111,7 @@ impl Salesforce {
     /// below 62, TLS that cannot be set up.
     pub fn new(settings: SalesforceSettings, clock: Arc<dyn Clock>) -> Result<Self, SourceError> {
         let refused = |reason: String| SourceError::Refused { name: settings.name.clone(), reason };
-        check_version(&settings.api_version).map_err(refused)?;
+        settings.api_version.as_deref().map_or(Ok(()), check_version).map_err(refused)?;
         let login = login::Login::new(&settings).map_err(refused)?;
         let http = http::client().map_err(refused)?;
         Ok(Salesforce { settings, clock, http, login, seen: Mutex::default() })
@@ -105,8 +132,40 @@ impl Source for Salesforce {
         Box::pin(async move { pull::pull(self, &request, &into).await })
     }
 
+    fn describe<'a>(&'a self, object: &'a str) -> BoxFuture<'a, Result<Described, SourceError>> {
+        Box::pin(async move { Err(self.unreadable(format!("`{object}` cannot be described"))) })
+    }
+
+    fn day_counts<'a>(
+        &'a self,
+        _dataset: &'a Arc<Dataset>,
+        _span: Range<DateTime<Utc>>,
+    ) -> BoxFuture<'a, Result<Option<Vec<DayCount>>, SourceError>> {
+        Box::pin(async move { Ok(None) })
+    }
+
+    fn reread<'a>(
+        &'a self,
+        dataset: &'a Arc<Dataset>,
+        _span: Range<DateTime<Utc>>,
+        _into: mpsc::Sender<Batch>,
+    ) -> BoxFuture<'a, Result<Pulled, SourceError>> {
+        let name = &dataset.name;
+        Box::pin(async move { Err(self.unreadable(format!("`{name}` cannot be read again"))) })
+    }
+
     fn quota(&self) -> Option<Quota> {
         self.seen().quota.quota()
+    }
+
+    fn spent(&self) -> Spent {
+        Spent::default()
+    }
+
+    fn recall(&self, _spent: Spent) {}
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
     }
 }
 

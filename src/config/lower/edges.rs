@@ -15,7 +15,7 @@ use super::super::wire::{SalesforceAuthToml, SalesforceToml, SmtpToml, Text};
 use super::{Names, word};
 use crate::domain::dataset::Dataset;
 use crate::receiver::smtp::{SmtpSettings, SmtpTls};
-use crate::source::salesforce::{SalesforceSettings, objects};
+use crate::source::salesforce::{SalesforceAuth, SalesforceSettings, objects};
 
 /// Lowers `[smtp]`.
 pub(super) fn smtp(
@@ -295,12 +295,16 @@ fn salesforce(
     Some(SalesforceSettings {
         name: table.name,
         login_url: login_url?,
-        client_id,
-        client_secret,
-        api_version: api_version.unwrap_or_else(|| Some("62.0".to_owned()))?,
+        auth: SalesforceAuth::ClientCredentials { client_id, client_secret },
+        api_version: match api_version {
+            Some(version) => Some(version?),
+            None => None,
+        },
         pull_every: pull_every.unwrap_or_else(|| chrono::TimeDelta::minutes(5)),
         quota_share: wire.quota_share.as_ref().map_or(0.25, |share| *share.get_ref()),
         history,
+        overlap: chrono::TimeDelta::minutes(10),
+        bulk_above: Some(50_000),
     })
 }
 

@@ -11,19 +11,8 @@ use crate::domain::value::Type;
 pub(crate) fn dataset(name: &str, label: &str, fields: &str) -> Dataset {
     let fields: Vec<Field> = fields.split_whitespace().map(field).collect();
     let at = |name: &str| fields.iter().position(|field| field.name == name).expect("a field");
-    Dataset {
-        name: name.to_owned(),
-        source: "org".to_owned(),
-        key: at("Id"),
-        updated: at("SystemModstamp"),
-        label: at(label),
-        unique: vec![],
-        visible: vec![],
-        whole: false,
-        dated: true,
-        coverage: vec![],
-        fields,
-    }
+    let (key, updated, label) = (at("Id"), Some(at("SystemModstamp")), at(label));
+    Dataset { updated, label, ..Dataset::new("org", name, fields, key) }
 }
 
 fn field(word: &str) -> Field {
@@ -37,7 +26,7 @@ fn field(word: &str) -> Field {
         other => panic!("unknown type {other}"),
     };
     let nullable = word.ends_with('?');
-    Field { name: name.to_owned(), label: name.to_owned(), ty, nullable, picklist: None }
+    Field { nullable, ..Field::new(name, ty) }
 }
 
 /// A picklist from words such as `BotToAgent=Bot_and_agent` or plain values.

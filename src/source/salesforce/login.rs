@@ -10,10 +10,10 @@ use serde::Deserialize;
 use tokio::sync::Mutex;
 use url::Url;
 
-use super::SalesforceSettings;
 use super::failure::{self, Failure, TRIES_MAX, beginning};
 use super::http;
 use super::patience::Patience;
+use super::{SalesforceAuth, SalesforceSettings};
 use crate::clock::Clock;
 
 /// A login that was refused is not tried again for this long: logins are limited, and a user who
@@ -64,12 +64,13 @@ impl Login {
     pub(super) fn new(settings: &SalesforceSettings) -> Result<Self, String> {
         let url = http::safe_url(&settings.login_url)?;
         let token_url = url.join("/services/oauth2/token").map_err(|err| err.to_string())?;
-        Ok(Login {
-            client_id: settings.client_id.clone(),
-            client_secret: settings.client_secret.clone(),
-            token_url,
-            state: Mutex::default(),
-        })
+        let (client_id, client_secret) = match &settings.auth {
+            SalesforceAuth::ClientCredentials { client_id, client_secret } => {
+                (client_id.clone(), client_secret.clone())
+            }
+            SalesforceAuth::JwtBearer { .. } => return Err("`jwt_bearer` is not known".to_owned()),
+        };
+        Ok(Login { client_id, client_secret, token_url, state: Mutex::default() })
     }
 
     /// The session to use, other than number `dead`. `saw` is told the server's clock of a login.

@@ -221,9 +221,11 @@ impl Object {
         Dataset {
             name: self.name.to_owned(),
             source: source.to_owned(),
+            object: self.name.to_owned(),
             fields: self.fields.iter().map(Row::field).collect(),
             key: at("Id"),
-            updated: at("SystemModstamp"),
+            updated: Some(at("SystemModstamp")),
+            created: Some(at("CreatedDate")),
             label: at(self.label),
             unique: self
                 .unique
@@ -233,6 +235,7 @@ impl Object {
             visible: self.visible.iter().map(|name| at(name)).collect(),
             whole: self.whole,
             dated: self.dated,
+            keep: None,
             coverage: self.coverage.iter().map(Fact::coverage).collect(),
         }
     }
@@ -243,6 +246,7 @@ impl Row {
         Field {
             name: self.name.to_owned(),
             label: self.label.to_owned(),
+            path: self.name.to_owned(),
             ty: self.ty,
             nullable: self.nullable,
             picklist: self.pick.map(Pick::picklist),
@@ -298,7 +302,7 @@ mod tests {
             assert_eq!(names.len(), dataset.fields.len(), "{}: a field twice", dataset.name);
             assert_eq!(dataset.source, "org");
             assert_eq!(dataset.fields[dataset.key].name, "Id");
-            assert_eq!(dataset.fields[dataset.updated].name, "SystemModstamp");
+            assert_eq!(dataset.fields[dataset.updated.unwrap()].name, "SystemModstamp");
             assert!(!dataset.visible.is_empty(), "{}", dataset.name);
         }
     }

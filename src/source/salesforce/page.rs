@@ -71,7 +71,7 @@ impl<'a> PageReader<'a> {
         PageReader {
             columns: fields.chain([deleted]).collect(),
             key: dataset.key,
-            updated: dataset.updated,
+            updated: dataset.updated.unwrap_or(dataset.key),
             before: before.timestamp_millis(),
             width: dataset.fields.len(),
             hint: (0, 0),
@@ -103,6 +103,7 @@ impl<'a> PageReader<'a> {
         let text = std::str::from_utf8(body).map_err(|err| err.to_string())?;
         let (text_bytes, rows) = self.hint;
         let mut batch = Batch {
+            expected: None,
             text: String::with_capacity(text_bytes + text_bytes / 8),
             cells: Vec::with_capacity((rows + rows / 8) * self.width),
             deleted: Vec::with_capacity(rows + rows / 8),

@@ -157,8 +157,9 @@ impl Pull<'_> {
         match self.pages(span, place, tell_place).await {
             Err(Failure::UnknownField(said)) if place.is_none() => {
                 let hidden = self.org.learn_hidden(self.dataset, &mut self.tally).await?;
-                let vital = [self.dataset.key, self.dataset.updated];
-                if hidden == self.hidden || vital.iter().any(|at| hidden.fields.contains(at)) {
+                let vital = self.dataset.updated.into_iter().chain([self.dataset.key]);
+                if hidden == self.hidden || vital.into_iter().any(|at| hidden.fields.contains(&at))
+                {
                     return Err(Failure::Refused(said));
                 }
                 self.hidden = hidden;
@@ -215,6 +216,7 @@ impl Pull<'_> {
             watermark,
             records: self.records,
             requests: self.tally.requests,
+            left_out: 0,
             misfits: self.misfits.count,
             misfit_samples: self.misfits.samples,
             hidden: self.hidden.fields.iter().map(name_of).collect(),

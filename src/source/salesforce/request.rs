@@ -202,7 +202,8 @@ impl Salesforce {
 
     fn address(&self, session: &Session, target: &Target) -> Result<String, Failure> {
         let instance = &session.instance;
-        let data = format!("{instance}/services/data/v{}", self.settings.api_version);
+        let version = self.settings.api_version.as_deref().unwrap_or("62.0");
+        let data = format!("{instance}/services/data/v{version}");
         Ok(match target {
             Target::Query(soql) => {
                 format!("{data}/queryAll?q={}", utf8_percent_encode(soql, NON_ALPHANUMERIC))

@@ -53,7 +53,8 @@ pub(super) fn query(
     if deleted_flag {
         names.push(DELETED);
     }
-    let (updated, key) = (name_of(&dataset.updated), name_of(&dataset.key));
+    let updated = dataset.updated.as_ref().map_or("SystemModstamp", |at| name_of(at));
+    let key = name_of(&dataset.key);
     let mut soql = format!("SELECT {} FROM {}", names.join(", "), dataset.name);
     match span {
         None => {

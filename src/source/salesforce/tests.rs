@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use secrecy::SecretString;
 
 use super::*;
-use crate::domain::dataset::{Cell, Cursor, Dataset};
+use crate::domain::dataset::{Cell, Cursor, Dataset, Purpose};
 use server::{Asked, LeapingClock, Reply, Server, SmallOrg, page, record, reply};
 
 mod server;
@@ -20,12 +20,16 @@ fn settings(url: &str) -> SalesforceSettings {
     SalesforceSettings {
         name: "acme".to_owned(),
         login_url: url.to_owned(),
-        client_id: SecretString::from("key"),
-        client_secret: SecretString::from(SECRET),
-        api_version: "62.0".to_owned(),
+        auth: SalesforceAuth::ClientCredentials {
+            client_id: SecretString::from("key"),
+            client_secret: SecretString::from(SECRET),
+        },
+        api_version: Some("62.0".to_owned()),
         pull_every: TimeDelta::minutes(5),
         quota_share: 0.5,
         history: None,
+        overlap: TimeDelta::minutes(10),
+        bulk_above: None,
     }
 }
 
@@ -48,7 +52,13 @@ fn dataset(name: &str) -> Arc<Dataset> {
 }
 
 fn request(name: &str) -> PullRequest {
-    PullRequest { dataset: dataset(name), since: None, resume: None, from: None }
+    PullRequest {
+        dataset: dataset(name),
+        since: None,
+        resume: None,
+        from: None,
+        purpose: Purpose::Digest,
+    }
 }
 
 /// What a pull gave: its outcome, the keys in the order they came, the last place told.
@@ -547,13 +557,15 @@ fn settings_that_cannot_work_are_refused() {
         Salesforce::new(settings, LeapingClock::at(NOW)).err().map(|err| err.to_string())
     };
     assert_eq!(refused(|_| {}), None);
-    assert_eq!(refused(|s| s.api_version = "68.0".to_owned()), None);
+    assert_eq!(refused(|s| s.api_version = Some("68.0".to_owned())), None);
     for version in ["61.0", "62", "v62.0", "", "62.x", "-62.0"] {
         let mut settings = settings("https://acme.my.salesforce.com");
-        settings.api_version = version.to_owned();
+        settings.api_version = Some(version.to_owned());
         assert!(Salesforce::new(settings, LeapingClock::at(NOW)).is_err(), "{version}");
     }
-    assert!(refused(|s| s.api_version = "61.0".to_owned()).unwrap().contains("62.0 or higher"));
+    assert!(
+        refused(|s| s.api_version = Some("61.0".to_owned())).unwrap().contains("62.0 or higher")
+    );
     assert!(refused(|s| s.login_url = "http://acme.example".to_owned()).unwrap().contains("https"));
     assert!(refused(|s| s.login_url = "acme".to_owned()).unwrap().contains("no address"));
 }

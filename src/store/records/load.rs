@@ -13,7 +13,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::state::{self, Need};
 use super::{Records, RecordsError, Wanted, schema};
-use crate::domain::dataset::{Batch, Cell, Dataset, PullRequest, Pulled};
+use crate::domain::dataset::{Batch, Cell, Dataset, PullRequest, Pulled, Purpose};
 
 /// SQLite's cache while a load is written: the index of keys grows all over.
 const LOADING_CACHE_KIB: i64 = -48 * 1024;
@@ -67,6 +67,7 @@ impl Load {
                 since: None,
                 resume: None,
                 from: None,
+                purpose: Purpose::Digest,
             },
             kind: if dataset.whole { Kind::Whole } else { Kind::Changes },
             into: schema::gathering_table(name),

@@ -82,7 +82,11 @@ pub(super) fn merge(from: &str, table: &str, dataset: &Dataset) -> String {
 
 fn on_conflict(dataset: &Dataset) -> String {
     let name_of = |at: usize| ident(&dataset.fields[at].name);
-    let (key, updated) = (name_of(dataset.key), name_of(dataset.updated));
+    let key = name_of(dataset.key);
+    let newer = dataset.updated.map_or_else(String::new, |updated| {
+        let updated = name_of(updated);
+        format!("(old.{updated} IS NULL OR excluded.{updated} >= old.{updated}) AND ")
+    });
     let others: Vec<String> = (0..dataset.fields.len())
         .filter(|&at| at != dataset.key)
         .map(name_of)
@@ -92,8 +96,7 @@ fn on_conflict(dataset: &Dataset) -> String {
     let differs: Vec<String> =
         others.iter().map(|name| format!("old.{name} IS NOT excluded.{name}")).collect();
     format!(
-        "ON CONFLICT ({key}) DO UPDATE SET {} WHERE (old.{updated} IS NULL \
-         OR excluded.{updated} >= old.{updated}) AND ({})",
+        "ON CONFLICT ({key}) DO UPDATE SET {} WHERE {newer}({})",
         sets.join(", "),
         differs.join(" OR ")
     )
@@ -132,7 +135,7 @@ pub(super) fn fingerprint(dataset: &Dataset) -> String {
         .map(|(at, field)| {
             let role = match at {
                 at if at == dataset.key => " key",
-                at if at == dataset.updated => " updated",
+                at if Some(at) == dataset.updated => " updated",
                 _ => "",
             };
             format!("{} {}{role}", field.name, field.ty.word())

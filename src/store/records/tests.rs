@@ -10,28 +10,17 @@ use crate::domain::dataset::{Batch, Cell, Cursor, Field, Pulled};
 use crate::domain::value::Type;
 
 fn field(name: &str, ty: Type) -> Field {
-    Field { name: name.to_owned(), label: name.to_owned(), ty, nullable: true, picklist: None }
+    Field::new(name, ty)
 }
 
 /// Id, Count, Stamp.
 fn dataset() -> Dataset {
-    Dataset {
-        name: "Odd \"name\"".to_owned(),
-        source: "org".to_owned(),
-        fields: vec![
-            field("Id", Type::Text),
-            field("Count", Type::Integer),
-            field("Stamp", Type::Timestamp),
-        ],
-        key: 0,
-        updated: 2,
-        label: 0,
-        unique: vec![],
-        visible: vec![2],
-        whole: false,
-        dated: true,
-        coverage: vec![],
-    }
+    let fields = vec![
+        field("Id", Type::Text),
+        field("Count", Type::Integer),
+        field("Stamp", Type::Timestamp),
+    ];
+    Dataset { updated: Some(2), visible: vec![2], ..Dataset::new("org", NAME, fields, 0) }
 }
 
 const NAME: &str = "Odd \"name\"";
@@ -41,14 +30,7 @@ fn at(second: i64) -> DateTime<Utc> {
 }
 
 fn pulled(second: i64) -> Pulled {
-    Pulled {
-        watermark: at(second),
-        records: 0,
-        requests: 1,
-        misfits: 0,
-        misfit_samples: vec![],
-        hidden: vec![],
-    }
+    Pulled { requests: 1, ..Pulled::nothing(at(second)) }
 }
 
 /// Rows as `key count@second`, `-key...` for a deleted one, `_` for no count.
@@ -271,7 +253,7 @@ fn an_unfinished_reading_of_the_whole_begins_anew() {
 fn with_more() -> Dataset {
     let mut dataset = dataset();
     dataset.fields.insert(1, field("More", Type::Boolean));
-    dataset.updated = 3;
+    dataset.updated = Some(3);
     dataset
 }
 
@@ -411,6 +393,7 @@ fn odd_values_survive() {
     let text = "a\0b\u{1}\u{202e}'\"😀=cmd|' /C calc'!A0";
     let mut load = store.begin();
     load.append(&Batch {
+        expected: None,
         text: format!("k{text}"),
         cells: vec![
             Cell::Text(0, 1),

@@ -63,32 +63,19 @@ pub(super) const SHAPES: &[Shape] = &[
 
 pub(super) fn datasets() -> Vec<Arc<Dataset>> {
     let dataset = |(name, fields, label, unique): &Shape| {
-        let field = |(name, ty): &(&str, Ty)| Field {
-            name: (*name).to_owned(),
-            label: (*name).to_owned(),
-            ty: match ty {
+        let field = |(name, ty): &(&str, Ty)| {
+            let ty = match ty {
                 Ty::Bool => Type::Boolean,
                 Ty::Int => Type::Integer,
                 Ty::Real => Type::Real,
                 Ty::Text => Type::Text,
                 Ty::Time => Type::Timestamp,
-            },
-            nullable: *name != "Id",
-            picklist: None,
+            };
+            Field { nullable: *name != "Id", ..Field::new(name, ty) }
         };
-        Arc::new(Dataset {
-            name: (*name).to_owned(),
-            source: "test".to_owned(),
-            fields: fields.iter().map(field).collect(),
-            key: 0,
-            updated: 0,
-            label: *label,
-            unique: unique.iter().map(|set| set.to_vec()).collect(),
-            visible: vec![],
-            whole: false,
-            dated: true,
-            coverage: vec![],
-        })
+        let unique = unique.iter().map(|set| set.to_vec()).collect();
+        let fields = fields.iter().map(field).collect();
+        Arc::new(Dataset { label: *label, unique, ..Dataset::new("test", name, fields, 0) })
     };
     SHAPES.iter().map(dataset).collect()
 }

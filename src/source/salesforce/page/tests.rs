@@ -3,33 +3,16 @@ use crate::domain::dataset::Field;
 use proptest::prelude::*;
 
 fn dataset() -> Dataset {
-    let field = |name: &str, ty| Field {
-        name: name.to_owned(),
-        label: name.to_owned(),
-        ty,
-        nullable: true,
-        picklist: None,
-    };
-    Dataset {
-        name: "Thing".to_owned(),
-        source: "org".to_owned(),
-        fields: vec![
-            field("Id", Type::Text),
-            field("Note", Type::Text),
-            field("Count", Type::Integer),
-            field("Share", Type::Real),
-            field("Open", Type::Boolean),
-            field("Stamp", Type::Timestamp),
-        ],
-        key: 0,
-        updated: 5,
-        label: 0,
-        unique: vec![],
-        visible: vec![5],
-        whole: false,
-        dated: true,
-        coverage: vec![],
-    }
+    let field = Field::new;
+    let fields = vec![
+        field("Id", Type::Text),
+        field("Note", Type::Text),
+        field("Count", Type::Integer),
+        field("Share", Type::Real),
+        field("Open", Type::Boolean),
+        field("Stamp", Type::Timestamp),
+    ];
+    Dataset { updated: Some(5), visible: vec![5], ..Dataset::new("org", "Thing", fields, 0) }
 }
 
 fn read(body: &str) -> Result<(Page, Misfits), String> {
