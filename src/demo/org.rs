@@ -2,7 +2,7 @@
 //! table enforced, locators, limits, and generated, living data.
 //!
 //! It implements Salesforce as its documentation describes it, not as some client calls it, and
-//! knows nothing of the rest of postrider but the clock. Not simulated: Bulk API, JWT bearer login,
+//! knows nothing of the rest of postrider but the clock. Not simulated: JWT bearer login,
 //! TYPEOF, HAVING, date functions and subqueries in SELECT.
 
 use std::collections::BTreeMap;
@@ -18,6 +18,8 @@ use tokio::net::TcpListener;
 
 use crate::clock::Clock;
 
+mod bulk;
+mod csv;
 mod faults;
 mod http;
 mod id;
@@ -43,6 +45,7 @@ pub use traffic::{Call, Seen};
 pub use value::{Record, Value};
 pub use world::ChangeError;
 
+use bulk::Jobs;
 use life::Life;
 use traffic::Traffic;
 use world::World;
@@ -65,6 +68,10 @@ pub struct Settings {
     pub daily_requests: u64,
     /// A token lives this long after its last use.
     pub token_life: TimeDelta,
+    /// Bulk jobs a rolling day allows.
+    pub daily_bulk_jobs: u64,
+    /// Most records of one page of a Bulk job's results.
+    pub bulk_page: usize,
 }
 
 impl Default for Settings {
@@ -74,6 +81,8 @@ impl Default for Settings {
             client_secret: CLIENT_SECRET.to_owned(),
             daily_requests: 100_000,
             token_life: TimeDelta::hours(2),
+            daily_bulk_jobs: 10_000,
+            bulk_page: 250_000,
         }
     }
 }
@@ -87,6 +96,7 @@ pub struct Org {
     world: RwLock<World>,
     faults: Mutex<Faults>,
     traffic: Mutex<Traffic>,
+    jobs: Mutex<Jobs>,
     instance_url: Mutex<Option<String>>,
 }
 
@@ -131,6 +141,7 @@ impl Org {
             world: RwLock::new(world),
             faults: Mutex::new(Faults::default()),
             traffic: Mutex::new(Traffic::new(0)),
+            jobs: Mutex::default(),
             instance_url: Mutex::new(None),
         })
     }
@@ -294,6 +305,9 @@ impl Org {
     }
     fn traffic(&self) -> MutexGuard<'_, Traffic> {
         self.traffic.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    fn jobs(&self) -> MutexGuard<'_, Jobs> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
     fn instance_url(&self) -> Option<String> {
         self.instance_url.lock().unwrap_or_else(PoisonError::into_inner).clone()

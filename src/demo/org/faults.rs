@@ -3,6 +3,8 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
+use chrono::TimeDelta;
+
 use super::rng::Rng;
 use super::traffic::Call;
 
@@ -23,6 +25,13 @@ pub enum Fault {
     TruncatedJson,
     /// The connection closes in the middle of the body.
     Disconnect,
+    /// The compressed body ends in the middle; the HTTP message is complete. Without compression
+    /// the plain body does.
+    TruncatedGzip,
+    /// The body comes byte by byte, with this pause before each.
+    Drip(Duration),
+    /// Characters are single bytes of Latin-1, and the header says so.
+    WrongCharset,
     /// The answer comes this much later (real time).
     Slow(Duration),
     /// 400 `QUERY_TIMEOUT`.
@@ -41,6 +50,18 @@ pub enum Fault {
         /// What stands there.
         json: &'static str,
     },
+    /// Texts end in a NUL byte.
+    NulBytes,
+    /// Whole numbers are written `3.0`.
+    DecimalInts,
+    /// `Sforce-NumberOfRecords` is off by this.
+    WrongCount(isize),
+    /// The job made by this request is in progress for so many looks before it is complete.
+    JobPolls(u32),
+    /// The job made by this request fails in the end, with this `errorMessage`.
+    JobFails(&'static str),
+    /// The job made by this request is aborted by an admin after so many looks.
+    JobAborted(u32),
     /// An error with any status and code.
     Error {
         /// HTTP status.
@@ -88,6 +109,34 @@ impl On {
     }
 }
 
+/// What a fault does to the values of records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Oddities {
+    /// Texts end in a NUL byte.
+    pub(crate) nul: bool,
+    /// Whole numbers are written `3.0`.
+    pub(crate) decimals: bool,
+    instead: Option<(&'static str, &'static str)>,
+}
+
+impl Oddities {
+    /// What this fault does.
+    pub(crate) fn of(fault: Option<&Fault>) -> Oddities {
+        Oddities {
+            nul: fault == Some(&Fault::NulBytes),
+            decimals: fault == Some(&Fault::DecimalInts),
+            instead: match fault {
+                Some(Fault::Value { field, json }) => Some((field, json)),
+                _ => None,
+            },
+        }
+    }
+    /// The JSON that stands in this field of the primary object.
+    pub(crate) fn instead(&self, field: &str) -> Option<&'static str> {
+        self.instead.filter(|(own, _)| *own == field).map(|(_, json)| json)
+    }
+}
+
 /// How many records a page has, within what the client asks for.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum PageSizes {
@@ -126,7 +175,7 @@ struct Armed {
 }
 
 /// All switches. A request meets at most one fault: the first armed one that matches.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Faults {
     armed: VecDeque<Armed>,
     pub(crate) hidden: Hidden,
@@ -135,6 +184,31 @@ pub struct Faults {
     pub(crate) limit_info: Option<Option<String>>,
     pub(crate) timeout_over: Option<usize>,
     pub(crate) repeated_empty_pages: u32,
+    /// Looks that find a Bulk job in progress.
+    pub(crate) bulk_polls: u32,
+    /// Status of results asked for too early.
+    pub(crate) early_results: u16,
+    bulk_refuses: BTreeSet<String>,
+    /// How far the `Date` header is ahead of the org's clock.
+    pub(crate) clock_skew: TimeDelta,
+}
+
+impl Default for Faults {
+    fn default() -> Self {
+        Faults {
+            armed: VecDeque::new(),
+            hidden: Hidden::default(),
+            pages: PageSizes::default(),
+            token_calls: None,
+            limit_info: None,
+            timeout_over: None,
+            repeated_empty_pages: 0,
+            bulk_polls: 1,
+            early_results: 412,
+            bulk_refuses: BTreeSet::new(),
+            clock_skew: TimeDelta::zero(),
+        }
+    }
 }
 
 impl Faults {
@@ -177,6 +251,23 @@ impl Faults {
     pub fn timeout_over(&mut self, records: Option<usize>) {
         self.timeout_over = records;
     }
+    /// Bulk jobs are in progress for so many looks (1 unless it is said here).
+    pub fn bulk_polls(&mut self, looks: u32) {
+        self.bulk_polls = looks;
+    }
+    /// Results asked for before the job is complete answer this status: 412 unless it is said here,
+    /// 409 or 204 elsewhere.
+    pub fn early_results(&mut self, status: u16) {
+        self.early_results = status;
+    }
+    /// The Bulk API knows nothing of this object (`INVALIDENTITY`); REST does.
+    pub fn refuse_bulk(&mut self, object: &str) {
+        self.bulk_refuses.insert(object.to_ascii_lowercase());
+    }
+    /// The `Date` header is ahead of the org's clock by this.
+    pub fn clock_skew(&mut self, ahead: TimeDelta) {
+        self.clock_skew = ahead;
+    }
     /// Hides a field: field-level security, an older edition.
     pub fn hide_field(&mut self, object: &str, field: &str) {
         self.hidden.fields.insert((object.to_owned(), field.to_owned()));
@@ -192,6 +283,11 @@ impl Faults {
     /// Faults still waiting for a request, those for every request not counted.
     pub fn waiting(&self) -> u32 {
         self.armed.iter().filter_map(|armed| armed.times).sum()
+    }
+
+    /// Whether the Bulk API does not know the object.
+    pub(crate) fn is_refused_by_bulk(&self, object: &str) -> bool {
+        self.bulk_refuses.contains(&object.to_ascii_lowercase())
     }
 
     /// The fault this request meets.
@@ -238,11 +334,15 @@ impl Faults {
 
 /// Whether a fault means anything to this kind of request; if not, it waits for one.
 fn concerns(fault: &Fault, call: Call) -> bool {
+    let is_query = matches!(call, Call::Query | Call::QueryAll | Call::QueryMore);
     match fault {
-        Fault::Page(_) | Fault::Value { .. } | Fault::QueryTimeout => {
-            matches!(call, Call::Query | Call::QueryAll | Call::QueryMore)
+        Fault::QueryTimeout => is_query,
+        Fault::Page(_) | Fault::Value { .. } | Fault::NulBytes | Fault::DecimalInts => {
+            is_query || call == Call::BulkResults
         }
-        Fault::LocatorExpired => call == Call::QueryMore,
+        Fault::LocatorExpired => matches!(call, Call::QueryMore | Call::BulkResults),
+        Fault::WrongCount(_) => call == Call::BulkResults,
+        Fault::JobPolls(_) | Fault::JobFails(_) | Fault::JobAborted(_) => call == Call::BulkCreate,
         _ => true,
     }
 }

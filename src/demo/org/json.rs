@@ -4,6 +4,7 @@ use std::io::Write as _;
 
 use chrono::{DateTime, Datelike, Timelike};
 
+use super::faults::Oddities;
 use super::schema::{self, Object};
 use super::soql::aggregate::Figure;
 use super::soql::bind::{Groups, Node, Output};
@@ -11,13 +12,15 @@ use super::soql::path::naming;
 use super::table::{Row, Tables, id_of};
 use super::value::{Cell, Value};
 
+/// The offset of instants in JSON: no colon.
+pub(crate) const UTC: &str = "+0000";
+
 /// Writes records of one answer.
 pub(crate) struct Writer<'a> {
     pub(crate) tables: &'a Tables,
     /// E.g. `62.0`.
     pub(crate) version: &'a str,
-    /// A field of the primary object whose value is replaced by this JSON in every record.
-    pub(crate) distorted: Option<(&'a str, &'a str)>,
+    pub(crate) odd: Oddities,
 }
 
 impl Writer<'_> {
@@ -30,11 +33,9 @@ impl Writer<'_> {
                 Node::Field { ix } => {
                     let name = object.fields[*ix].name;
                     key(out, name);
-                    match self.distorted {
-                        Some((field, json)) if field == name => {
-                            out.extend_from_slice(json.as_bytes());
-                        }
-                        _ => cell(out, row[*ix].cell()),
+                    match self.odd.instead(name) {
+                        Some(json) => out.extend_from_slice(json.as_bytes()),
+                        None => self.cell(out, row[*ix].cell()),
                     }
                 }
                 Node::Parent { step, children } => {
@@ -68,9 +69,20 @@ impl Writer<'_> {
         for field in fields {
             out.push(b',');
             key(out, field);
-            cell(out, naming(self.tables, row, step, field));
+            self.cell(out, naming(self.tables, row, step, field));
         }
         out.push(b'}');
+    }
+
+    fn cell(&self, out: &mut Vec<u8>, value: Cell<'_>) {
+        match value {
+            Cell::Int(_) if self.odd.decimals => {
+                cell(out, value);
+                out.extend_from_slice(b".0");
+            }
+            Cell::Text(text) if self.odd.nul => cell(out, Cell::Text(&format!("{text}\0"))),
+            _ => cell(out, value),
+        }
     }
 
     /// The opening brace and the attributes.
@@ -134,14 +146,14 @@ fn cell(out: &mut Vec<u8>, cell: Cell<'_>) {
         }
         Cell::At(seconds) => {
             out.push(b'"');
-            instant(out, seconds);
+            instant(out, seconds, UTC);
             out.push(b'"');
         }
     }
 }
 
-/// `2024-10-01T00:00:00.000+0000`: milliseconds always, no colon in the offset.
-pub(crate) fn instant(out: &mut Vec<u8>, seconds: i64) {
+/// `2024-10-01T00:00:00.000` and the offset: milliseconds always.
+pub(crate) fn instant(out: &mut Vec<u8>, seconds: i64, offset: &str) {
     let at = DateTime::from_timestamp(seconds, 0).unwrap_or_default();
     let year = at.year().clamp(0, 9_999) as u32;
     let two = |number: u32| [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8];
@@ -157,7 +169,8 @@ pub(crate) fn instant(out: &mut Vec<u8>, seconds: i64) {
         out.push(mark);
         out.extend(two(number));
     }
-    out.extend_from_slice(b".000+0000");
+    out.extend_from_slice(b".000");
+    out.extend_from_slice(offset.as_bytes());
 }
 
 #[cfg(test)]
@@ -167,7 +180,7 @@ mod tests {
     #[test]
     fn instants_have_milliseconds_and_no_colon_in_the_offset() {
         let mut out = Vec::new();
-        instant(&mut out, 1_727_740_800);
+        instant(&mut out, 1_727_740_800, UTC);
         assert_eq!(out, b"2024-10-01T00:00:00.000+0000");
     }
 }

@@ -122,7 +122,7 @@ impl<T: Into<Value>> From<Option<T>> for Value {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
     pub(crate) object: &'static Object,
-    pub(crate) values: Box<[Value]>,
+    pub(crate) values: Arc<[Value]>,
 }
 
 impl Record {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::id::Id;
 use super::schema::{self, Field, Kind, Object};
-use super::table::{Row, Tables, is_deleted};
+use super::table::{Tables, is_deleted};
 use super::value::Value;
 
 /// Seconds a deleted record stays in the recycle bin.
@@ -94,7 +94,7 @@ impl World {
         Ok(self.tables.of_mut(object).push(row))
     }
 
-    fn defaults(&mut self, object: &'static Object, row: &mut Row) -> Result<(), ChangeError> {
+    fn defaults(&mut self, object: &'static Object, row: &mut [Value]) -> Result<(), ChangeError> {
         for (ix, field) in object.fields.iter().enumerate() {
             if row[ix] != Value::Null || field.has('N') {
                 continue;
@@ -133,7 +133,7 @@ impl World {
     pub(crate) fn delete(&mut self, id: Id, at: i64) -> Result<(), ChangeError> {
         let (table, slot) = self.tables.find(id).ok_or(ChangeError::Record(id))?;
         let object = table.object;
-        if table.row(slot).is_some_and(is_deleted) {
+        if table.row(slot).is_some_and(|row| is_deleted(row)) {
             return Ok(());
         }
         let mut doomed = vec![(object, slot)];
@@ -196,7 +196,7 @@ pub(crate) fn object(name: &str) -> &'static Object {
 
 fn assign(
     object: &'static Object,
-    row: &mut Row,
+    row: &mut [Value],
     fields: &[(&str, Value)],
 ) -> Result<(), ChangeError> {
     for (name, value) in fields {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::Asked;
 use super::answer::Answer;
 use crate::demo::org::Org;
-use crate::demo::org::json::instant;
+use crate::demo::org::json::{UTC, instant};
 use crate::demo::org::schema::{self, Field, Kind, Object, VERSIONS};
 use crate::demo::org::soql::path::Scope;
 use crate::demo::org::table::{id_of, is_deleted, stamp_of};
@@ -109,13 +109,15 @@ fn described(field: &Field) -> Value {
 pub(crate) fn limits(org: &Org, now: DateTime<Utc>) -> Answer {
     let max = org.settings.daily_requests;
     let used = org.traffic().used(now, 0);
+    let jobs = org.settings.daily_bulk_jobs;
+    let made = org.traffic().jobs_made(now);
     let full = |max: u64| json!({ "Max": max, "Remaining": max });
     Answer::json(
         200,
         &json!({
             "DailyApiRequests": { "Max": max, "Remaining": max.saturating_sub(used) },
             "DailyBulkApiBatches": full(15_000),
-            "DailyBulkV2QueryJobs": full(10_000),
+            "DailyBulkV2QueryJobs": { "Max": jobs, "Remaining": jobs.saturating_sub(made) },
             "DailyBulkV2QueryFileStorageMB": full(976_562),
             "ConcurrentSyncReportRuns": full(20),
             "HourlySyncReportRuns": full(500),
@@ -216,8 +218,8 @@ fn window(
     Ok(Window { object, start, end })
 }
 
-fn text(seconds: i64) -> String {
+pub(super) fn text(seconds: i64) -> String {
     let mut out = Vec::new();
-    instant(&mut out, seconds);
+    instant(&mut out, seconds, UTC);
     String::from_utf8(out).expect("an instant is ASCII")
 }

@@ -8,7 +8,7 @@ use std::io::Write as _;
 use super::Asked;
 use super::answer::Answer;
 use crate::demo::org::Org;
-use crate::demo::org::faults::Fault;
+use crate::demo::org::faults::{Fault, Oddities};
 use crate::demo::org::json::{Writer, group};
 use crate::demo::org::soql::bind::{Binder, Query, Shape};
 use crate::demo::org::soql::path::Scope;
@@ -129,11 +129,8 @@ impl Page<'_> {
             return body;
         };
         body.reserve((end - self.from) * nodes.len() * 32);
-        let distorted = match &asked.fault {
-            Some(Fault::Value { field, json }) => Some((*field, *json)),
-            _ => None,
-        };
-        let writer = Writer { tables, version: &asked.version, distorted };
+        let odd = Oddities::of(asked.fault.as_ref());
+        let writer = Writer { tables, version: &asked.version, odd };
         let table = tables.of(self.query.object);
         let mut any = false;
         for &slot in &self.slots[self.from..end] {
