@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::Org;
 use super::bulk::{Dialect, Job};
 use super::faults::Oddities;
-use super::json::instant;
+use super::json::{decimal, instant};
 use super::soql::bind::Query;
 use super::table::Row;
 use super::value::Cell;
@@ -70,6 +70,7 @@ impl Csv {
                     out.extend_from_slice(b".0");
                 }
             }
+            Cell::Hundredths(number) => decimal(out, number as f64 / 100.0),
             Cell::Text(text) => {
                 escaped(out, text.as_bytes());
                 if self.odd.nul {

@@ -5,12 +5,43 @@ use std::io::Write as _;
 use chrono::{DateTime, Datelike, Timelike};
 
 use super::faults::Oddities;
-use super::schema::{self, Object};
+use super::schema::{self, Kind, Object};
 use super::soql::aggregate::Figure;
 use super::soql::bind::{Groups, Node, Output};
 use super::soql::path::naming;
 use super::table::{Row, Tables, id_of};
 use super::value::{Cell, Value};
+
+/// A decimal number as an org writes it: always with a point, from ten million on with an exponent
+/// (`3.5E8`).
+pub(crate) fn decimal(out: &mut Vec<u8>, number: f64) {
+    let text = if number.abs() >= 1e7 || (number != 0.0 && number.abs() < 1e-3) {
+        let text = format!("{number:E}");
+        if text.contains('.') { text } else { text.replace('E', ".0E") }
+    } else {
+        format!("{number:?}")
+    };
+    out.extend_from_slice(text.as_bytes());
+}
+
+/// The compound billing address, from its parts.
+fn address(out: &mut Vec<u8>, object: &Object, row: &Row) {
+    const PARTS: [(&str, &str); 3] =
+        [("city", "BillingCity"), ("country", "BillingCountry"), ("state", "BillingState")];
+    let part = |field| object.position(field).map_or(Cell::Null, |ix| row[ix].cell());
+    if PARTS.iter().all(|(_, field)| part(field) == Cell::Null) {
+        return out.extend_from_slice(b"null");
+    }
+    out.push(b'{');
+    for (name, field) in PARTS {
+        key(out, name);
+        cell(out, part(field));
+        out.push(b',');
+    }
+    out.extend_from_slice(
+        b"\"geocodeAccuracy\":null,\"latitude\":null,\"longitude\":null,\"postalCode\":null,\"street\":null}",
+    );
+}
 
 /// The offset of instants in JSON: no colon.
 pub(crate) const UTC: &str = "+0000";
@@ -35,6 +66,9 @@ impl Writer<'_> {
                     key(out, name);
                     match self.odd.instead(name) {
                         Some(json) => out.extend_from_slice(json.as_bytes()),
+                        None if object.fields[*ix].kind == Kind::Address => {
+                            address(out, object, row);
+                        }
                         None => self.cell(out, row[*ix].cell()),
                     }
                 }
@@ -113,7 +147,7 @@ pub(crate) fn group(out: &mut Vec<u8>, groups: &Groups, figures: &[Figure]) {
             Figure::Value(value) => cell(out, value.cell()),
             Figure::Decimal(number) => {
                 debug_assert!(matches!(output, Output::Measure(_)));
-                let _ = write!(out, "{number:?}");
+                decimal(out, *number);
             }
         }
     }
@@ -137,6 +171,7 @@ fn cell(out: &mut Vec<u8>, cell: Cell<'_>) {
         Cell::Int(number) => {
             let _ = write!(out, "{number}");
         }
+        Cell::Hundredths(number) => decimal(out, number as f64 / 100.0),
         // Writing into memory cannot fail.
         Cell::Text(text) => drop(serde_json::to_writer(&mut *out, text)),
         Cell::Id(id) => {
@@ -176,6 +211,21 @@ pub(crate) fn instant(out: &mut Vec<u8>, seconds: i64, offset: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn decimals_are_written_as_an_org_writes_them() {
+        for (number, expected) in [
+            (0.0, "0.0"),
+            (12.5, "12.5"),
+            (9_999_999.0, "9999999.0"),
+            (3.5e8, "3.5E8"),
+            (1e7, "1.0E7"),
+        ] {
+            let mut out = Vec::new();
+            decimal(&mut out, number);
+            assert_eq!(String::from_utf8(out).unwrap(), expected);
+        }
+    }
 
     #[test]
     fn instants_have_milliseconds_and_no_colon_in_the_offset() {

@@ -12,6 +12,7 @@ use super::*;
 mod bulk;
 mod data;
 mod errors;
+mod fields;
 mod paging;
 
 /// A clock that stands until it is moved.

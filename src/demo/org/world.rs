@@ -101,8 +101,13 @@ impl World {
             }
             row[ix] = if field.has('A') {
                 self.numbers[object.ix] += 1;
-                let capitals = object.name.chars().filter(char::is_ascii_uppercase);
-                format!("{}-{:08}", capitals.collect::<String>(), self.numbers[object.ix]).into()
+                let number = self.numbers[object.ix];
+                if field.name == "Name" {
+                    let capitals = object.name.chars().filter(char::is_ascii_uppercase);
+                    format!("{}-{number:08}", capitals.collect::<String>()).into()
+                } else {
+                    format!("{number:08}").into()
+                }
             } else {
                 default(field, self.system_user)
                     .ok_or(ChangeError::Missing { object: object.name, field: field.name })?

@@ -75,6 +75,8 @@ fn described(field: &Field) -> Value {
         Kind::Picklist => "picklist",
         Kind::Reference => "reference",
         Kind::Int => "int",
+        Kind::Currency => "currency",
+        Kind::Address => "address",
         Kind::Bool => "boolean",
         Kind::DateTime => "datetime",
     };
@@ -83,10 +85,13 @@ fn described(field: &Field) -> Value {
     });
     json!({
         "name": field.name,
-        "label": field.name,
+        "label": label(field),
+        "custom": field.is_custom(),
         "type": kind,
         "length": field.length,
         "digits": if field.kind == Kind::Int { 9 } else { 0 },
+        "precision": if field.kind == Kind::Currency { 18 } else { 0 },
+        "scale": if field.kind == Kind::Currency { 2 } else { 0 },
         "nillable": field.has('N'),
         "filterable": field.has('F'),
         "groupable": field.has('G'),
@@ -103,6 +108,27 @@ fn described(field: &Field) -> Value {
         "polymorphicForeignKey": field.is_polymorphic(),
         "namePointing": field.is_polymorphic(),
     })
+}
+
+/// What people read: `Priority__c` is labelled `Priority`, `AcceptTime` `Accept Time`.
+fn label(field: &Field) -> String {
+    if field.is_custom() {
+        return field.name.trim_end_matches("__c").replace('_', " ");
+    }
+    let name = match field.kind {
+        Kind::Reference => field.name.trim_end_matches("Id"),
+        _ => field.name,
+    };
+    let mut label = String::new();
+    let mut before = ' ';
+    for char in name.chars() {
+        if char.is_uppercase() && before.is_lowercase() {
+            label.push(' ');
+        }
+        label.push(char);
+        before = char;
+    }
+    if field.kind == Kind::Reference && field.targets.len() < 2 { label + " ID" } else { label }
 }
 
 /// `GET /limits`.

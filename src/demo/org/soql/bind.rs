@@ -408,7 +408,8 @@ impl Groups {
 fn supports(function: Function, column: &Column) -> bool {
     let Some(field) = column.field() else { return function == Function::Count };
     field.is_aggregatable()
-        && (!matches!(function, Function::Sum | Function::Avg) || field.kind == Kind::Int)
+        && (!matches!(function, Function::Sum | Function::Avg)
+            || matches!(field.kind, Kind::Int | Kind::Currency))
 }
 
 impl Function {
