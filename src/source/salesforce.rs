@@ -97,6 +97,8 @@ pub struct Salesforce {
 #[derive(Default)]
 struct Seen {
     quota: quota::Guard,
+    /// Our own requests of the last day.
+    spent: Spent,
     /// The org's clock minus ours.
     ahead: Option<TimeDelta>,
     /// Fields of datasets that the org does not show us, and since when we know.
@@ -159,10 +161,17 @@ impl Source for Salesforce {
     }
 
     fn spent(&self) -> Spent {
-        Spent::default()
+        self.seen().spent.clone()
     }
 
-    fn recall(&self, _spent: Spent) {}
+    fn recall(&self, spent: Spent) {
+        let mut seen = self.seen();
+        for (hour, requests) in spent.hours() {
+            if let Some(at) = DateTime::from_timestamp(hour * 3600, 0) {
+                seen.spent.add(at, requests);
+            }
+        }
+    }
 
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {})

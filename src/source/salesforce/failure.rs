@@ -1,5 +1,6 @@
 //! What the org's answers mean. Pure: from status and body to what can be done about it.
 
+use chrono::TimeDelta;
 use serde::Deserialize;
 
 use crate::source::SourceError;
@@ -7,8 +8,8 @@ use crate::source::SourceError;
 /// Why a request did not give what was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
-    /// Worth another try, at most so many in all.
-    Transient { reason: String, tries_max: u32 },
+    /// Worth another try, at most so many in all, and not before so much time has passed.
+    Transient { reason: String, tries_max: u32, after: Option<TimeDelta> },
     /// The body was no answer; worth another try.
     Garbled(String),
     /// The token is dead; a new one may help.
@@ -19,6 +20,10 @@ pub(super) enum Failure {
     QueryTimeout,
     /// A field we ask for does not exist for us.
     UnknownField(String),
+    /// There is nothing at the address: no such object, version, locator.
+    NotFound(String),
+    /// The statement is not one the org can answer.
+    Query(String),
     /// The org's requests of the day are used up.
     QuotaSpent,
     /// Final.
@@ -34,20 +39,30 @@ const BODY_CHARS_SHOWN: usize = 200;
 
 impl Failure {
     pub(super) fn transient(reason: impl Into<String>) -> Self {
-        Failure::Transient { reason: reason.into(), tries_max: TRIES_MAX }
+        Failure::Transient { reason: reason.into(), tries_max: TRIES_MAX, after: None }
+    }
+
+    /// The same, tried again no sooner than the far side asks for.
+    pub(super) fn not_before(mut self, wait: Option<TimeDelta>) -> Self {
+        if let Failure::Transient { after, .. } = &mut self {
+            *after = wait.or(*after);
+        }
+        self
     }
 
     /// The same without a secret, in case the far side repeats what we sent.
     pub(super) fn without(self, secret: &str) -> Self {
         let clean = |text: String| text.replace(secret, "***");
         match self {
-            Failure::Transient { reason, tries_max } => {
-                Failure::Transient { reason: clean(reason), tries_max }
+            Failure::Transient { reason, tries_max, after } => {
+                Failure::Transient { reason: clean(reason), tries_max, after }
             }
             Failure::Garbled(text) => Failure::Garbled(clean(text)),
             Failure::Session(text) => Failure::Session(clean(text)),
             Failure::LocatorLost(text) => Failure::LocatorLost(clean(text)),
             Failure::UnknownField(text) => Failure::UnknownField(clean(text)),
+            Failure::NotFound(text) => Failure::NotFound(clean(text)),
+            Failure::Query(text) => Failure::Query(clean(text)),
             Failure::Refused(text) => Failure::Refused(clean(text)),
             Failure::QueryTimeout | Failure::QuotaSpent | Failure::Final(_) => self,
         }
@@ -122,12 +137,15 @@ pub(super) fn of_rest(status: u16, body: &[u8]) -> Failure {
             Failure::transient(text)
         }
         (_, "REQUEST_LIMIT_EXCEEDED") => Failure::QuotaSpent,
+        (_, "MALFORMED_QUERY" | "QUERY_TOO_COMPLICATED" | "EXCEEDED_ID_LIMIT") => {
+            Failure::Query(text)
+        }
         (_, "INVALID_FIELD") => Failure::UnknownField(text),
         (_, "INVALID_TYPE") => Failure::Refused(format!(
             "{text}; the integration user may lack a permission (for conversation entries: \
              Access Conversation Entries)"
         )),
-        (404, _) => Failure::Refused(format!("{text}; check `api_version`")),
+        (404 | 410, _) => Failure::NotFound(text),
         (414 | 431, _) => Failure::Refused(format!("{text}; the request is too large")),
         (_, "UNABLE_TO_LOCK_ROW" | "SERVER_UNAVAILABLE" | "UNKNOWN_EXCEPTION") => {
             Failure::transient(text)
@@ -166,7 +184,7 @@ pub(super) fn of_login(status: u16, body: &[u8]) -> Failure {
 fn of_any(status: u16, text: String) -> Failure {
     match status {
         // The edge does not know the host (yet): a short hope.
-        420 => Failure::Transient { reason: text, tries_max: 3 },
+        420 => Failure::Transient { reason: text, tries_max: 3, after: None },
         // 406 is undocumented and passes; so do redirects to a page about maintenance.
         300..=399 | 406 | 408 | 425 | 429 | 500..=599 => Failure::transient(text),
         _ => Failure::Refused(text),
@@ -193,6 +211,8 @@ mod tests {
             Failure::LocatorLost(_) => "locator",
             Failure::QueryTimeout => "timeout",
             Failure::UnknownField(_) => "field",
+            Failure::NotFound(_) => "not found",
+            Failure::Query(_) => "query",
             Failure::QuotaSpent => "quota",
             Failure::Refused(_) => "refused",
             Failure::Final(_) => "final",
@@ -238,7 +258,7 @@ mod tests {
         rest(
             400,
             &error("MALFORMED_QUERY", "unexpected token: FRM"),
-            "refused",
+            "query",
             "unexpected token: FRM",
         );
         rest(
@@ -252,8 +272,8 @@ mod tests {
         rest(
             404,
             &error("NOT_FOUND", "The requested resource does not exist"),
-            "refused",
-            "api_version",
+            "not found",
+            "NOT_FOUND",
         );
         rest(406, "", "transient", "406 without a word");
         rest(420, "<html>Host not found</html>", "transient, short", "Host not found");

@@ -108,12 +108,12 @@ impl Login {
                 }
                 Err(failure) => failure,
             };
-            let tries_max = match &failure {
-                Failure::Transient { tries_max, .. } => *tries_max,
-                Failure::Garbled(_) => TRIES_MAX,
-                _ => 0,
+            let (tries_max, after) = match &failure {
+                Failure::Transient { tries_max, after, .. } => (*tries_max, *after),
+                Failure::Garbled(_) => (TRIES_MAX, None),
+                _ => (0, None),
             };
-            if !patience.wait(tries_max).await {
+            if !patience.wait(tries_max, after).await {
                 state.session = None;
                 if matches!(failure, Failure::Refused(_)) {
                     state.refused = Some((clock.now(), failure.clone()));
@@ -138,6 +138,7 @@ impl Login {
         answer.date.into_iter().for_each(saw);
         if answer.status != 200 {
             let failure = failure::of_login(answer.status, &answer.body);
+            let failure = failure.not_before(answer.retry_after);
             return Err(failure.without(self.client_secret.expose_secret()));
         }
         let Ok(mut wire) = serde_json::from_slice::<TokenWire>(&answer.body) else {

@@ -15,7 +15,7 @@ use super::login::Session;
 use super::page::DELETED;
 use super::patience::Patience;
 use super::quota::Leave;
-use crate::domain::dataset::Dataset;
+use crate::domain::dataset::{Dataset, Purpose};
 use crate::source::SourceError;
 
 /// The org's limit on an address and its headers together.
@@ -49,13 +49,22 @@ pub(super) struct Hidden {
     pub(super) deleted_flag: bool,
 }
 
-/// What requests have cost, and when the org answered first.
-#[derive(Debug, Default)]
+/// What the requests of one reading are for, what they have cost, and when the org answered first.
+#[derive(Debug)]
 pub(super) struct Tally {
+    /// Decides what they may spend.
+    pub(super) purpose: Purpose,
     /// Requests to the REST interface, failed ones too.
     pub(super) requests: u64,
     /// The org's clock at its first good answer.
     pub(super) first_date: Option<DateTime<Utc>>,
+}
+
+impl Tally {
+    /// Nothing asked yet.
+    pub(super) fn new(purpose: Purpose) -> Tally {
+        Tally { purpose, requests: 0, first_date: None }
+    }
 }
 
 impl Salesforce {
@@ -81,7 +90,7 @@ impl Salesforce {
         let mut session = self.session(None).await?;
         let mut logged_in_again = false;
         loop {
-            self.leave(&session).await?;
+            self.leave(&session, tally.purpose).await?;
             tally.requests += 1;
             let failure = match self.attempt(&session, target).await {
                 Ok(answer) => match parse(&answer.body) {
@@ -108,8 +117,9 @@ impl Salesforce {
                         return Err(Failure::LocatorLost(reason));
                     }
                 }
-                Failure::Transient { tries_max, .. } if patience.wait(tries_max).await => {}
-                Failure::Garbled(_) if patience.wait(TRIES_MAX).await => {}
+                Failure::Transient { tries_max, after, .. }
+                    if patience.wait(tries_max, after).await => {}
+                Failure::Garbled(_) if patience.wait(TRIES_MAX, None).await => {}
                 Failure::QuotaSpent => {
                     self.seen().quota.exhaust(self.clock.now());
                     return Err(Failure::Final(self.quota_spent()));
@@ -160,14 +170,15 @@ impl Salesforce {
         }
     }
 
-    async fn session(&self, dead: Option<u64>) -> Result<Session, Failure> {
+    /// The login to use, other than number `dead`.
+    pub(super) async fn session(&self, dead: Option<u64>) -> Result<Session, Failure> {
         let saw = |date| self.saw_date(date);
         self.login.session(&self.http, &self.clock, dead, saw).await
     }
 
     /// One try.
     async fn attempt(&self, session: &Session, target: &Target) -> Result<Answer, Failure> {
-        let url = self.address(session, target)?;
+        let url = self.address(session, target).await?;
         let token = session.token.expose_secret();
         if url.len() + token.len() + HEADER_BYTES > REQUEST_BYTES_MAX {
             return Err(Failure::Refused(format!(
@@ -182,28 +193,45 @@ impl Salesforce {
             .header("accept", "application/json")
             .header("sforce-query-options", "batchSize=2000")
             .header("sforce-call-options", "client=postrider");
+        self.spend();
         let answer = http::send(request).await?;
-        answer.date.into_iter().for_each(|date| self.saw_date(date));
-        if let Some(limits) = &answer.limits {
-            self.seen().quota.see(limits, self.clock.now());
-        }
+        self.heard(answer.date, answer.limits.as_deref());
         if answer.status == 200 {
             self.seen().quota.answered();
             return Ok(answer);
         }
         let failure = failure::of_rest(answer.status, &answer.body).without(token);
         Err(match (target, failure) {
-            (Target::Next(_), Failure::Refused(said)) if matches!(answer.status, 404 | 410) => {
-                Failure::LocatorLost(said)
-            }
-            (_, failure) => failure,
+            (Target::Next(_), Failure::NotFound(said)) => Failure::LocatorLost(said),
+            (_, failure) => failure.not_before(answer.retry_after),
         })
     }
 
-    fn address(&self, session: &Session, target: &Target) -> Result<String, Failure> {
-        let instance = &session.instance;
+    /// Counts one request of ours. Whoever sends one without [`Salesforce::ask`] says so here, also
+    /// where it fails.
+    pub(super) fn spend(&self) {
+        let now = self.clock.now();
+        self.seen().spent.add(now, 1);
+    }
+
+    /// Takes note of what an answer says beside its body: the org's clock, `Sforce-Limit-Info`.
+    pub(super) fn heard(&self, date: Option<DateTime<Utc>>, limits: Option<&str>) {
+        date.into_iter().for_each(|date| self.saw_date(date));
+        if let Some(limits) = limits {
+            self.seen().quota.see(limits, self.clock.now());
+        }
+    }
+
+    /// What the addresses of the REST interface begin with: instance and version, as in
+    /// `https://acme.my.salesforce.com/services/data/v68.0`.
+    pub(super) async fn data_url(&self, session: &Session) -> Result<String, Failure> {
         let version = self.settings.api_version.as_deref().unwrap_or("62.0");
-        let data = format!("{instance}/services/data/v{version}");
+        Ok(format!("{}/services/data/v{version}", session.instance))
+    }
+
+    async fn address(&self, session: &Session, target: &Target) -> Result<String, Failure> {
+        let instance = &session.instance;
+        let data = self.data_url(session).await?;
         Ok(match target {
             Target::Query(soql) => {
                 format!("{data}/queryAll?q={}", utf8_percent_encode(soql, NON_ALPHANUMERIC))
@@ -226,7 +254,8 @@ impl Salesforce {
     }
 
     /// Whether a request may be made. Where the share was spent a while ago, one request looks.
-    async fn leave(&self, session: &Session) -> Result<(), Failure> {
+    /// Whoever sends requests without [`Salesforce::ask`] asks here before each of them.
+    pub(super) async fn leave(&self, session: &Session, _purpose: Purpose) -> Result<(), Failure> {
         let leave = || self.seen().quota.leave(self.settings.quota_share, self.clock.now());
         match leave() {
             Leave::Go => return Ok(()),
@@ -257,6 +286,7 @@ impl Salesforce {
             name: self.settings.name.clone(),
             used: quota.map_or(0, |quota| quota.used),
             allowed: quota.map_or(0, |quota| quota.allowed),
+            reason: "the share for postrider is spent".to_owned(),
         }
     }
 
@@ -271,9 +301,11 @@ impl Salesforce {
             Failure::Final(err) => err,
             Failure::QuotaSpent => self.quota_spent(),
             Failure::Garbled(reason) => SourceError::Unreadable { name, reason },
-            Failure::Refused(reason) | Failure::Session(reason) | Failure::UnknownField(reason) => {
-                SourceError::Refused { name, reason }
-            }
+            Failure::Refused(reason)
+            | Failure::Session(reason)
+            | Failure::NotFound(reason)
+            | Failure::Query(reason)
+            | Failure::UnknownField(reason) => SourceError::Refused { name, reason },
             Failure::Transient { reason, .. } | Failure::LocatorLost(reason) => {
                 SourceError::Down { name, reason }
             }

@@ -430,7 +430,12 @@ async fn the_share_of_the_daily_requests_is_a_limit() {
     *used.lock().unwrap() = "api-usage=50/100";
     pull(&salesforce, request("User")).await.outcome.unwrap();
     assert_eq!(salesforce.quota(), Some(Quota { used: 50, allowed: 100 }));
-    let spent = SourceError::QuotaSpent { name: "acme".to_owned(), used: 50, allowed: 100 };
+    let spent = SourceError::QuotaSpent {
+        name: "acme".to_owned(),
+        used: 50,
+        allowed: 100,
+        reason: "the share for postrider is spent".to_owned(),
+    };
     assert_eq!(pull(&salesforce, request("User")).await.outcome, Err(spent.clone()));
     assert_eq!(server.asked().len(), 3);
     // Later one look tells whether usage has fallen.
