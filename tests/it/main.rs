@@ -11,6 +11,7 @@ mod harness;
 mod oracle;
 mod reload;
 mod restarts;
+mod salesforce_cases;
 mod secrets;
 mod slice;
 mod slots;
