@@ -20,6 +20,8 @@ use super::{PullRequest, Pulled, Quota, Source, SourceError, Spent};
 use crate::clock::Clock;
 use crate::domain::dataset::{Batch, Dataset, DayCount, Described};
 
+mod bulk;
+mod estimate;
 mod failure;
 mod http;
 mod instant;
@@ -91,6 +93,7 @@ pub struct Salesforce {
     http: reqwest::Client,
     login: login::Login,
     seen: Mutex<Seen>,
+    bulk: Mutex<bulk::Known>,
 }
 
 /// What the org's answers have told so far.
@@ -116,7 +119,14 @@ impl Salesforce {
         settings.api_version.as_deref().map_or(Ok(()), check_version).map_err(refused)?;
         let login = login::Login::new(&settings).map_err(refused)?;
         let http = http::client().map_err(refused)?;
-        Ok(Salesforce { settings, clock, http, login, seen: Mutex::default() })
+        Ok(Salesforce {
+            settings,
+            clock,
+            http,
+            login,
+            seen: Mutex::default(),
+            bulk: Mutex::default(),
+        })
     }
 
     /// The lock is held for moments and never across a wait.
@@ -174,7 +184,7 @@ impl Source for Salesforce {
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {
-        Box::pin(async {})
+        Box::pin(self.close_jobs())
     }
 }
 
