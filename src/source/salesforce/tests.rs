@@ -10,6 +10,7 @@ use super::*;
 use crate::domain::dataset::{Cell, Cursor, Dataset, Purpose};
 use server::{Asked, LeapingClock, Reply, Server, SmallOrg, page, record, reply};
 
+mod bulk;
 mod server;
 
 const NOW: &str = "2026-03-01T12:00:00Z";
