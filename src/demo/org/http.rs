@@ -16,6 +16,7 @@ use answer::Answer;
 
 mod answer;
 mod bulk;
+mod jwt;
 mod login;
 mod meta;
 mod query;
@@ -85,7 +86,7 @@ pub(crate) async fn handle(State(org): State<Arc<Org>>, request: Request) -> Res
         (Call::Token, None) => login::token(&org, &parts, &body, fault.as_ref(), now),
         (Call::Versions, None) => match fault {
             Some(Fault::Html(status)) => Answer::html(status),
-            _ => meta::versions(),
+            _ => meta::versions(&org),
         },
         (_, None) => {
             let asked = Asked {
@@ -183,7 +184,7 @@ fn rest(org: &Arc<Org>, asked: &Asked, now: DateTime<Utc>) -> Answer {
         let text = "TotalRequests Limit exceeded.";
         return Answer::error(403, "REQUEST_LIMIT_EXCEEDED", text);
     }
-    let known = super::schema::VERSIONS.contains(&asked.version_number());
+    let known = org.settings.versions.contains(&asked.version_number());
     if !known || !asked.version.ends_with(".0") {
         return Answer::not_found();
     }

@@ -13,6 +13,7 @@ mod bulk;
 mod data;
 mod errors;
 mod fields;
+mod login;
 mod paging;
 
 /// A clock that stands until it is moved.
