@@ -20,6 +20,7 @@ use tokio::net::TcpListener;
 use crate::clock::Clock;
 
 mod bulk;
+mod chaos;
 mod csv;
 mod faults;
 mod http;
@@ -249,6 +250,12 @@ impl Org {
     /// The switches for trouble. Do not hold the guard across an await.
     pub fn faults(&self) -> MutexGuard<'_, Faults> {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on, requests meet a reproducible, endless mix of troubles that a good client
+    /// survives, at a low rate; see [`Faults::chaos`].
+    pub fn chaos(&self, seed: u64) {
+        self.faults().chaos(Some(seed));
     }
 
     /// Requests answered so far, by kind.

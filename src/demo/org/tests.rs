@@ -12,6 +12,7 @@ use super::*;
 mod bulk;
 mod data;
 mod errors;
+mod faults;
 mod fields;
 mod login;
 mod paging;

@@ -24,6 +24,9 @@ pub(crate) fn token(
     match fault {
         Some(Fault::Html(status)) => return Answer::html(*status),
         Some(Fault::HtmlOk) => return Answer::html(200),
+        Some(Fault::Busy { status, retry_after }) => {
+            return Answer::html(*status).with("Retry-After", *retry_after);
+        }
         Some(Fault::Unavailable) => return Answer::html(503),
         Some(Fault::Error { status, code, message: "" }) => {
             return Answer::json(*status, &json!({ "error": code }));
