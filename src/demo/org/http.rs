@@ -15,7 +15,9 @@ use super::traffic::{Call, Seen};
 use answer::Answer;
 
 mod answer;
+mod broken;
 mod bulk;
+mod jwt;
 mod login;
 mod meta;
 mod query;
@@ -83,10 +85,10 @@ pub(crate) async fn handle(State(org): State<Arc<Org>>, request: Request) -> Res
     let mut answer = match (call, too_large(&parts)) {
         (_, Some(answer)) => answer,
         (Call::Token, None) => login::token(&org, &parts, &body, fault.as_ref(), now),
-        (Call::Versions, None) => match fault {
-            Some(Fault::Html(status)) => Answer::html(status),
-            _ => meta::versions(),
-        },
+        (Call::Versions, None) => fault
+            .as_ref()
+            .and_then(|fault| broken::instead(fault, call))
+            .unwrap_or_else(|| meta::versions(&org)),
         (_, None) => {
             let asked = Asked {
                 call,
@@ -152,29 +154,13 @@ fn too_large(parts: &Parts) -> Option<Answer> {
 
 /// Everything behind a login.
 fn rest(org: &Arc<Org>, asked: &Asked, now: DateTime<Utc>) -> Answer {
-    match &asked.fault {
-        Some(Fault::Html(status)) => return Answer::html(*status),
-        Some(Fault::HtmlOk) => return Answer::html(200),
-        Some(Fault::TokenExpired) => org.traffic().expire(&asked.token),
-        Some(Fault::SessionRefused) => {
-            let text = "This session is not valid for use with the REST API";
-            return Answer::error(401, "INVALID_SESSION_ID", text);
+    if let Some(fault) = &asked.fault {
+        if *fault == Fault::TokenExpired {
+            org.traffic().expire(&asked.token);
         }
-        Some(Fault::Unavailable) => {
-            return Answer::error(503, "SERVER_UNAVAILABLE", "Server too busy");
+        if let Some(answer) = broken::instead(fault, asked.call) {
+            return answer;
         }
-        Some(Fault::RequestLimit) => {
-            let text = "TotalRequests Limit exceeded.";
-            return Answer::error(403, "REQUEST_LIMIT_EXCEEDED", text);
-        }
-        Some(Fault::QueryTimeout) => {
-            let text = "Your query request was running for too long.";
-            return Answer::error(400, "QUERY_TIMEOUT", text);
-        }
-        Some(Fault::Error { status, code, message }) => {
-            return Answer::error(*status, code, message);
-        }
-        _ => {}
     }
     if !org.traffic().admit(&asked.token, now, org.settings.token_life) {
         return Answer::error(401, "INVALID_SESSION_ID", "Session expired or invalid");
@@ -183,7 +169,7 @@ fn rest(org: &Arc<Org>, asked: &Asked, now: DateTime<Utc>) -> Answer {
         let text = "TotalRequests Limit exceeded.";
         return Answer::error(403, "REQUEST_LIMIT_EXCEEDED", text);
     }
-    let known = super::schema::VERSIONS.contains(&asked.version_number());
+    let known = org.settings.versions.contains(&asked.version_number());
     if !known || !asked.version.ends_with(".0") {
         return Answer::not_found();
     }

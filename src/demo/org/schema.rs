@@ -20,9 +20,6 @@ pub(crate) const MODIFIED_DATE: usize = 5;
 /// Position of `SystemModstamp`.
 pub(crate) const MODSTAMP: usize = 6;
 
-/// Oldest and newest REST version served.
-pub(crate) const VERSIONS: std::ops::RangeInclusive<u16> = 50..=68;
-
 /// Kind of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -119,7 +116,7 @@ impl Object {
     }
     /// Whether the object shows `IsDeleted` (users do not).
     pub(crate) fn shows_deleted(&self) -> bool {
-        self.fields[IS_DELETED].since <= *VERSIONS.end()
+        self.fields[IS_DELETED].since < u16::MAX
     }
 }
 

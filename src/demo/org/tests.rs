@@ -12,7 +12,9 @@ use super::*;
 mod bulk;
 mod data;
 mod errors;
+mod faults;
 mod fields;
+mod login;
 mod paging;
 
 /// A clock that stands until it is moved.

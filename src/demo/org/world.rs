@@ -62,8 +62,8 @@ impl World {
         let fields = [
             ("Name", "Automated Process".into()),
             ("LastName", "Automated Process".into()),
-            ("Username", "autoproc@org.example".into()),
-            ("Email", "autoproc@org.example".into()),
+            ("Username", super::API_USERNAME.into()),
+            ("Email", super::API_USERNAME.into()),
             ("Alias", "autoproc".into()),
             ("IsActive", true.into()),
             ("UserType", Value::Pick("AutomatedProcess")),

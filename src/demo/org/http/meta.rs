@@ -8,18 +8,18 @@ use super::Asked;
 use super::answer::Answer;
 use crate::demo::org::Org;
 use crate::demo::org::json::{UTC, instant};
-use crate::demo::org::schema::{self, Field, Kind, Object, VERSIONS};
+use crate::demo::org::schema::{self, Field, Kind, Object};
 use crate::demo::org::soql::path::Scope;
 use crate::demo::org::table::{id_of, is_deleted, stamp_of};
 
 /// `GET /services/data`: no login, not counted.
-pub(crate) fn versions() -> Answer {
-    // Version 50 was Winter '21; three releases a year.
+pub(crate) fn versions(org: &Org) -> Answer {
+    // Version 20 was Winter '11; three releases a year.
     const SEASONS: [&str; 3] = ["Winter", "Spring", "Summer"];
-    let versions: Vec<Value> = VERSIONS
+    let versions: Vec<Value> = (org.settings.versions.clone())
         .map(|version| {
-            let season = SEASONS[usize::from(version - VERSIONS.start()) % 3];
-            let year = 21 + (version - VERSIONS.start()) / 3;
+            let since = version.saturating_sub(20);
+            let (season, year) = (SEASONS[usize::from(since % 3)], 11 + since / 3);
             json!({
                 "label": format!("{season} '{year}"),
                 "url": format!("/services/data/v{version}.0"),

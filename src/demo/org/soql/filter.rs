@@ -265,19 +265,24 @@ impl Filter {
 
     /// Stamps (milliseconds, half-open) outside which nothing can pass.
     pub(crate) fn stamps(&self) -> (i64, i64) {
+        self.span(schema::MODSTAMP)
+    }
+
+    /// Instants (milliseconds, half-open) of a field outside which nothing can pass.
+    pub(crate) fn span(&self, ix: usize) -> (i64, i64) {
         let everything = (i64::MIN, i64::MAX);
         match self {
             Filter::All(filters) => filters
                 .iter()
-                .map(Filter::stamps)
+                .map(|filter| filter.span(ix))
                 .fold(everything, |(a, b), (c, d)| (a.max(c), b.min(d))),
             Filter::Any(filters) => filters
                 .iter()
-                .map(Filter::stamps)
+                .map(|filter| filter.span(ix))
                 .reduce(|(a, b), (c, d)| (a.min(c), b.max(d)))
                 .unwrap_or(everything),
             Filter::Compare { column, op, value: Operand::Instants(from, to) }
-                if column.own() == Some(schema::MODSTAMP) =>
+                if column.own() == Some(ix) =>
             {
                 match op {
                     Op::Eq => (*from, *to),
