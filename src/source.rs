@@ -86,10 +86,9 @@ pub enum SourceError {
         /// What, with the first characters.
         reason: String,
     },
-    /// The share of the daily requests that postrider may use is spent.
-    #[error(
-        "source `{name}`: {used} of {allowed} daily requests used, the share for postrider is spent"
-    )]
+    /// The share of the daily requests that postrider may use is spent, or everybody together has
+    /// left too few.
+    #[error("source `{name}`: {used} of {allowed} daily requests used, {reason}")]
     QuotaSpent {
         /// The source's name.
         name: String,
@@ -97,6 +96,8 @@ pub enum SourceError {
         used: u64,
         /// Requests allowed.
         allowed: u64,
+        /// What stopped it and when it goes on.
+        reason: String,
     },
     /// The reader of the batches went away.
     #[error("the pull was stopped")]

@@ -2,13 +2,14 @@
 //! table enforced, locators, limits, and generated, living data.
 //!
 //! It implements Salesforce as its documentation describes it, not as some client calls it, and
-//! knows nothing of the rest of postrider but the clock. Not simulated: Bulk API, JWT bearer login,
+//! knows nothing of the rest of postrider but the clock. Not simulated:
 //! TYPEOF, HAVING, date functions and subqueries in SELECT.
 
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use axum::Router;
@@ -18,6 +19,9 @@ use tokio::net::TcpListener;
 
 use crate::clock::Clock;
 
+mod bulk;
+mod chaos;
+mod csv;
 mod faults;
 mod http;
 mod id;
@@ -43,6 +47,7 @@ pub use traffic::{Call, Seen};
 pub use value::{Record, Value};
 pub use world::ChangeError;
 
+use bulk::Jobs;
 use life::Life;
 use traffic::Traffic;
 use world::World;
@@ -51,6 +56,13 @@ use world::World;
 pub const CLIENT_ID: &str = "3MVG9demo.postrider.org.consumer.key";
 /// Consumer secret the org accepts by default; it opens nothing but this org.
 pub const CLIENT_SECRET: &str = "demo-consumer-secret";
+/// User name of the API's own user, whom the JWT bearer flow may log in.
+pub const API_USERNAME: &str = "autoproc@org.example";
+/// Private half of the key pair for JWT bearer logins (PEM, PKCS #8). It is published with the
+/// program and worth nothing: it opens this org alone.
+pub const JWT_PRIVATE_KEY: &str = include_str!("org/keys/worthless-demo-key.pem");
+/// Public half of [`JWT_PRIVATE_KEY`].
+pub const JWT_PUBLIC_KEY: &str = include_str!("org/keys/worthless-demo-key.pub.pem");
 /// The org's own id.
 pub const ORG_ID: &str = "00D5g000001XyZaEAK";
 
@@ -61,10 +73,22 @@ pub struct Settings {
     pub client_id: String,
     /// Consumer secret.
     pub client_secret: String,
+    /// RSA key (PEM, SPKI or PKCS #1) that signatures of JWT bearer logins are checked with.
+    pub jwt_public_key: String,
+    /// Whom an assertion is for, beside the org's own address.
+    pub jwt_audience: String,
+    /// User names an admin approved the app for.
+    pub jwt_users: Vec<String>,
+    /// REST versions served.
+    pub versions: RangeInclusive<u16>,
     /// Requests a rolling day allows.
     pub daily_requests: u64,
     /// A token lives this long after its last use.
     pub token_life: TimeDelta,
+    /// Bulk jobs a rolling day allows.
+    pub daily_bulk_jobs: u64,
+    /// Most records of one page of a Bulk job's results.
+    pub bulk_page: usize,
 }
 
 impl Default for Settings {
@@ -72,8 +96,14 @@ impl Default for Settings {
         Settings {
             client_id: CLIENT_ID.to_owned(),
             client_secret: CLIENT_SECRET.to_owned(),
+            jwt_public_key: JWT_PUBLIC_KEY.to_owned(),
+            jwt_audience: "https://login.salesforce.com".to_owned(),
+            jwt_users: vec![API_USERNAME.to_owned()],
+            versions: 50..=68,
             daily_requests: 100_000,
             token_life: TimeDelta::hours(2),
+            daily_bulk_jobs: 10_000,
+            bulk_page: 250_000,
         }
     }
 }
@@ -87,6 +117,7 @@ pub struct Org {
     world: RwLock<World>,
     faults: Mutex<Faults>,
     traffic: Mutex<Traffic>,
+    jobs: Mutex<Jobs>,
     instance_url: Mutex<Option<String>>,
 }
 
@@ -131,6 +162,7 @@ impl Org {
             world: RwLock::new(world),
             faults: Mutex::new(Faults::default()),
             traffic: Mutex::new(Traffic::new(0)),
+            jobs: Mutex::default(),
             instance_url: Mutex::new(None),
         })
     }
@@ -220,6 +252,12 @@ impl Org {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// From now on, requests meet a reproducible, endless mix of troubles that a good client
+    /// survives, at a low rate; see [`Faults::chaos`].
+    pub fn chaos(&self, seed: u64) {
+        self.faults().chaos(Some(seed));
+    }
+
     /// Requests answered so far, by kind.
     pub fn requests(&self) -> BTreeMap<Call, u64> {
         self.traffic().counts()
@@ -294,6 +332,9 @@ impl Org {
     }
     fn traffic(&self) -> MutexGuard<'_, Traffic> {
         self.traffic.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    fn jobs(&self) -> MutexGuard<'_, Jobs> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
     fn instance_url(&self) -> Option<String> {
         self.instance_url.lock().unwrap_or_else(PoisonError::into_inner).clone()

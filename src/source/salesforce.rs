@@ -1,4 +1,5 @@
-//! Salesforce: client-credentials login, `queryAll` over REST, quota guard, built-in datasets.
+//! Salesforce: login by client credentials or JWT bearer, `queryAll` over REST, quota guard, built-in
+//! datasets and any other object.
 //!
 //! A pull reads records in the order of their changes, up to a minute before the org's own clock,
 //! and ten minutes back from where the last one ended, because long transactions commit late. It
@@ -23,6 +24,7 @@ use crate::domain::dataset::{Batch, Dataset, DayCount, Described};
 mod failure;
 mod http;
 mod instant;
+mod jwt;
 mod login;
 mod mend;
 mod misfits;
@@ -33,6 +35,7 @@ mod pull;
 mod quota;
 mod request;
 mod soql;
+mod version;
 
 /// One org.
 #[derive(Clone, Debug)]
@@ -81,15 +84,13 @@ pub enum SalesforceAuth {
     },
 }
 
-/// The lowest REST version that has `MessagingSessionMetrics`.
-const VERSION_MIN: u32 = 62;
-
 /// A Salesforce org as a source.
 pub struct Salesforce {
     settings: SalesforceSettings,
     clock: Arc<dyn Clock>,
     http: reqwest::Client,
     login: login::Login,
+    versions: version::Versions,
     seen: Mutex<Seen>,
 }
 
@@ -97,8 +98,12 @@ pub struct Salesforce {
 #[derive(Default)]
 struct Seen {
     quota: quota::Guard,
+    /// Our own requests of the last day.
+    spent: Spent,
     /// The org's clock minus ours.
     ahead: Option<TimeDelta>,
+    /// The org asked us to stay away until then, by our clock.
+    away_until: Option<DateTime<Utc>>,
     /// Fields of datasets that the org does not show us, and since when we know.
     hidden: HashMap<String, (DateTime<Utc>, Arc<request::Hidden>)>,
 }
@@ -108,13 +113,14 @@ impl Salesforce {
     ///
     /// # Errors
     /// [`SourceError::Refused`] where the settings cannot work: no `https` address, an API version
-    /// below 62, TLS that cannot be set up.
+    /// below 62, a key that cannot sign, TLS that cannot be set up.
     pub fn new(settings: SalesforceSettings, clock: Arc<dyn Clock>) -> Result<Self, SourceError> {
         let refused = |reason: String| SourceError::Refused { name: settings.name.clone(), reason };
-        settings.api_version.as_deref().map_or(Ok(()), check_version).map_err(refused)?;
+        settings.api_version.as_deref().map_or(Ok(()), version::check).map_err(refused)?;
         let login = login::Login::new(&settings).map_err(refused)?;
         let http = http::client().map_err(refused)?;
-        Ok(Salesforce { settings, clock, http, login, seen: Mutex::default() })
+        let (versions, seen) = (version::Versions::default(), Mutex::default());
+        Ok(Salesforce { settings, clock, http, login, versions, seen })
     }
 
     /// The lock is held for moments and never across a wait.
@@ -159,28 +165,20 @@ impl Source for Salesforce {
     }
 
     fn spent(&self) -> Spent {
-        Spent::default()
+        self.seen().spent.clone()
     }
 
-    fn recall(&self, _spent: Spent) {}
+    fn recall(&self, spent: Spent) {
+        let mut seen = self.seen();
+        for (hour, requests) in spent.hours() {
+            if let Some(at) = DateTime::from_timestamp(hour * 3600, 0) {
+                seen.spent.add(at, requests);
+            }
+        }
+    }
 
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {})
-    }
-}
-
-fn check_version(version: &str) -> Result<(), String> {
-    let major = version
-        .split_once('.')
-        .filter(|(_, minor)| !minor.is_empty() && minor.bytes().all(|b| b.is_ascii_digit()))
-        .and_then(|(major, _)| major.parse::<u32>().ok());
-    match major {
-        None => Err(format!("`api_version` must look like `62.0`, not `{version}`")),
-        Some(major) if major < VERSION_MIN => Err(format!(
-            "`api_version` must be {VERSION_MIN}.0 or higher, not `{version}`: messaging metrics \
-             exist from there on"
-        )),
-        Some(_) => Ok(()),
     }
 }
 

@@ -268,9 +268,8 @@ async fn names_from_records_break_no_mail_and_run_nowhere() {
 async fn a_field_of_eight_megabytes_is_cut_and_counted() {
     let w = world(false).await;
     let huge: &'static str = Box::leak(format!("\"{}\"", "x".repeat(8 << 20)).into_boxed_str());
-    // The first query finds that the org has fewer fields than there may be; the second is answered.
     let huge = Fault::Value { field: "Name", json: huge };
-    w.t.org.faults().after(1, huge, On::soql("FROM Account"), 1);
+    w.t.org.faults().next(huge, On::soql("FROM Account"), 1);
     w.pull().await;
     assert_eq!(w.t.org.faults().waiting(), 0);
     let state = w.state("Account");

@@ -100,6 +100,7 @@ fn cell(value: &OrgValue) -> Value {
         OrgValue::Null => Value::Null,
         OrgValue::Bool(flag) => Value::Integer(i64::from(*flag)),
         OrgValue::Int(number) => Value::Integer(*number),
+        OrgValue::Hundredths(number) => Value::Real(*number as f64 / 100.0),
         OrgValue::Pick(text) => Value::Text((*text).to_owned()),
         OrgValue::Text(text) => Value::Text(text.to_string()),
         OrgValue::At(seconds) => Value::Integer(seconds * 1000),

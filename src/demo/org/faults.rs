@@ -1,92 +1,52 @@
 //! Trouble on demand: what a test switches on, an org really does now and then.
+//!
+//! A [`Fault`] is armed for some requests ([`On`]) by [`Faults::next`], [`Faults::after`] or
+//! [`Faults::always`], and a request meets at most one:
+//!
+//! | Fault | What the client sees |
+//! |---|---|
+//! | `TokenExpired` | 401 `INVALID_SESSION_ID`, the token is dead |
+//! | `SessionRefused` | 401 with the same code at every token |
+//! | `Html(406 \| 420 \| 500 \| 502 \| 503 ..)`, `HtmlOk` | a page instead of JSON; at logins too |
+//! | `Busy` | a page with `Retry-After`, for 429 and 503; at logins too |
+//! | `Unavailable` | 503 `SERVER_UNAVAILABLE` |
+//! | `Error`, `login_host()`, `invalid_client()` | any error, in the shape of a login's at logins |
+//! | `RequestLimit` | 403 `REQUEST_LIMIT_EXCEEDED` |
+//! | `QueryTimeout` | 400 `QUERY_TIMEOUT` |
+//! | `Slow`, `Drip` | the answer late, or byte by byte |
+//! | `TruncatedJson`, `TruncatedGzip` | a body cut short in a complete message |
+//! | `Disconnect` | the connection closed in the middle of the body |
+//! | `WrongCharset` | Latin-1, and saying so |
+//! | `GzipBomb`, `DeepJson` | small on the wire, huge or deep when unpacked |
+//! | `Page` | a page of any size, also empty and not the last |
+//! | `EndlessPages`, `PagesInCircle` | a next page for ever: new addresses, or the same one |
+//! | `NoDone`, `NoRecords` | a page without that key |
+//! | `LocatorExpired` | `INVALID_QUERY_LOCATOR`; for Bulk results an invalid locator |
+//! | `Value`, `NulBytes`, `DecimalInts` | values of a wrong type, unknown, with NUL, `3.0` |
+//! | `WrongCount` | `Sforce-NumberOfRecords` that does not fit the lines |
+//! | `JobPolls`, `JobFails`, `JobAborted` | a Bulk job that is slow, fails, or is aborted |
+//!
+//! Lasting switches: [`Faults::hide_object`], [`Faults::hide_field`] (rights), [`Faults::refuse_bulk`]
+//! (`INVALIDENTITY`), [`Faults::timeout_over`] (records), [`Faults::timeout_wider`] (dates),
+//! [`Faults::token_calls`], [`Faults::limit_info`], [`Faults::random_pages`], [`Faults::bulk_polls`],
+//! [`Faults::early_results`] (412, 409 or 204), [`Faults::clock_skew`] and [`Faults::chaos`].
+//!
+//! Trouble with records needs no switch: a row inserted with a `SystemModstamp` in the past was
+//! committed late, and [`purge`](super::Org::purge) removes one without a trace.
 
-use std::collections::{BTreeSet, VecDeque};
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use chrono::TimeDelta;
+
+use super::chaos::Chaos;
 use super::rng::Rng;
 use super::traffic::Call;
 
-/// One kind of trouble, for one request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// 401 `INVALID_SESSION_ID`; the token is gone for good.
-    TokenExpired,
-    /// 401 with the same code, but no new login helps (a session policy of the org).
-    SessionRefused,
-    /// An HTML page with this status (500, 502, 503, 420, ...).
-    Html(u16),
-    /// 503 with the JSON error `SERVER_UNAVAILABLE`.
-    Unavailable,
-    /// An HTML page with status 200.
-    HtmlOk,
-    /// The JSON body breaks off; the HTTP message is complete.
-    TruncatedJson,
-    /// The connection closes in the middle of the body.
-    Disconnect,
-    /// The answer comes this much later (real time).
-    Slow(Duration),
-    /// 400 `QUERY_TIMEOUT`.
-    QueryTimeout,
-    /// 403 `REQUEST_LIMIT_EXCEEDED`.
-    RequestLimit,
-    /// 400 `INVALID_QUERY_LOCATOR`; the locator is gone for good.
-    LocatorExpired,
-    /// This page has at most so many records; 0 gives an empty page that is not the last.
-    Page(usize),
-    /// The field holds this JSON in every record of the answer: a value of a wrong type, or a
-    /// picklist value nobody knows (`"\"Telepathy\""`).
-    Value {
-        /// Field of the primary object.
-        field: &'static str,
-        /// What stands there.
-        json: &'static str,
-    },
-    /// An error with any status and code.
-    Error {
-        /// HTTP status.
-        status: u16,
-        /// `errorCode`.
-        code: &'static str,
-        /// `message`.
-        message: &'static str,
-    },
-}
+mod kinds;
 
-/// Which requests a fault meets.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct On {
-    /// Only this kind; `None`: every kind but [`Call::Versions`] and [`Call::Token`].
-    pub call: Option<Call>,
-    /// Only where the statement contains this.
-    pub soql: Option<String>,
-}
-
-impl On {
-    /// Every request behind a login.
-    pub fn any() -> On {
-        On::default()
-    }
-    /// Requests of one kind.
-    pub fn call(call: Call) -> On {
-        On { call: Some(call), soql: None }
-    }
-    /// Queries (first pages) whose statement contains this.
-    pub fn soql(part: &str) -> On {
-        On { call: None, soql: Some(part.to_owned()) }
-    }
-
-    fn matches(&self, call: Call, soql: Option<&str>) -> bool {
-        let kind = match self.call {
-            Some(wanted) => wanted == call,
-            None => !matches!(call, Call::Versions | Call::Token),
-        };
-        let text = self
-            .soql
-            .as_ref()
-            .is_none_or(|part| soql.is_some_and(|soql| soql.contains(part.as_str())));
-        kind && text
-    }
-}
+pub(crate) use kinds::Oddities;
+use kinds::concerns;
+pub use kinds::{Fault, On};
 
 /// How many records a page has, within what the client asks for.
 #[derive(Clone, Debug, Default)]
@@ -125,8 +85,8 @@ struct Armed {
     times: Option<u32>,
 }
 
-/// All switches. A request meets at most one fault: the first armed one that matches.
-#[derive(Debug, Default)]
+/// All switches; the table is at the head of this file. A request meets at most one fault: the first armed one that matches.
+#[derive(Debug)]
 pub struct Faults {
     armed: VecDeque<Armed>,
     pub(crate) hidden: Hidden,
@@ -135,6 +95,36 @@ pub struct Faults {
     pub(crate) limit_info: Option<Option<String>>,
     pub(crate) timeout_over: Option<usize>,
     pub(crate) repeated_empty_pages: u32,
+    /// Looks that find a Bulk job in progress.
+    pub(crate) bulk_polls: u32,
+    /// Status of results asked for too early.
+    pub(crate) early_results: u16,
+    bulk_refuses: BTreeSet<String>,
+    /// Widest window of a query by any date, by object in lower case.
+    widest: BTreeMap<String, TimeDelta>,
+    chaos: Option<Chaos>,
+    /// How far the `Date` header is ahead of the org's clock.
+    pub(crate) clock_skew: TimeDelta,
+}
+
+impl Default for Faults {
+    fn default() -> Self {
+        Faults {
+            armed: VecDeque::new(),
+            hidden: Hidden::default(),
+            pages: PageSizes::default(),
+            token_calls: None,
+            limit_info: None,
+            timeout_over: None,
+            repeated_empty_pages: 0,
+            bulk_polls: 1,
+            early_results: 412,
+            bulk_refuses: BTreeSet::new(),
+            widest: BTreeMap::new(),
+            chaos: None,
+            clock_skew: TimeDelta::zero(),
+        }
+    }
 }
 
 impl Faults {
@@ -177,6 +167,34 @@ impl Faults {
     pub fn timeout_over(&mut self, records: Option<usize>) {
         self.timeout_over = records;
     }
+    /// Queries of this object that no condition on a date keeps within this width answer
+    /// `QUERY_TIMEOUT`.
+    pub fn timeout_wider(&mut self, object: &str, width: TimeDelta) {
+        self.widest.insert(object.to_ascii_lowercase(), width);
+    }
+    /// An endless mix of troubles that a good client survives: one request in twenty, never two of
+    /// a kind in a row. The same seed and the same requests meet the same troubles. Armed faults
+    /// come first.
+    pub fn chaos(&mut self, seed: Option<u64>) {
+        self.chaos = seed.map(Chaos::new);
+    }
+    /// Bulk jobs are in progress for so many looks (1 unless it is said here).
+    pub fn bulk_polls(&mut self, looks: u32) {
+        self.bulk_polls = looks;
+    }
+    /// Results asked for before the job is complete answer this status: 412 unless it is said here,
+    /// 409 or 204 elsewhere.
+    pub fn early_results(&mut self, status: u16) {
+        self.early_results = status;
+    }
+    /// The Bulk API knows nothing of this object (`INVALIDENTITY`); REST does.
+    pub fn refuse_bulk(&mut self, object: &str) {
+        self.bulk_refuses.insert(object.to_ascii_lowercase());
+    }
+    /// The `Date` header is ahead of the org's clock by this.
+    pub fn clock_skew(&mut self, ahead: TimeDelta) {
+        self.clock_skew = ahead;
+    }
     /// Hides a field: field-level security, an older edition.
     pub fn hide_field(&mut self, object: &str, field: &str) {
         self.hidden.fields.insert((object.to_owned(), field.to_owned()));
@@ -192,6 +210,16 @@ impl Faults {
     /// Faults still waiting for a request, those for every request not counted.
     pub fn waiting(&self) -> u32 {
         self.armed.iter().filter_map(|armed| armed.times).sum()
+    }
+
+    /// The widest window of a query of this object.
+    pub(crate) fn widest(&self, object: &str) -> Option<TimeDelta> {
+        self.widest.get(&object.to_ascii_lowercase()).copied()
+    }
+
+    /// Whether the Bulk API does not know the object.
+    pub(crate) fn is_refused_by_bulk(&self, object: &str) -> bool {
+        self.bulk_refuses.contains(&object.to_ascii_lowercase())
     }
 
     /// The fault this request meets.
@@ -218,7 +246,7 @@ impl Faults {
             }
             return Some(fault);
         }
-        None
+        self.chaos.as_mut().and_then(|chaos| chaos.meet(call))
     }
 
     /// How many records the next page has at most.
@@ -233,17 +261,6 @@ impl Faults {
                 if self.repeated_empty_pages > 2 { 1 } else { size }
             }
         }
-    }
-}
-
-/// Whether a fault means anything to this kind of request; if not, it waits for one.
-fn concerns(fault: &Fault, call: Call) -> bool {
-    match fault {
-        Fault::Page(_) | Fault::Value { .. } | Fault::QueryTimeout => {
-            matches!(call, Call::Query | Call::QueryAll | Call::QueryMore)
-        }
-        Fault::LocatorExpired => call == Call::QueryMore,
-        _ => true,
     }
 }
 

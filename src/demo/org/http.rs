@@ -1,14 +1,13 @@
 //! The org's HTTP side: which request is what, who may ask, what it costs, and how an answer (or
 //! the trouble that was switched on) goes out.
 
-use std::io::Write as _;
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, Response, StatusCode, header};
-use futures_util::stream::{self, StreamExt as _};
+use axum::http::{HeaderMap, Method, Response, header};
+use chrono::{DateTime, Utc};
 
 use super::Org;
 use super::faults::Fault;
@@ -16,20 +15,24 @@ use super::traffic::{Call, Seen};
 use answer::Answer;
 
 mod answer;
+mod broken;
+mod bulk;
+mod jwt;
 mod login;
 mod meta;
 mod query;
+mod wire;
 
 /// Most bytes of request line and headers together.
 const HEAD_BYTES_MAX: usize = 16_384;
-/// Most bytes of a login form.
-const FORM_BYTES_MAX: usize = 65_536;
-/// Shorter bodies are not worth compressing.
-const GZIP_BYTES_MIN: usize = 512;
+/// Most bytes of a request's body: a login form, or a job with a long statement.
+const BODY_BYTES_MAX: usize = 262_144;
 
 /// A request behind a login, taken apart.
 pub(crate) struct Asked {
     pub(crate) call: Call,
+    pub(crate) method: Method,
+    pub(crate) body: Vec<u8>,
     pub(crate) token: String,
     /// E.g. `62.0`.
     pub(crate) version: String,
@@ -61,27 +64,36 @@ pub(crate) async fn handle(State(org): State<Arc<Org>>, request: Request) -> Res
     let path: Vec<String> =
         parts.uri.path().split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect();
     let parameters = form(parts.uri.query().unwrap_or(""));
-    let call = classify(&path);
-    let soql = matches!(call, Call::Query | Call::QueryAll)
-        .then(|| parameters.iter().find(|(name, _)| name == "q").map(|(_, soql)| soql.clone()))
-        .flatten();
-    let fault = org.faults().meet(call, soql.as_deref());
+    let call = classify(&parts.method, &path);
+    let Ok(body) = axum::body::to_bytes(body, BODY_BYTES_MAX).await else {
+        return wire::send(Answer::html(413), None, false, now);
+    };
+    let soql = match call {
+        Call::Query | Call::QueryAll => {
+            parameters.iter().find(|(name, _)| name == "q").map(|(_, soql)| soql.clone())
+        }
+        call if call.is_bulk() => bulk::statement(&org, call, &path, &body),
+        _ => None,
+    };
+    let (fault, skew) = {
+        let mut faults = org.faults();
+        (faults.meet(call, soql.as_deref()), faults.clock_skew)
+    };
     if let Some(Fault::Slow(wait)) = fault {
         tokio::time::sleep(wait).await;
     }
     let mut answer = match (call, too_large(&parts)) {
         (_, Some(answer)) => answer,
-        (Call::Token, None) => match axum::body::to_bytes(body, FORM_BYTES_MAX).await {
-            Ok(body) => login::token(&org, &parts, &body, fault.as_ref(), now),
-            Err(_) => Answer::html(413),
-        },
-        (Call::Versions, None) => match fault {
-            Some(Fault::Html(status)) => Answer::html(status),
-            _ => meta::versions(),
-        },
+        (Call::Token, None) => login::token(&org, &parts, &body, fault.as_ref(), now),
+        (Call::Versions, None) => fault
+            .as_ref()
+            .and_then(|fault| broken::instead(fault, call))
+            .unwrap_or_else(|| meta::versions(&org)),
         (_, None) => {
             let asked = Asked {
                 call,
+                method: parts.method.clone(),
+                body: body.to_vec(),
                 token: bearer(&parts.headers).unwrap_or_default(),
                 version: path.get(2).map_or("", |version| version.trim_start_matches('v')).into(),
                 path: path.get(3..).unwrap_or_default().to_vec(),
@@ -89,18 +101,20 @@ pub(crate) async fn handle(State(org): State<Arc<Org>>, request: Request) -> Res
                 batch: batch(&parts.headers),
                 fault: fault.clone(),
             };
-            rest(&org, &parts.method, &asked, now)
+            rest(&org, &asked, now)
         }
     };
     if !matches!(call, Call::Versions | Call::Token) && !answer.is_html() {
-        answer.limit_info = org.limit_info(now);
+        if let Some(info) = org.limit_info(now) {
+            answer = answer.with("Sforce-Limit-Info", info);
+        }
     }
     let status = answer.status;
     org.traffic().saw(Seen { call, target, soql, status, fault: fault.clone() });
-    send(answer, fault.as_ref(), accepts_gzip(&parts.headers), now)
+    wire::send(answer, fault.as_ref(), accepts_gzip(&parts.headers), now + skew)
 }
 
-fn classify(path: &[String]) -> Call {
+fn classify(method: &Method, path: &[String]) -> Call {
     let parts: Vec<&str> = path.iter().map(String::as_str).collect();
     match parts.as_slice() {
         ["services", "oauth2", "token"] => Call::Token,
@@ -113,6 +127,15 @@ fn classify(path: &[String]) -> Call {
         ["services", "data", _, "sobjects", _, "deleted"] => Call::Deleted,
         ["services", "data", _, "sobjects", _, "updated"] => Call::Updated,
         ["services", "data", _, "limits"] => Call::Limits,
+        ["services", "data", _, "jobs", "query"] if method == Method::POST => Call::BulkCreate,
+        ["services", "data", _, "jobs", "query"] => Call::BulkList,
+        ["services", "data", _, "jobs", "query", _] => match *method {
+            Method::PATCH => Call::BulkAbort,
+            Method::DELETE => Call::BulkDelete,
+            _ => Call::BulkJob,
+        },
+        ["services", "data", _, "jobs", "query", _, "results"] => Call::BulkResults,
+        ["services", "data", _, "jobs", "query", _, "resultPages"] => Call::BulkPages,
         _ => Call::Other,
     }
 }
@@ -130,30 +153,14 @@ fn too_large(parts: &Parts) -> Option<Answer> {
 }
 
 /// Everything behind a login.
-fn rest(org: &Org, method: &Method, asked: &Asked, now: chrono::DateTime<chrono::Utc>) -> Answer {
-    match &asked.fault {
-        Some(Fault::Html(status)) => return Answer::html(*status),
-        Some(Fault::HtmlOk) => return Answer::html(200),
-        Some(Fault::TokenExpired) => org.traffic().expire(&asked.token),
-        Some(Fault::SessionRefused) => {
-            let text = "This session is not valid for use with the REST API";
-            return Answer::error(401, "INVALID_SESSION_ID", text);
+fn rest(org: &Arc<Org>, asked: &Asked, now: DateTime<Utc>) -> Answer {
+    if let Some(fault) = &asked.fault {
+        if *fault == Fault::TokenExpired {
+            org.traffic().expire(&asked.token);
         }
-        Some(Fault::Unavailable) => {
-            return Answer::error(503, "SERVER_UNAVAILABLE", "Server too busy");
+        if let Some(answer) = broken::instead(fault, asked.call) {
+            return answer;
         }
-        Some(Fault::RequestLimit) => {
-            let text = "TotalRequests Limit exceeded.";
-            return Answer::error(403, "REQUEST_LIMIT_EXCEEDED", text);
-        }
-        Some(Fault::QueryTimeout) => {
-            let text = "Your query request was running for too long.";
-            return Answer::error(400, "QUERY_TIMEOUT", text);
-        }
-        Some(Fault::Error { status, code, message }) => {
-            return Answer::error(*status, code, message);
-        }
-        _ => {}
     }
     if !org.traffic().admit(&asked.token, now, org.settings.token_life) {
         return Answer::error(401, "INVALID_SESSION_ID", "Session expired or invalid");
@@ -162,13 +169,16 @@ fn rest(org: &Org, method: &Method, asked: &Asked, now: chrono::DateTime<chrono:
         let text = "TotalRequests Limit exceeded.";
         return Answer::error(403, "REQUEST_LIMIT_EXCEEDED", text);
     }
-    let known = super::schema::VERSIONS.contains(&asked.version_number());
+    let known = org.settings.versions.contains(&asked.version_number());
     if !known || !asked.version.ends_with(".0") {
         return Answer::not_found();
     }
-    if method != Method::GET && asked.call != Call::Other {
-        let text = "HTTP Method 'POST' not allowed. Allowed are GET";
-        return Answer::error(405, "METHOD_NOT_ALLOWED", &text.replace("POST", method.as_str()));
+    if asked.call.is_bulk() {
+        return bulk::answer(org, asked, now);
+    }
+    if asked.method != Method::GET && asked.call != Call::Other {
+        let text = format!("HTTP Method '{}' not allowed. Allowed are GET", asked.method);
+        return Answer::error(405, "METHOD_NOT_ALLOWED", &text);
     }
     match asked.call {
         Call::Query => query::first(org, asked, false, now),
@@ -179,7 +189,7 @@ fn rest(org: &Org, method: &Method, asked: &Asked, now: chrono::DateTime<chrono:
         Call::Deleted => meta::deleted(org, asked, now),
         Call::Updated => meta::updated(org, asked, now),
         Call::Limits => meta::limits(org, now),
-        Call::Token | Call::Versions | Call::Other => Answer::not_found(),
+        _ => Answer::not_found(),
     }
 }
 
@@ -215,57 +225,4 @@ fn accepts_gzip(headers: &HeaderMap) -> bool {
         .iter()
         .filter_map(|value| value.to_str().ok())
         .any(|value| value.to_ascii_lowercase().contains("gzip"))
-}
-
-/// Puts an answer on the wire, broken as the fault wants it.
-fn send(
-    answer: Answer,
-    fault: Option<&Fault>,
-    gzip: bool,
-    now: chrono::DateTime<chrono::Utc>,
-) -> Response<Body> {
-    let kind =
-        if answer.is_html() { "text/html;charset=UTF-8" } else { "application/json;charset=UTF-8" };
-    let mut response = Response::builder()
-        .status(StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR))
-        .header(header::CONTENT_TYPE, kind)
-        .header(header::DATE, httpdate::fmt_http_date(now.into()))
-        .header(header::CACHE_CONTROL, "no-cache,must-revalidate,max-age=0,no-store,private");
-    if let Some(info) = &answer.limit_info {
-        response = response.header("Sforce-Limit-Info", info.as_str());
-    }
-    if answer.status == 401 {
-        response = response.header(header::WWW_AUTHENTICATE, "Token");
-    }
-    let mut body = answer.body;
-    if fault == Some(&Fault::TruncatedJson) {
-        body.truncate(body.len() * 2 / 3);
-    }
-    if gzip && body.len() >= GZIP_BYTES_MIN {
-        body = compressed(&body);
-        response = response.header(header::CONTENT_ENCODING, "gzip");
-    }
-    let body = if fault == Some(&Fault::Disconnect) {
-        body.truncate(body.len() / 2);
-        let broken = std::io::Error::from(std::io::ErrorKind::ConnectionAborted);
-        // The pause lets the first half out before the connection dies.
-        let end = stream::once(async {
-            tokio::task::yield_now().await;
-            Err(broken)
-        });
-        Body::from_stream(stream::iter([Ok(body)]).chain(end))
-    } else {
-        Body::from(body)
-    };
-    response.body(body).expect("our own headers are valid")
-}
-
-fn compressed(body: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(
-        Vec::with_capacity(body.len() / 6),
-        flate2::Compression::fast(),
-    );
-    // Writing into memory cannot fail.
-    let _ = encoder.write_all(body);
-    encoder.finish().unwrap_or_default()
 }

@@ -4,20 +4,54 @@ use std::io::Write as _;
 
 use chrono::{DateTime, Datelike, Timelike};
 
-use super::schema::{self, Object};
+use super::faults::Oddities;
+use super::schema::{self, Kind, Object};
 use super::soql::aggregate::Figure;
 use super::soql::bind::{Groups, Node, Output};
 use super::soql::path::naming;
 use super::table::{Row, Tables, id_of};
 use super::value::{Cell, Value};
 
+/// A decimal number as an org writes it: always with a point, from ten million on with an exponent
+/// (`3.5E8`).
+pub(crate) fn decimal(out: &mut Vec<u8>, number: f64) {
+    let text = if number.abs() >= 1e7 || (number != 0.0 && number.abs() < 1e-3) {
+        let text = format!("{number:E}");
+        if text.contains('.') { text } else { text.replace('E', ".0E") }
+    } else {
+        format!("{number:?}")
+    };
+    out.extend_from_slice(text.as_bytes());
+}
+
+/// The compound billing address, from its parts.
+fn address(out: &mut Vec<u8>, object: &Object, row: &Row) {
+    const PARTS: [(&str, &str); 3] =
+        [("city", "BillingCity"), ("country", "BillingCountry"), ("state", "BillingState")];
+    let part = |field| object.position(field).map_or(Cell::Null, |ix| row[ix].cell());
+    if PARTS.iter().all(|(_, field)| part(field) == Cell::Null) {
+        return out.extend_from_slice(b"null");
+    }
+    out.push(b'{');
+    for (name, field) in PARTS {
+        key(out, name);
+        cell(out, part(field));
+        out.push(b',');
+    }
+    out.extend_from_slice(
+        b"\"geocodeAccuracy\":null,\"latitude\":null,\"longitude\":null,\"postalCode\":null,\"street\":null}",
+    );
+}
+
+/// The offset of instants in JSON: no colon.
+pub(crate) const UTC: &str = "+0000";
+
 /// Writes records of one answer.
 pub(crate) struct Writer<'a> {
     pub(crate) tables: &'a Tables,
     /// E.g. `62.0`.
     pub(crate) version: &'a str,
-    /// A field of the primary object whose value is replaced by this JSON in every record.
-    pub(crate) distorted: Option<(&'a str, &'a str)>,
+    pub(crate) odd: Oddities,
 }
 
 impl Writer<'_> {
@@ -30,11 +64,12 @@ impl Writer<'_> {
                 Node::Field { ix } => {
                     let name = object.fields[*ix].name;
                     key(out, name);
-                    match self.distorted {
-                        Some((field, json)) if field == name => {
-                            out.extend_from_slice(json.as_bytes());
+                    match self.odd.instead(name) {
+                        Some(json) => out.extend_from_slice(json.as_bytes()),
+                        None if object.fields[*ix].kind == Kind::Address => {
+                            address(out, object, row);
                         }
-                        _ => cell(out, row[*ix].cell()),
+                        None => self.cell(out, row[*ix].cell()),
                     }
                 }
                 Node::Parent { step, children } => {
@@ -68,9 +103,20 @@ impl Writer<'_> {
         for field in fields {
             out.push(b',');
             key(out, field);
-            cell(out, naming(self.tables, row, step, field));
+            self.cell(out, naming(self.tables, row, step, field));
         }
         out.push(b'}');
+    }
+
+    fn cell(&self, out: &mut Vec<u8>, value: Cell<'_>) {
+        match value {
+            Cell::Int(_) if self.odd.decimals => {
+                cell(out, value);
+                out.extend_from_slice(b".0");
+            }
+            Cell::Text(text) if self.odd.nul => cell(out, Cell::Text(&format!("{text}\0"))),
+            _ => cell(out, value),
+        }
     }
 
     /// The opening brace and the attributes.
@@ -101,7 +147,7 @@ pub(crate) fn group(out: &mut Vec<u8>, groups: &Groups, figures: &[Figure]) {
             Figure::Value(value) => cell(out, value.cell()),
             Figure::Decimal(number) => {
                 debug_assert!(matches!(output, Output::Measure(_)));
-                let _ = write!(out, "{number:?}");
+                decimal(out, *number);
             }
         }
     }
@@ -125,6 +171,7 @@ fn cell(out: &mut Vec<u8>, cell: Cell<'_>) {
         Cell::Int(number) => {
             let _ = write!(out, "{number}");
         }
+        Cell::Hundredths(number) => decimal(out, number as f64 / 100.0),
         // Writing into memory cannot fail.
         Cell::Text(text) => drop(serde_json::to_writer(&mut *out, text)),
         Cell::Id(id) => {
@@ -134,14 +181,14 @@ fn cell(out: &mut Vec<u8>, cell: Cell<'_>) {
         }
         Cell::At(seconds) => {
             out.push(b'"');
-            instant(out, seconds);
+            instant(out, seconds, UTC);
             out.push(b'"');
         }
     }
 }
 
-/// `2024-10-01T00:00:00.000+0000`: milliseconds always, no colon in the offset.
-pub(crate) fn instant(out: &mut Vec<u8>, seconds: i64) {
+/// `2024-10-01T00:00:00.000` and the offset: milliseconds always.
+pub(crate) fn instant(out: &mut Vec<u8>, seconds: i64, offset: &str) {
     let at = DateTime::from_timestamp(seconds, 0).unwrap_or_default();
     let year = at.year().clamp(0, 9_999) as u32;
     let two = |number: u32| [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8];
@@ -157,7 +204,8 @@ pub(crate) fn instant(out: &mut Vec<u8>, seconds: i64) {
         out.push(mark);
         out.extend(two(number));
     }
-    out.extend_from_slice(b".000+0000");
+    out.extend_from_slice(b".000");
+    out.extend_from_slice(offset.as_bytes());
 }
 
 #[cfg(test)]
@@ -165,9 +213,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn decimals_are_written_as_an_org_writes_them() {
+        for (number, expected) in [
+            (0.0, "0.0"),
+            (12.5, "12.5"),
+            (9_999_999.0, "9999999.0"),
+            (3.5e8, "3.5E8"),
+            (1e7, "1.0E7"),
+        ] {
+            let mut out = Vec::new();
+            decimal(&mut out, number);
+            assert_eq!(String::from_utf8(out).unwrap(), expected);
+        }
+    }
+
+    #[test]
     fn instants_have_milliseconds_and_no_colon_in_the_offset() {
         let mut out = Vec::new();
-        instant(&mut out, 1_727_740_800);
+        instant(&mut out, 1_727_740_800, UTC);
         assert_eq!(out, b"2024-10-01T00:00:00.000+0000");
     }
 }

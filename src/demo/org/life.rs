@@ -94,7 +94,16 @@ impl Life {
         let mut make = |name: &str, fields: &[(&str, Value)]| {
             world.insert(object(name), start, fields).expect("the set-up is complete")
         };
-        let reps: Vec<Id> = names::REPS.iter().map(|rep| make("User", &tell::rep(*rep))).collect();
+        let profile = make("Profile", &[("Name", "Standard User".into())]);
+        let role =
+            make("UserRole", &[("Name", "Service".into()), ("DeveloperName", "Service".into())]);
+        let mut reps: Vec<Id> = Vec::new();
+        for (rank, rep) in names::REPS.iter().enumerate() {
+            // The first leads the others.
+            let mut fields = tell::rep(rank, *rep, reps.first().copied());
+            fields.extend([("ProfileId", profile.into()), ("UserRoleId", role.into())]);
+            reps.push(make("User", &fields));
+        }
         let queue = make(
             "Group",
             &[
@@ -270,7 +279,7 @@ impl Life {
                     .slots()
                     .filter_map(|slot| sessions.row(slot))
                     .filter(|row| !super::table::is_deleted(row))
-                    .map(super::table::id_of)
+                    .map(|row| super::table::id_of(row))
                     .collect();
                 let from = all.len().saturating_sub(self.plan.mass_update);
                 for id in &all[from..] {

@@ -20,9 +20,6 @@ pub(crate) const MODIFIED_DATE: usize = 5;
 /// Position of `SystemModstamp`.
 pub(crate) const MODSTAMP: usize = 6;
 
-/// Oldest and newest REST version served.
-pub(crate) const VERSIONS: std::ops::RangeInclusive<u16> = 50..=68;
-
 /// Kind of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -32,8 +29,12 @@ pub(crate) enum Kind {
     Picklist,
     Reference,
     Int,
+    /// Money or another number with two decimals.
+    Currency,
     Bool,
     DateTime,
+    /// A compound field: its parts are fields of their own.
+    Address,
 }
 
 /// One field.
@@ -67,6 +68,10 @@ impl Field {
     /// Whether aggregates other than counts may be made of it.
     pub(crate) fn is_aggregatable(&self) -> bool {
         self.has('F') && !matches!(self.kind, Kind::Bool)
+    }
+    /// Whether a setup made it, not the product.
+    pub(crate) fn is_custom(&self) -> bool {
+        self.name.ends_with("__c")
     }
     /// The rank of a picklist value in setup order; unknown values come last.
     pub(crate) fn rank(&self, value: &str) -> usize {
@@ -111,7 +116,7 @@ impl Object {
     }
     /// Whether the object shows `IsDeleted` (users do not).
     pub(crate) fn shows_deleted(&self) -> bool {
-        self.fields[IS_DELETED].since <= *VERSIONS.end()
+        self.fields[IS_DELETED].since < u16::MAX
     }
 }
 
@@ -133,7 +138,6 @@ pub(crate) fn object_named(name: &str) -> Option<&'static Object> {
 pub(crate) fn type_of(prefix: [u8; 3]) -> Option<&'static str> {
     let own = OBJECTS.iter().find(|object| object.prefix == prefix).map(|object| object.name);
     own.or(match &prefix {
-        b"500" => Some("Case"),
         b"0Xx" => Some("BotDefinition"),
         _ => None,
     })
@@ -204,6 +208,8 @@ fn kind(word: &str) -> (Kind, u32) {
         "picklist" => (Kind::Picklist, 255),
         "reference" => (Kind::Reference, 18),
         "int" => (Kind::Int, 0),
+        "currency" => (Kind::Currency, 0),
+        "address" => (Kind::Address, 0),
         "boolean" => (Kind::Bool, 0),
         "datetime" => (Kind::DateTime, 0),
         other => unreachable!("no kind of field is called `{other}`"),
@@ -230,6 +236,8 @@ mod tests {
         check("MessagingSessionMetrics", "MessagingSessionMetricValue", "FGS-");
         check("AgentWork", "HandleTime", "FGSN");
         check("ConversationEntry", "Message", "---N");
+        check("Account", "BillingAddress", "---N");
+        check("MessagingSession", "Priority__c", "FGSN");
         check("ConversationEntry", "MessageStatusCode", "FGSN");
     }
 

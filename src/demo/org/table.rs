@@ -3,13 +3,15 @@
 
 use std::collections::BTreeSet;
 use std::ops::Bound;
+use std::sync::Arc;
 
 use super::id::Id;
 use super::schema::{self, Object};
 use super::value::Value;
 
-/// The values of one record, in the order of the object's fields.
-pub(crate) type Row = Box<[Value]>;
+/// The values of one record, in the order of the object's fields. Shared, so that the results of a
+/// Bulk job keep what was there when the job was made and cost a pointer a record.
+pub(crate) type Row = Arc<[Value]>;
 
 /// Ids start here, so that they look like those of an org that has lived.
 const FIRST_NUMBER: u64 = 238_400;
@@ -30,9 +32,9 @@ impl Table {
     }
 
     /// A row of nulls (false for flags) with the next id; it is not in the table yet.
-    pub(crate) fn blank(&self) -> Row {
+    pub(crate) fn blank(&self) -> Vec<Value> {
         let number = FIRST_NUMBER + self.rows.len() as u64;
-        let mut row: Row = self
+        let mut row: Vec<Value> = self
             .object
             .fields
             .iter()
@@ -46,20 +48,20 @@ impl Table {
     }
 
     /// Puts a row made by [`Table::blank`] in; its stamp must be set.
-    pub(crate) fn push(&mut self, row: Row) -> Id {
+    pub(crate) fn push(&mut self, row: Vec<Value>) -> Id {
         let id = id_of(&row);
         let slot = self.rows.len() as u32;
         debug_assert_eq!(self.slot(id), None);
         self.order.insert((stamp_of(&row), slot));
-        self.rows.push(Some(row));
+        self.rows.push(Some(row.into()));
         id
     }
 
     /// Changes a row and keeps the order.
-    pub(crate) fn change(&mut self, slot: u32, edit: impl FnOnce(&mut Row)) {
+    pub(crate) fn change(&mut self, slot: u32, edit: impl FnOnce(&mut [Value])) {
         let Some(row) = self.rows.get_mut(slot as usize).and_then(Option::as_mut) else { return };
         let before = stamp_of(row);
-        edit(row);
+        edit(Arc::make_mut(row));
         let after = stamp_of(row);
         if before != after {
             self.order.remove(&(before, slot));
@@ -146,7 +148,7 @@ impl Tables {
 }
 
 /// The id of a row.
-pub(crate) fn id_of(row: &Row) -> Id {
+pub(crate) fn id_of(row: &[Value]) -> Id {
     match row[schema::ID] {
         Value::Id(id) => id,
         _ => unreachable!("every row has an id"),
@@ -154,7 +156,7 @@ pub(crate) fn id_of(row: &Row) -> Id {
 }
 
 /// The stamp of a row, in seconds.
-pub(crate) fn stamp_of(row: &Row) -> i64 {
+pub(crate) fn stamp_of(row: &[Value]) -> i64 {
     match row[schema::MODSTAMP] {
         Value::At(seconds) => seconds,
         _ => i64::MIN,
@@ -162,7 +164,7 @@ pub(crate) fn stamp_of(row: &Row) -> i64 {
 }
 
 /// Whether the row lies in the recycle bin.
-pub(crate) fn is_deleted(row: &Row) -> bool {
+pub(crate) fn is_deleted(row: &[Value]) -> bool {
     matches!(row[schema::IS_DELETED], Value::Bool(true))
 }
 

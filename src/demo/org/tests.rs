@@ -9,8 +9,12 @@ use serde_json::Value as Json;
 
 use super::*;
 
+mod bulk;
 mod data;
 mod errors;
+mod faults;
+mod fields;
+mod login;
 mod paging;
 
 /// A clock that stands until it is moved.
@@ -109,6 +113,12 @@ impl Client {
     }
     pub(crate) async fn get(&self, path: &str) -> Reply {
         self.read(self.request(path)).await
+    }
+    /// A request with any method and a JSON body.
+    pub(crate) async fn send(&self, method: &str, path: &str, body: &Json) -> Reply {
+        let request = self.http.request(method.parse().unwrap(), format!("{}{path}", self.url));
+        let request = request.bearer_auth(&self.token).header("Content-Type", "application/json");
+        self.read(request.body(body.to_string())).await
     }
     pub(crate) fn asking(&self, resource: &str, soql: &str) -> reqwest::RequestBuilder {
         self.request(&format!("/services/data/v67.0/{resource}")).query(&[("q", soql)])

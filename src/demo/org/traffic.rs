@@ -41,8 +41,38 @@ pub enum Call {
     Updated,
     /// `/limits`.
     Limits,
+    /// `POST /jobs/query`: a new Bulk job.
+    BulkCreate,
+    /// `GET /jobs/query`: the list of jobs.
+    BulkList,
+    /// `GET /jobs/query/ID`: how far a job is.
+    BulkJob,
+    /// `GET /jobs/query/ID/results`: a page of a job's results.
+    BulkResults,
+    /// `GET /jobs/query/ID/resultPages`.
+    BulkPages,
+    /// `PATCH /jobs/query/ID`.
+    BulkAbort,
+    /// `DELETE /jobs/query/ID`.
+    BulkDelete,
     /// Anything else.
     Other,
+}
+
+impl Call {
+    /// Whether it goes to the Bulk API.
+    pub fn is_bulk(self) -> bool {
+        matches!(
+            self,
+            Call::BulkCreate
+                | Call::BulkList
+                | Call::BulkJob
+                | Call::BulkResults
+                | Call::BulkPages
+                | Call::BulkAbort
+                | Call::BulkDelete
+        )
+    }
 }
 
 /// One request as it was answered.
@@ -52,7 +82,7 @@ pub struct Seen {
     pub call: Call,
     /// Path and query string as sent.
     pub target: String,
-    /// The statement, decoded, of a first page.
+    /// The statement, decoded: of a first page, or of the Bulk job the request is about.
     pub soql: Option<String>,
     /// HTTP status answered.
     pub status: u16,
@@ -86,6 +116,8 @@ pub(crate) struct Traffic {
     cursors_opened: u64,
     /// Requests by hour, the last day only.
     usage: VecDeque<(i64, u64)>,
+    /// Bulk jobs made, by hour, the last day only.
+    jobs: VecDeque<(i64, u64)>,
     counts: BTreeMap<Call, u64>,
     seen: VecDeque<Seen>,
 }
@@ -98,6 +130,7 @@ impl Traffic {
             cursors: BTreeMap::new(),
             cursors_opened: 0,
             usage: VecDeque::new(),
+            jobs: VecDeque::new(),
             counts: BTreeMap::new(),
             seen: VecDeque::new(),
         }
@@ -188,15 +221,19 @@ impl Traffic {
 
     /// Requests used in the last day; `count` of them now.
     pub(crate) fn used(&mut self, now: DateTime<Utc>, count: u64) -> u64 {
-        let hour = now.timestamp().div_euclid(3_600);
-        while self.usage.front().is_some_and(|(first, _)| *first <= hour - 24) {
-            self.usage.pop_front();
-        }
-        match self.usage.back_mut() {
-            Some((last, used)) if *last >= hour => *used += count,
-            _ => self.usage.push_back((hour, count)),
-        }
-        self.usage.iter().map(|(_, used)| used).sum()
+        rolling(&mut self.usage, now, count)
+    }
+
+    /// Bulk jobs made in the last day.
+    pub(crate) fn jobs_made(&mut self, now: DateTime<Utc>) -> u64 {
+        rolling(&mut self.jobs, now, 0)
+    }
+
+    /// Whether one more job may be made today; it is counted if so.
+    pub(crate) fn may_open_job(&mut self, now: DateTime<Utc>, most: u64) -> bool {
+        let may = self.jobs_made(now) < most;
+        rolling(&mut self.jobs, now, u64::from(may));
+        may
     }
 
     /// Remembers a request.
@@ -220,4 +257,17 @@ impl Traffic {
         self.counts.clear();
         self.seen.clear();
     }
+}
+
+/// Adds to a count by hours and gives the sum of the last day.
+fn rolling(hours: &mut VecDeque<(i64, u64)>, now: DateTime<Utc>, count: u64) -> u64 {
+    let hour = now.timestamp().div_euclid(3_600);
+    while hours.front().is_some_and(|(first, _)| *first <= hour - 24) {
+        hours.pop_front();
+    }
+    match hours.back_mut() {
+        Some((last, sum)) if *last >= hour => *sum += count,
+        _ => hours.push_back((hour, count)),
+    }
+    hours.iter().map(|(_, sum)| sum).sum()
 }

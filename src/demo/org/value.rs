@@ -16,6 +16,8 @@ pub enum Value {
     Bool(bool),
     /// A whole number.
     Int(i64),
+    /// A number with two decimals, in hundredths.
+    Hundredths(i64),
     /// A text known when the org was built: picklist values.
     Pick(&'static str),
     /// Any other text.
@@ -32,6 +34,7 @@ pub(crate) enum Cell<'a> {
     Null,
     Bool(bool),
     Int(i64),
+    Hundredths(i64),
     Text(&'a str),
     At(i64),
     Id(Id),
@@ -44,6 +47,7 @@ impl Value {
             Value::Null => Cell::Null,
             Value::Bool(flag) => Cell::Bool(*flag),
             Value::Int(number) => Cell::Int(*number),
+            Value::Hundredths(number) => Cell::Hundredths(*number),
             Value::Pick(text) => Cell::Text(text),
             Value::Text(text) => Cell::Text(text),
             Value::At(seconds) => Cell::At(*seconds),
@@ -72,6 +76,7 @@ impl From<Cell<'_>> for Value {
             Cell::Null => Value::Null,
             Cell::Bool(flag) => Value::Bool(flag),
             Cell::Int(number) => Value::Int(number),
+            Cell::Hundredths(number) => Value::Hundredths(number),
             Cell::Text(text) => Value::Text(text.into()),
             Cell::At(seconds) => Value::At(seconds),
             Cell::Id(id) => Value::Id(id),
@@ -122,7 +127,7 @@ impl<T: Into<Value>> From<Option<T>> for Value {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
     pub(crate) object: &'static Object,
-    pub(crate) values: Box<[Value]>,
+    pub(crate) values: Arc<[Value]>,
 }
 
 impl Record {
@@ -157,6 +162,14 @@ impl Record {
     pub fn int(&self, field: &str) -> Option<i64> {
         match self.value(field) {
             Value::Int(number) => Some(*number),
+            _ => None,
+        }
+    }
+    /// A number with two decimals, in hundredths.
+    #[track_caller]
+    pub fn hundredths(&self, field: &str) -> Option<i64> {
+        match self.value(field) {
+            Value::Hundredths(number) => Some(*number),
             _ => None,
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::id::Id;
 use super::schema::{self, Field, Kind, Object};
-use super::table::{Row, Tables, is_deleted};
+use super::table::{Tables, is_deleted};
 use super::value::Value;
 
 /// Seconds a deleted record stays in the recycle bin.
@@ -62,8 +62,8 @@ impl World {
         let fields = [
             ("Name", "Automated Process".into()),
             ("LastName", "Automated Process".into()),
-            ("Username", "autoproc@org.example".into()),
-            ("Email", "autoproc@org.example".into()),
+            ("Username", super::API_USERNAME.into()),
+            ("Email", super::API_USERNAME.into()),
             ("Alias", "autoproc".into()),
             ("IsActive", true.into()),
             ("UserType", Value::Pick("AutomatedProcess")),
@@ -94,15 +94,20 @@ impl World {
         Ok(self.tables.of_mut(object).push(row))
     }
 
-    fn defaults(&mut self, object: &'static Object, row: &mut Row) -> Result<(), ChangeError> {
+    fn defaults(&mut self, object: &'static Object, row: &mut [Value]) -> Result<(), ChangeError> {
         for (ix, field) in object.fields.iter().enumerate() {
             if row[ix] != Value::Null || field.has('N') {
                 continue;
             }
             row[ix] = if field.has('A') {
                 self.numbers[object.ix] += 1;
-                let capitals = object.name.chars().filter(char::is_ascii_uppercase);
-                format!("{}-{:08}", capitals.collect::<String>(), self.numbers[object.ix]).into()
+                let number = self.numbers[object.ix];
+                if field.name == "Name" {
+                    let capitals = object.name.chars().filter(char::is_ascii_uppercase);
+                    format!("{}-{number:08}", capitals.collect::<String>()).into()
+                } else {
+                    format!("{number:08}").into()
+                }
             } else {
                 default(field, self.system_user)
                     .ok_or(ChangeError::Missing { object: object.name, field: field.name })?
@@ -133,7 +138,7 @@ impl World {
     pub(crate) fn delete(&mut self, id: Id, at: i64) -> Result<(), ChangeError> {
         let (table, slot) = self.tables.find(id).ok_or(ChangeError::Record(id))?;
         let object = table.object;
-        if table.row(slot).is_some_and(is_deleted) {
+        if table.row(slot).is_some_and(|row| is_deleted(row)) {
             return Ok(());
         }
         let mut doomed = vec![(object, slot)];
@@ -196,7 +201,7 @@ pub(crate) fn object(name: &str) -> &'static Object {
 
 fn assign(
     object: &'static Object,
-    row: &mut Row,
+    row: &mut [Value],
     fields: &[(&str, Value)],
 ) -> Result<(), ChangeError> {
     for (name, value) in fields {

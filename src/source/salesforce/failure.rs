@@ -1,5 +1,8 @@
 //! What the org's answers mean. Pure: from status and body to what can be done about it.
 
+use std::borrow::Cow;
+
+use chrono::TimeDelta;
 use serde::Deserialize;
 
 use crate::source::SourceError;
@@ -7,8 +10,8 @@ use crate::source::SourceError;
 /// Why a request did not give what was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
-    /// Worth another try, at most so many in all.
-    Transient { reason: String, tries_max: u32 },
+    /// Worth another try, at most so many in all, and not before so much time has passed.
+    Transient { reason: String, tries_max: u32, after: Option<TimeDelta> },
     /// The body was no answer; worth another try.
     Garbled(String),
     /// The token is dead; a new one may help.
@@ -19,6 +22,10 @@ pub(super) enum Failure {
     QueryTimeout,
     /// A field we ask for does not exist for us.
     UnknownField(String),
+    /// There is nothing at the address: no such object, version, locator.
+    NotFound(String),
+    /// The statement is not one the org can answer.
+    Query(String),
     /// The org's requests of the day are used up.
     QuotaSpent,
     /// Final.
@@ -34,20 +41,30 @@ const BODY_CHARS_SHOWN: usize = 200;
 
 impl Failure {
     pub(super) fn transient(reason: impl Into<String>) -> Self {
-        Failure::Transient { reason: reason.into(), tries_max: TRIES_MAX }
+        Failure::Transient { reason: reason.into(), tries_max: TRIES_MAX, after: None }
+    }
+
+    /// The same, tried again no sooner than the far side asks for.
+    pub(super) fn not_before(mut self, wait: Option<TimeDelta>) -> Self {
+        if let Failure::Transient { after, .. } = &mut self {
+            *after = wait.or(*after);
+        }
+        self
     }
 
     /// The same without a secret, in case the far side repeats what we sent.
     pub(super) fn without(self, secret: &str) -> Self {
         let clean = |text: String| text.replace(secret, "***");
         match self {
-            Failure::Transient { reason, tries_max } => {
-                Failure::Transient { reason: clean(reason), tries_max }
+            Failure::Transient { reason, tries_max, after } => {
+                Failure::Transient { reason: clean(reason), tries_max, after }
             }
             Failure::Garbled(text) => Failure::Garbled(clean(text)),
             Failure::Session(text) => Failure::Session(clean(text)),
             Failure::LocatorLost(text) => Failure::LocatorLost(clean(text)),
             Failure::UnknownField(text) => Failure::UnknownField(clean(text)),
+            Failure::NotFound(text) => Failure::NotFound(clean(text)),
+            Failure::Query(text) => Failure::Query(clean(text)),
             Failure::Refused(text) => Failure::Refused(clean(text)),
             Failure::QueryTimeout | Failure::QuotaSpent | Failure::Final(_) => self,
         }
@@ -97,6 +114,19 @@ impl Said {
     }
 }
 
+/// A body without a secret, in case the far side repeats what we sent: taken out before the body is
+/// cut, or half of it could remain.
+pub(super) fn scrubbed<'b>(body: &'b [u8], secret: &str) -> Cow<'b, [u8]> {
+    let found = !secret.is_empty() && body.windows(secret.len()).any(|at| at == secret.as_bytes());
+    match found {
+        true => {
+            let text = String::from_utf8_lossy(body).replace(secret, "***");
+            Cow::Owned(text.into_bytes())
+        }
+        false => Cow::Borrowed(body),
+    }
+}
+
 /// The first characters of a text, on one line.
 pub(super) fn beginning(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -122,12 +152,15 @@ pub(super) fn of_rest(status: u16, body: &[u8]) -> Failure {
             Failure::transient(text)
         }
         (_, "REQUEST_LIMIT_EXCEEDED") => Failure::QuotaSpent,
+        (_, "MALFORMED_QUERY" | "QUERY_TOO_COMPLICATED" | "EXCEEDED_ID_LIMIT") => {
+            Failure::Query(text)
+        }
         (_, "INVALID_FIELD") => Failure::UnknownField(text),
         (_, "INVALID_TYPE") => Failure::Refused(format!(
             "{text}; the integration user may lack a permission (for conversation entries: \
              Access Conversation Entries)"
         )),
-        (404, _) => Failure::Refused(format!("{text}; check `api_version`")),
+        (404 | 410, _) => Failure::NotFound(text),
         (414 | 431, _) => Failure::Refused(format!("{text}; the request is too large")),
         (_, "UNABLE_TO_LOCK_ROW" | "SERVER_UNAVAILABLE" | "UNKNOWN_EXCEPTION") => {
             Failure::transient(text)
@@ -136,29 +169,69 @@ pub(super) fn of_rest(status: u16, body: &[u8]) -> Failure {
     }
 }
 
+/// How we log in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Flow {
+    /// By id and secret.
+    ClientCredentials,
+    /// By a signed assertion.
+    JwtBearer,
+}
+
 /// What an answer of the token endpoint other than 200 means.
-pub(super) fn of_login(status: u16, body: &[u8]) -> Failure {
+pub(super) fn of_login(flow: Flow, status: u16, body: &[u8]) -> Failure {
     let said = Said::read(body);
     let text = said.text(status);
-    let hint = match (said.code.as_str(), said.message.as_str()) {
-        (_, message) if message.contains("not supported on this domain") => {
+    if said.code == "rate_limit_exceeded" {
+        return Failure::transient(text);
+    }
+    match of_any(status, text) {
+        Failure::Refused(text) => {
+            Failure::Refused(format!("{text}; {}", login_hint(flow, status, &said)))
+        }
+        failure => failure,
+    }
+}
+
+/// What a person can do about a refused login.
+fn login_hint(flow: Flow, status: u16, said: &Said) -> &'static str {
+    let message = said.message.to_ascii_lowercase();
+    let says = |words: &str| message.contains(words);
+    let client = flow == Flow::ClientCredentials;
+    match said.code.as_str() {
+        _ if says("not supported on this domain") => {
             "`login_url` must be the org's My Domain, not login.salesforce.com"
         }
-        (_, message) if message.contains("client credentials user") => {
+        _ if says("client credentials user") => {
             "choose the user the app runs as, in its client credentials settings"
         }
-        ("invalid_client_id" | "invalid_client" | "invalid_client_credentials", _) => {
+        "inactive_user" | "inactive_org" => "the integration user or the org is inactive",
+        "unsupported_grant_type" if client => "enable the client credentials flow of the app",
+        "unsupported_grant_type" => "enable the JWT bearer flow of the app",
+        "invalid_client_id" | "invalid_client" | "invalid_client_credentials" if client => {
             "check `client_id` and `client_secret`"
         }
-        ("unsupported_grant_type", _) => "enable the client credentials flow of the app",
-        ("inactive_user" | "inactive_org", _) => "the integration user or the org is inactive",
-        ("rate_limit_exceeded", _) => return Failure::transient(text),
+        _ if says("approved") => {
+            "set the app's permitted users to `Admin approved users are pre-authorized` and give \
+             the integration user its permission set or profile"
+        }
+        _ if says("audience") => {
+            "`audience` must be https://login.salesforce.com, https://test.salesforce.com for a \
+             sandbox, or the address of the site"
+        }
+        "invalid_client_id" | "invalid_client" | "invalid_client_credentials" => {
+            "check `client_id`, and that the app is one of this org"
+        }
+        _ if says("expired") || says("future") => {
+            "the assertion is not of the org's time: check this machine's clock"
+        }
+        _ if says("assertion") || says("signature") || says("certificate") => {
+            "`private_key` does not fit the certificate given to the app, or `username` is nobody \
+             of this org"
+        }
         _ if status < 400 => "check `login_url`",
-        _ => "check the app's client credentials flow",
-    };
-    match of_any(status, text) {
-        Failure::Refused(text) => Failure::Refused(format!("{text}; {hint}")),
-        failure => failure,
+        _ if client => "check the app's client credentials flow",
+        _ => "check `username`, `audience` and the app's JWT bearer flow",
     }
 }
 
@@ -166,7 +239,7 @@ pub(super) fn of_login(status: u16, body: &[u8]) -> Failure {
 fn of_any(status: u16, text: String) -> Failure {
     match status {
         // The edge does not know the host (yet): a short hope.
-        420 => Failure::Transient { reason: text, tries_max: 3 },
+        420 => Failure::Transient { reason: text, tries_max: 3, after: None },
         // 406 is undocumented and passes; so do redirects to a page about maintenance.
         300..=399 | 406 | 408 | 425 | 429 | 500..=599 => Failure::transient(text),
         _ => Failure::Refused(text),
@@ -181,116 +254,4 @@ fn is_hopeless(message: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn kind(failure: &Failure) -> &'static str {
-        match failure {
-            Failure::Transient { tries_max: 3, .. } => "transient, short",
-            Failure::Transient { .. } => "transient",
-            Failure::Garbled(_) => "garbled",
-            Failure::Session(_) => "session",
-            Failure::LocatorLost(_) => "locator",
-            Failure::QueryTimeout => "timeout",
-            Failure::UnknownField(_) => "field",
-            Failure::QuotaSpent => "quota",
-            Failure::Refused(_) => "refused",
-            Failure::Final(_) => "final",
-        }
-    }
-
-    #[track_caller]
-    fn rest(status: u16, body: &str, expected: &str, says: &str) {
-        let failure = of_rest(status, body.as_bytes());
-        assert_eq!(kind(&failure), expected, "{failure:?}");
-        assert!(format!("{failure:?}").contains(says), "{failure:?}");
-    }
-
-    #[track_caller]
-    fn login(status: u16, body: &str, expected: &str, says: &str) {
-        let failure = of_login(status, body.as_bytes());
-        assert_eq!(kind(&failure), expected, "{failure:?}");
-        assert!(format!("{failure:?}").contains(says), "{failure:?}");
-    }
-
-    fn error(code: &str, message: &str) -> String {
-        format!(r#"[{{"message":"{message}","errorCode":"{code}"}}]"#)
-    }
-
-    #[test]
-    fn every_answer_of_the_query_interface_has_a_meaning() {
-        let expired = error("INVALID_SESSION_ID", "Session expired or invalid");
-        rest(401, &expired, "session", "");
-        let hopeless =
-            error("INVALID_SESSION_ID", "This session is not valid for use with the REST API");
-        rest(401, &hopeless, "refused", "IP ranges");
-        rest(400, &error("INVALID_QUERY_LOCATOR", "invalid query locator"), "locator", "");
-        let slow = error("QUERY_TIMEOUT", "Your query request was running for too long.");
-        rest(400, &slow, "timeout", "");
-        rest(403, &error("REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded."), "quota", "");
-        rest(
-            403,
-            &error("REQUEST_LIMIT_EXCEEDED", "ConcurrentRequests (Concurrent API Requests) Limit"),
-            "transient",
-            "",
-        );
-        rest(400, &error("INVALID_FIELD", "No such column 'X'"), "field", "No such column 'X'");
-        rest(
-            400,
-            &error("MALFORMED_QUERY", "unexpected token: FRM"),
-            "refused",
-            "unexpected token: FRM",
-        );
-        rest(
-            400,
-            &error("INVALID_TYPE", "sObject type 'ConversationEntry' is not supported."),
-            "refused",
-            "Access Conversation Entries",
-        );
-        rest(400, &error("A_CODE_OF_NEXT_YEAR", "so it is"), "refused", "A_CODE_OF_NEXT_YEAR");
-        rest(403, &error("API_DISABLED_FOR_ORG", "not enabled"), "refused", "API_DISABLED");
-        rest(
-            404,
-            &error("NOT_FOUND", "The requested resource does not exist"),
-            "refused",
-            "api_version",
-        );
-        rest(406, "", "transient", "406 without a word");
-        rest(420, "<html>Host not found</html>", "transient, short", "Host not found");
-        rest(429, "", "transient", "");
-        rest(431, "<html>\n<b>Request Header\nToo Large</b></html>", "refused", "Header Too Large");
-        rest(500, &error("UNKNOWN_EXCEPTION", "An unexpected error occurred"), "transient", "");
-        rest(503, &error("SERVER_UNAVAILABLE", "Server too busy"), "transient", "Server too busy");
-        rest(502, "<html>bad gateway</html>", "transient", "bad gateway");
-        rest(302, "", "transient", "302");
-        rest(400, r#"{"error":"x"}"#, "refused", "x");
-        rest(400, r#"[]"#, "refused", "[]");
-    }
-
-    #[test]
-    fn every_answer_of_the_token_endpoint_has_a_meaning() {
-        login(
-            400,
-            r#"{"error":"invalid_grant","error_description":"request not supported on this domain"}"#,
-            "refused",
-            "My Domain",
-        );
-        login(400, r#"{"error":"invalid_client"}"#, "refused", "client_secret");
-        login(
-            400,
-            r#"{"error":"invalid_grant","error_description":"no client credentials user enabled"}"#,
-            "refused",
-            "runs as",
-        );
-        login(503, "<html>maintenance</html>", "transient", "maintenance");
-        login(400, r#"{"error":"rate_limit_exceeded"}"#, "transient", "");
-        login(401, "", "refused", "401");
-    }
-
-    #[test]
-    fn a_long_body_shows_its_beginning_on_one_line() {
-        let said = Said::read(format!("<html>\n\n{}</html>", "ü ".repeat(500)).as_bytes());
-        assert_eq!(said.message.chars().count(), BODY_CHARS_SHOWN + 3);
-        assert!(!said.message.contains('\n'));
-    }
-}
+mod tests;

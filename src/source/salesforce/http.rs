@@ -3,7 +3,7 @@
 use std::error::Error as _;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::header::{DATE, HeaderMap};
 use reqwest::redirect::Policy;
 use url::{Host, Url};
@@ -26,6 +26,10 @@ pub(super) struct Answer {
     pub(super) date: Option<DateTime<Utc>>,
     /// `Sforce-Limit-Info`.
     pub(super) limits: Option<String>,
+    /// How long the server asks us to stay away.
+    pub(super) retry_after: Option<TimeDelta>,
+    /// `Content-Type`.
+    pub(super) content_type: Option<String>,
     /// The body, decompressed.
     pub(super) body: Vec<u8>,
 }
@@ -66,6 +70,8 @@ pub(super) async fn send(request: reqwest::RequestBuilder) -> Result<Answer, Fai
         status: response.status().as_u16(),
         date: date(headers),
         limits: text(headers, "sforce-limit-info"),
+        retry_after: retry_after(headers),
+        content_type: text(headers, "content-type"),
         body: Vec::new(),
     };
     while let Some(chunk) = response.chunk().await.map_err(broken)? {
@@ -104,6 +110,16 @@ fn text(headers: &HeaderMap, name: &str) -> Option<String> {
 fn date(headers: &HeaderMap) -> Option<DateTime<Utc>> {
     let text = headers.get(DATE)?.to_str().ok()?;
     httpdate::parse_http_date(text).ok().map(DateTime::from)
+}
+
+/// `Retry-After`, in seconds or as an instant by the server's own clock.
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<TimeDelta> {
+    let said = text(headers, "retry-after")?;
+    if let Ok(seconds) = said.trim().parse::<u32>() {
+        return Some(TimeDelta::seconds(seconds.into()));
+    }
+    let until = httpdate::parse_http_date(said.trim()).ok().map(DateTime::<Utc>::from)?;
+    Some((until - date(headers)?).max(TimeDelta::zero()))
 }
 
 /// What went wrong on the way, without the address (it carries the query).

@@ -28,6 +28,15 @@ pub(super) fn parse(text: &str) -> Option<i64> {
     Some((minutes * 60 + i64::from(second)) * 1000 + millis)
 }
 
+/// Milliseconds since 1970 UTC of the first moment of a bare date, in UTC: the only zone that
+/// moves no date to another day for somebody who reads it as it was written.
+pub(super) fn parse_date(text: &str) -> Option<i64> {
+    match text.as_bytes() {
+        bytes if bytes.len() == 10 && text.is_ascii() => parse(&format!("{text}T00:00:00Z")),
+        _ => None,
+    }
+}
+
 /// An instant as SOQL wants it: UTC with `Z`, milliseconds only where there are any.
 pub(super) fn literal(at: DateTime<Utc>) -> String {
     let format = match at.timestamp_subsec_millis() {
@@ -149,6 +158,15 @@ mod tests {
             "äöüäöüäöüäöüäöüäöü",
         ] {
             assert_eq!(parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_date_is_its_first_moment_in_utc() {
+        assert_eq!(parse_date("1970-01-02"), Some(86_400_000));
+        assert_eq!(parse_date("2024-02-29"), parse("2024-02-29T00:00:00Z"));
+        for text in ["", "2023-02-29", "2024-2-29", "2024/02/29", "2024-02-29Z", "äöüäö"] {
+            assert_eq!(parse_date(text), None, "{text}");
         }
     }
 

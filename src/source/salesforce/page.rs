@@ -1,6 +1,8 @@
 //! One page of query results, read straight into a [`Batch`]: no tree, no map, one allocation for
 //! text and one for cells. Records list their fields in the order asked for, so a field is found by
-//! a guess that moves along, and by search where the guess fails.
+//! a guess that moves along, and by search where the guess fails. A field of a parent
+//! (`Owner.Name`) stands in an object of its own inside the record, or in none where there is no
+//! parent; fields below one parent share it.
 
 use std::fmt;
 
@@ -46,15 +48,17 @@ pub(super) struct PageReader<'a> {
     hint: (usize, usize),
 }
 
+/// What stands under one name of a record, or of a parent inside it.
 struct Column<'a> {
     name: &'a str,
-    role: Role,
+    role: Role<'a>,
 }
 
-#[derive(Clone, Copy)]
-enum Role {
-    /// A field of the dataset.
-    Field(usize, Type),
+enum Role<'a> {
+    /// A field of the dataset, by index and under its whole path.
+    Field(usize, Type, &'a str),
+    /// A parent with fields of its own.
+    Parent(Vec<Column<'a>>),
     /// The flag of deleted records.
     Deleted,
 }
@@ -63,13 +67,14 @@ impl<'a> PageReader<'a> {
     /// A reader for these fields of the dataset (indices, in the order asked for) and, last, the
     /// flag of deleted records. The cursor of its batches stays before `before`.
     pub(super) fn new(dataset: &'a Dataset, asked: &[usize], before: DateTime<Utc>) -> Self {
-        let fields = asked.iter().map(|&at| {
+        let mut columns = Vec::with_capacity(asked.len() + 1);
+        for &at in asked {
             let field = &dataset.fields[at];
-            Column { name: &field.name, role: Role::Field(at, field.ty) }
-        });
-        let deleted = Column { name: DELETED, role: Role::Deleted };
+            place(&mut columns, &field.path, Role::Field(at, field.ty, &field.path));
+        }
+        columns.push(Column { name: DELETED, role: Role::Deleted });
         PageReader {
-            columns: fields.chain([deleted]).collect(),
+            columns,
             key: dataset.key,
             updated: dataset.updated.unwrap_or(dataset.key),
             before: before.timestamp_millis(),
@@ -125,6 +130,25 @@ impl<'a> PageReader<'a> {
         self.hint = (batch.text.len(), batch.rows());
         misfits.absorb(found);
         Ok(Page { batch, next })
+    }
+}
+
+/// Puts a field where its path leads, with the parents it needs on the way. They stand where the
+/// first field below them was asked for, as in the org's answers.
+fn place<'a>(columns: &mut Vec<Column<'a>>, path: &'a str, role: Role<'a>) {
+    let Some((parent, rest)) = path.split_once('.') else {
+        columns.push(Column { name: path, role });
+        return;
+    };
+    let known = columns.iter().position(|column| {
+        column.name.eq_ignore_ascii_case(parent) && matches!(column.role, Role::Parent(_))
+    });
+    let at = known.unwrap_or_else(|| {
+        columns.push(Column { name: parent, role: Role::Parent(Vec::new()) });
+        columns.len() - 1
+    });
+    if let Role::Parent(inner) = &mut columns[at].role {
+        place(inner, rest, role);
     }
 }
 
@@ -254,30 +278,126 @@ impl<'de> Visitor<'de> for Record<'_, '_, '_> {
         let (row, text_before) = (batch.cells.len(), batch.text.len());
         batch.cells.resize(row + reader.width, Cell::Null);
         let mut deleted = false;
+        let fields = Fields { reader, batch, misfits, row, deleted: &mut deleted };
+        fields.read(&reader.columns, &mut map)?;
+        reader.close_row(row, text_before, deleted, batch, misfits);
+        Ok(())
+    }
+}
+
+/// The fields of a record, or of a parent inside it, on their way into the record's row.
+struct Fields<'p, 'a> {
+    reader: &'p PageReader<'a>,
+    batch: &'p mut Batch,
+    misfits: &'p mut Misfits,
+    /// The row's first cell.
+    row: usize,
+    deleted: &'p mut bool,
+}
+
+impl Fields<'_, '_> {
+    #[inline]
+    fn read<'de, A: MapAccess<'de>>(
+        self,
+        columns: &[Column<'_>],
+        map: &mut A,
+    ) -> Result<(), A::Error> {
+        let Fields { reader, batch, misfits, row, deleted } = self;
         let mut guess = 0;
-        while let Some(found) = map.next_key_seed(ColumnName { columns: &reader.columns, guess })? {
+        while let Some(found) = map.next_key_seed(ColumnName { columns, guess })? {
             let Some(at) = found else {
                 map.next_value::<IgnoredAny>()?;
                 continue;
             };
             guess = at + 1;
-            match reader.columns[at].role {
-                Role::Deleted => deleted = map.next_value::<Option<bool>>()?.unwrap_or(false),
-                Role::Field(field, ty) => {
-                    let known = batch.cells[row + reader.key];
-                    let seed = CellSeed {
-                        ty,
-                        name: reader.columns[at].name,
-                        key: known,
-                        text: &mut batch.text,
-                        misfits,
-                    };
+            match &columns[at].role {
+                Role::Deleted => *deleted = map.next_value::<Option<bool>>()?.unwrap_or(false),
+                &Role::Field(field, ty, name) => {
+                    let key = batch.cells[row + reader.key];
+                    let seed = CellSeed { ty, name, key, text: &mut batch.text, misfits };
                     batch.cells[row + field] = map.next_value_seed(seed)?;
+                }
+                Role::Parent(inner) => {
+                    let fields = Fields { reader, batch, misfits, row, deleted };
+                    let name = columns[at].name;
+                    map.next_value_seed(Parent { fields, columns: inner, name })?;
                 }
             }
         }
-        reader.close_row(row, text_before, deleted, batch, misfits);
         Ok(())
+    }
+}
+
+/// A parent of a record: its fields, or null where there is none.
+struct Parent<'p, 'a> {
+    fields: Fields<'p, 'a>,
+    columns: &'p [Column<'a>],
+    name: &'p str,
+}
+
+impl<'de> DeserializeSeed<'de> for Parent<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
+        json.deserialize_any(self)
+    }
+}
+
+impl Parent<'_, '_> {
+    /// Something else stands in its place: its fields stay null, like any value that does not fit.
+    #[cold]
+    fn misfit(self) {
+        let name = self.name;
+        self.fields
+            .misfits
+            .tell(format!("`{name}`: expected a parent record, found something else"));
+    }
+}
+
+impl<'de> Visitor<'de> for Parent<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a parent record or null")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        self.misfit();
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        self.misfit();
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        self.misfit();
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        self.misfit();
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        self.misfit();
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        self.misfit();
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        self.fields.read(self.columns, &mut map)
     }
 }
 
@@ -343,7 +463,10 @@ impl Visitor<'_> for ColumnName<'_, '_> {
     fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
         match self.columns.get(self.guess) {
             Some(column) if column.name == key => Ok(Some(self.guess)),
-            _ => Ok(self.columns.iter().position(|column| column.name == key)),
+            // The first key of every record, and never a field.
+            _ if key == "attributes" => Ok(None),
+            // Names mean the same in any case; the org answers in its own.
+            _ => Ok(self.columns.iter().position(|column| column.name.eq_ignore_ascii_case(key))),
         }
     }
 }
@@ -441,7 +564,7 @@ impl<'de> Visitor<'de> for CellSeed<'_> {
     fn visit_str<E>(self, value: &str) -> Result<Cell, E> {
         Ok(match self.ty {
             Type::Text => self.text(value),
-            Type::Timestamp => match instant::parse(value) {
+            Type::Timestamp => match instant::parse(value).or_else(|| instant::parse_date(value)) {
                 Some(ms) => Cell::Timestamp(ms),
                 None => self.misfit(Found::Value(value)),
             },

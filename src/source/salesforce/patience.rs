@@ -24,9 +24,11 @@ impl<'c> Patience<'c> {
         Patience { clock, until: clock.now() + WITHIN, tries: 1 }
     }
 
-    /// Waits for the next try and says true, or says at once that there is none.
-    pub(super) async fn wait(&mut self, tries_max: u32) -> bool {
-        let at = self.clock.now() + pause(self.tries, chance());
+    /// Waits for the next try, at least as long as the far side asks, and says true; or says at once
+    /// that there is none.
+    pub(super) async fn wait(&mut self, tries_max: u32, asked: Option<TimeDelta>) -> bool {
+        let own = pause(self.tries, chance());
+        let at = self.clock.now() + asked.map_or(own, |asked| own.max(asked.min(WITHIN * 2)));
         if self.tries >= tries_max || at > self.until {
             return false;
         }

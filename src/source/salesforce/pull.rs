@@ -43,7 +43,7 @@ pub(super) async fn pull(
         dataset: &request.dataset,
         into,
         hidden,
-        tally: Tally::default(),
+        tally: Tally::new(request.purpose),
         misfits: Misfits::default(),
         records: 0,
     };

@@ -1,43 +1,152 @@
-//! How much of the org's daily requests is used, from the header on every answer, and whether
-//! postrider may go on.
+//! How many requests may still be made today. Two limits hold: our own requests of the last day stay
+//! within our share of what the org allows, and everybody's together leave the org some to work
+//! with. Both are tighter for what can wait: an alert rule may still ask when a history load has
+//! stopped.
+
+use std::fmt;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use serde::Deserialize;
 
-use crate::source::Quota;
+use crate::domain::dataset::Purpose;
+use crate::source::{Quota, Spent};
 
 /// After this long without a look, one request finds out whether usage has fallen.
 const STALE: TimeDelta = TimeDelta::minutes(15);
 
+/// From this part of the org's requests on, those who can wait slow down.
+const SLOW_FROM: f64 = 0.7;
+
+/// The pause between two requests right before the stop.
+const PAUSE_MAX: TimeDelta = TimeDelta::seconds(30);
+
+/// Sums of shares are off by less than this.
+const ROUNDING: f64 = 1e-6;
+
 /// What is known of the quota.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Guard {
-    last: Option<(Quota, DateTime<Utc>)>,
+    last: Option<Quota>,
+    /// When it was last seen, or somebody last tried to see it.
+    looked: Option<DateTime<Utc>>,
     /// When the org said that nothing is left.
     exhausted: Option<DateTime<Utc>>,
 }
 
 /// Whether a request may be made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Leave {
     /// It may.
     Go,
-    /// The share was spent when last seen, a while ago: look again first.
+    /// It may, after a pause.
+    Slow(TimeDelta),
+    /// The org had too few left when last seen, a while ago: look again first.
     Look,
-    /// The share is spent.
-    Spent,
+    /// It may not.
+    Stop(Stop),
+}
+
+/// What a request must wait for.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Stop {
+    /// Our own share is spent.
+    Share {
+        /// Our requests of the last day.
+        ours: u64,
+        /// Those that may be ours.
+        may: u64,
+        /// When enough of them are a day old; `None`: never, the share holds not one request.
+        until: Option<DateTime<Utc>>,
+    },
+    /// Everybody together has come near the org's limit.
+    Wall {
+        /// The part of all requests at which we stop.
+        at: f64,
+        /// When it is looked at again.
+        until: DateTime<Utc>,
+    },
+    /// The org refuses requests.
+    Exhausted {
+        /// When it is looked at again.
+        until: DateTime<Utc>,
+    },
+}
+
+/// What two counts and a share say, whenever they were seen.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Verdict {
+    Go,
+    Slow(TimeDelta),
+    /// Our own requests are as many as may be.
+    Share(u64),
+    /// Everybody's are beyond this part.
+    Wall(f64),
+}
+
+/// The part of our share that a purpose may use.
+fn part_of_share(purpose: Purpose) -> f64 {
+    match purpose {
+        Purpose::Verify => 0.5,
+        Purpose::History => 0.8,
+        Purpose::Digest => 0.9,
+        Purpose::Rule => 1.0,
+    }
+}
+
+/// The part of all requests beyond which a purpose stops.
+fn wall(purpose: Purpose) -> f64 {
+    match purpose {
+        Purpose::Verify | Purpose::History => 0.8,
+        Purpose::Digest => 0.9,
+        Purpose::Rule => 0.98,
+    }
+}
+
+/// Decides by our own requests of the last day, everybody's, and our share of them.
+fn verdict(purpose: Purpose, ours: u64, quota: Option<Quota>, share: f64) -> Verdict {
+    let Some(Quota { used, allowed }) = quota else { return Verdict::Go };
+    let may = (allowed as f64 * share * part_of_share(purpose) + ROUNDING) as u64;
+    if ours >= may {
+        return Verdict::Share(may);
+    }
+    let (part, stop) = (used as f64 / allowed as f64, wall(purpose));
+    if part + ROUNDING >= stop {
+        return Verdict::Wall(stop);
+    }
+    let can_wait = matches!(purpose, Purpose::Verify | Purpose::History);
+    if !can_wait || part <= SLOW_FROM {
+        return Verdict::Go;
+    }
+    let near = (part - SLOW_FROM) / (stop - SLOW_FROM);
+    Verdict::Slow(TimeDelta::milliseconds((PAUSE_MAX.num_milliseconds() as f64 * near) as i64))
 }
 
 impl Guard {
     /// The quota as last seen.
     pub(super) fn quota(&self) -> Option<Quota> {
-        self.last.map(|(quota, _)| quota)
+        self.last
     }
 
     /// Takes note of an answer's `Sforce-Limit-Info`; what cannot be read keeps what was known.
     pub(super) fn see(&mut self, header: &str, now: DateTime<Utc>) {
         if let Some(quota) = parse(header) {
-            self.last = Some((quota, now));
+            self.last = Some(quota);
+            self.looked = Some(now);
         }
+    }
+
+    /// Takes note of what `/limits` says; what cannot be read keeps what was known.
+    pub(super) fn see_limits(&mut self, body: &[u8], now: DateTime<Utc>) {
+        if let Some(quota) = parse_limits(body) {
+            self.last = Some(quota);
+            self.looked = Some(now);
+        }
+    }
+
+    /// Takes note that somebody looks, so that nobody else does meanwhile.
+    pub(super) fn look(&mut self, now: DateTime<Utc>) {
+        self.looked = Some(now);
+        self.exhausted = self.exhausted.map(|_| now);
     }
 
     /// Takes note that the org refused for want of quota.
@@ -50,72 +159,123 @@ impl Guard {
         self.exhausted = None;
     }
 
-    /// Whether postrider may make a request, with this share of the org's daily ones.
-    pub(super) fn leave(&self, share: f64, now: DateTime<Utc>) -> Leave {
-        let fresh = |since: DateTime<Utc>| now - since < STALE;
+    /// Whether a request may be made for a purpose, after those we have spent, with this share of
+    /// the org's daily ones.
+    pub(super) fn leave(
+        &self,
+        purpose: Purpose,
+        spent: &Spent,
+        share: f64,
+        now: DateTime<Utc>,
+    ) -> Leave {
         if let Some(since) = self.exhausted {
-            return if fresh(since) { Leave::Spent } else { Leave::Look };
+            let until = since + STALE;
+            return if now < until { Leave::Stop(Stop::Exhausted { until }) } else { Leave::Look };
         }
-        match self.last {
-            Some((quota, seen)) if quota.used as f64 >= quota.allowed as f64 * share => {
-                if fresh(seen) { Leave::Spent } else { Leave::Look }
+        let ours = spent.total(now);
+        match verdict(purpose, ours, self.last, share) {
+            Verdict::Go => Leave::Go,
+            Verdict::Slow(pause) => Leave::Slow(pause),
+            Verdict::Share(may) => {
+                Leave::Stop(Stop::Share { ours, may, until: goes_on(spent, may, now) })
             }
-            _ => Leave::Go,
+            Verdict::Wall(at) => match self.looked.map(|looked| looked + STALE) {
+                Some(until) if now < until => Leave::Stop(Stop::Wall { at, until }),
+                _ => Leave::Look,
+            },
         }
+    }
+}
+
+/// When fewer than `may` of our requests are left of the last day, should we make none till then.
+fn goes_on(spent: &Spent, may: u64, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    if may == 0 {
+        return None;
+    }
+    // An hour counts until the last of its requests is a day old.
+    let ends =
+        spent.hours().filter_map(|(hour, _)| DateTime::from_timestamp((hour + 25) * 3600, 0));
+    ends.into_iter().find(|end| *end > now && spent.total(*end) < may)
+}
+
+impl Stop {
+    /// What stopped a purpose and when it goes on, for people.
+    pub(super) fn reason(&self, purpose: Purpose) -> String {
+        let who = Who(purpose);
+        match self {
+            Stop::Share { may: 0, .. } => {
+                format!("and our share of them holds not one for {who}: raise `quota_share`")
+            }
+            Stop::Share { ours, may, until } => {
+                let until = until.map(|at| format!("; it goes on at {}", clock_time(at)));
+                let until = until.unwrap_or_default();
+                format!("{ours} of them ours, and of our share {who} may use {may}{until}")
+            }
+            Stop::Wall { at, until } => {
+                let (percent, until) = (at * 100.0, clock_time(*until));
+                format!(
+                    "and {who} leaves the org's last {:.0} % alone; it is looked at again at {until}",
+                    100.0 - percent
+                )
+            }
+            Stop::Exhausted { until } => {
+                let until = clock_time(*until);
+                format!("and the org refuses more; it is looked at again at {until}")
+            }
+        }
+    }
+}
+
+fn clock_time(at: DateTime<Utc>) -> impl fmt::Display {
+    at.format("%Y-%m-%d %H:%M UTC")
+}
+
+struct Who(Purpose);
+
+impl fmt::Display for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Purpose::Verify => "a verification",
+            Purpose::History => "a first load",
+            Purpose::Digest => "a digest",
+            Purpose::Rule => "an alert rule",
+        })
     }
 }
 
 /// `api-usage=used/allowed` among whatever else the header lists.
 fn parse(header: &str) -> Option<Quota> {
-    header.split(';').find_map(|part| {
-        let (used, allowed) = part.trim().strip_prefix("api-usage=")?.split_once('/')?;
-        let allowed = allowed.split(|c: char| !c.is_ascii_digit()).next()?;
+    header.split([';', ',']).find_map(|part| {
+        let (name, value) = part.split_once('=')?;
+        if !name.trim().eq_ignore_ascii_case("api-usage") {
+            return None;
+        }
+        let (used, allowed) = value.split_once('/')?;
+        let allowed = allowed.trim().split(|c: char| !c.is_ascii_digit()).next()?;
         let quota = Quota { used: used.trim().parse().ok()?, allowed: allowed.parse().ok()? };
         (quota.allowed > 0).then_some(quota)
     })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check(header: &str, expected: Option<(u64, u64)>) {
-        assert_eq!(parse(header), expected.map(|(used, allowed)| Quota { used, allowed }));
+/// The daily requests in the body of `/limits`.
+fn parse_limits(body: &[u8]) -> Option<Quota> {
+    #[derive(Deserialize)]
+    struct Limits {
+        #[serde(rename = "DailyApiRequests")]
+        daily: Daily,
     }
-
-    #[test]
-    fn the_header_is_read_in_every_shape() {
-        check("api-usage=10018/100000", Some((10018, 100_000)));
-        check("api-usage=96000/100000; api-bursts=1/750", Some((96000, 100_000)));
-        check("api-bursts=1/750;api-usage=3/5", Some((3, 5)));
-        check("api-usage=25/5000; per-app-api-usage=17/250(appName=a; b=c)", Some((25, 5000)));
-        check("per-app-api-usage=17/250(appName=x)", None);
-        check("api-usage=1/0", None);
-        check("api-usage=", None);
-        check("api-usage=a/b", None);
-        check("", None);
+    #[derive(Deserialize)]
+    struct Daily {
+        #[serde(rename = "Max")]
+        max: u64,
+        // Below nothing where the org lets us go beyond its limit for a while.
+        #[serde(rename = "Remaining")]
+        remaining: i64,
     }
-
-    #[test]
-    fn the_share_stops_requests_until_a_later_look() {
-        let start = DateTime::<Utc>::UNIX_EPOCH;
-        let later = start + STALE;
-        let mut guard = Guard::default();
-        assert_eq!(guard.leave(0.25, start), Leave::Go);
-        guard.see("api-usage=24/100", start);
-        assert_eq!(guard.leave(0.25, start), Leave::Go);
-        guard.see("api-usage=25/100", start);
-        assert_eq!(guard.leave(0.25, start), Leave::Spent);
-        guard.see("nonsense", start);
-        assert_eq!(guard.leave(0.25, start), Leave::Spent);
-        assert_eq!(guard.leave(0.25, later), Leave::Look);
-        guard.see("api-usage=2/100", later);
-        assert_eq!(guard.leave(0.25, later), Leave::Go);
-        guard.exhaust(later);
-        assert_eq!(guard.leave(0.25, later), Leave::Spent);
-        assert_eq!(guard.leave(0.25, later + STALE), Leave::Look);
-        guard.answered();
-        assert_eq!(guard.leave(0.25, later + STALE), Leave::Go);
-    }
+    let Limits { daily: Daily { max, remaining } } = serde_json::from_slice(body).ok()?;
+    let used = i64::try_from(max).ok()?.checked_sub(remaining)?;
+    (max > 0).then_some(Quota { used: u64::try_from(used).unwrap_or(0), allowed: max })
 }
+
+#[cfg(test)]
+mod tests;

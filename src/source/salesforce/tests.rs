@@ -1,7 +1,6 @@
 //! The client against real sockets: what it asks, what it makes of faults, what it never does.
 
 use std::collections::BTreeSet;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use secrecy::SecretString;
@@ -10,7 +9,10 @@ use super::*;
 use crate::domain::dataset::{Cell, Cursor, Dataset, Purpose};
 use server::{Asked, LeapingClock, Reply, Server, SmallOrg, page, record, reply};
 
+mod login;
+mod quota;
 mod server;
+mod versions;
 
 const NOW: &str = "2026-03-01T12:00:00Z";
 const NOW_HTTP: &str = "Sun, 01 Mar 2026 12:00:00 GMT";
@@ -303,45 +305,6 @@ async fn a_hopeless_401_is_named_after_one_login_more() {
 }
 
 #[tokio::test]
-async fn a_refused_login_is_explained_and_not_repeated_at_once() {
-    let server = Server::start(|asked, _| {
-        assert!(asked.is_login());
-        reply(
-            400,
-            r#"{"error":"invalid_grant","error_description":"request not supported on this domain"}"#,
-        )
-    })
-    .await;
-    let (salesforce, clock) = org(&server);
-    for _ in 0..3 {
-        let got = pull(&salesforce, request("MessagingSession")).await;
-        let told = got.outcome.unwrap_err().to_string();
-        assert!(told.contains("refuses us") && told.contains("My Domain"), "{told}");
-    }
-    assert_eq!(server.logins(), 1);
-    clock.advance(TimeDelta::minutes(2));
-    pull(&salesforce, request("MessagingSession")).await.outcome.unwrap_err();
-    assert_eq!(server.logins(), 2);
-}
-
-#[tokio::test]
-async fn a_login_page_under_maintenance_is_tried_again() {
-    let count = AtomicUsize::new(0);
-    let server = Server::start(move |asked, home| match asked.is_login() {
-        true => match count.fetch_add(1, Ordering::SeqCst) {
-            0 => reply(503, "<html>Down for maintenance</html>"),
-            1 => reply(200, "<html>Soon</html>"),
-            _ => token(home, "t"),
-        },
-        false => reply(200, one_record()),
-    })
-    .await;
-    let (salesforce, _) = org(&server);
-    assert_eq!(pull(&salesforce, request("MessagingSession")).await.outcome.unwrap().records, 1);
-    assert_eq!(server.logins(), 3);
-}
-
-#[tokio::test]
 async fn passing_trouble_is_waited_out() {
     let (_server, salesforce, clock) = scripted(|n, _| match n {
         0 => error(503, "SERVER_UNAVAILABLE", "Server too busy"),
@@ -415,49 +378,6 @@ async fn a_query_too_slow_for_the_org_is_halved() {
     let outcome = pull(&salesforce, request("MessagingSession")).await.outcome;
     assert!(matches!(outcome, Err(SourceError::Down { .. })), "{outcome:?}");
     assert!(server.queries().len() < 30, "{}", server.queries().len());
-}
-
-#[tokio::test]
-async fn the_share_of_the_daily_requests_is_a_limit() {
-    let used = Arc::new(Mutex::new("api-usage=49/100; api-bursts=1/750"));
-    let says = used.clone();
-    let (server, salesforce, clock) = scripted(move |_, _| {
-        reply(200, one_record()).with("sforce-limit-info", *says.lock().unwrap())
-    })
-    .await;
-    assert_eq!(salesforce.quota(), None);
-    pull(&salesforce, request("User")).await.outcome.unwrap();
-    *used.lock().unwrap() = "api-usage=50/100";
-    pull(&salesforce, request("User")).await.outcome.unwrap();
-    assert_eq!(salesforce.quota(), Some(Quota { used: 50, allowed: 100 }));
-    let spent = SourceError::QuotaSpent { name: "acme".to_owned(), used: 50, allowed: 100 };
-    assert_eq!(pull(&salesforce, request("User")).await.outcome, Err(spent.clone()));
-    assert_eq!(server.asked().len(), 3);
-    // Later one look tells whether usage has fallen.
-    clock.advance(TimeDelta::minutes(20));
-    assert_eq!(pull(&salesforce, request("User")).await.outcome, Err(spent));
-    assert_eq!(server.asked()[3].path, "/services/data/v62.0/limits");
-    assert_eq!(server.asked().len(), 4);
-    clock.advance(TimeDelta::minutes(20));
-    *used.lock().unwrap() = "api-usage=3/100";
-    pull(&salesforce, request("User")).await.outcome.unwrap();
-}
-
-#[tokio::test]
-async fn an_org_without_requests_left_is_left_alone() {
-    let (server, salesforce, _) = scripted(|_, _| {
-        error(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.")
-            .with("sforce-limit-info", "api-usage=100001/100000")
-    })
-    .await;
-    for _ in 0..2 {
-        let outcome = pull(&salesforce, request("MessagingSession")).await.outcome;
-        assert!(
-            matches!(outcome, Err(SourceError::QuotaSpent { used: 100_001, .. })),
-            "{outcome:?}"
-        );
-    }
-    assert_eq!(server.queries().len(), 1);
 }
 
 #[tokio::test]

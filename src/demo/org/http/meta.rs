@@ -7,19 +7,19 @@ use serde_json::{Value, json};
 use super::Asked;
 use super::answer::Answer;
 use crate::demo::org::Org;
-use crate::demo::org::json::instant;
-use crate::demo::org::schema::{self, Field, Kind, Object, VERSIONS};
+use crate::demo::org::json::{UTC, instant};
+use crate::demo::org::schema::{self, Field, Kind, Object};
 use crate::demo::org::soql::path::Scope;
 use crate::demo::org::table::{id_of, is_deleted, stamp_of};
 
 /// `GET /services/data`: no login, not counted.
-pub(crate) fn versions() -> Answer {
-    // Version 50 was Winter '21; three releases a year.
+pub(crate) fn versions(org: &Org) -> Answer {
+    // Version 20 was Winter '11; three releases a year.
     const SEASONS: [&str; 3] = ["Winter", "Spring", "Summer"];
-    let versions: Vec<Value> = VERSIONS
+    let versions: Vec<Value> = (org.settings.versions.clone())
         .map(|version| {
-            let season = SEASONS[usize::from(version - VERSIONS.start()) % 3];
-            let year = 21 + (version - VERSIONS.start()) / 3;
+            let since = version.saturating_sub(20);
+            let (season, year) = (SEASONS[usize::from(since % 3)], 11 + since / 3);
             json!({
                 "label": format!("{season} '{year}"),
                 "url": format!("/services/data/v{version}.0"),
@@ -75,6 +75,8 @@ fn described(field: &Field) -> Value {
         Kind::Picklist => "picklist",
         Kind::Reference => "reference",
         Kind::Int => "int",
+        Kind::Currency => "currency",
+        Kind::Address => "address",
         Kind::Bool => "boolean",
         Kind::DateTime => "datetime",
     };
@@ -83,10 +85,13 @@ fn described(field: &Field) -> Value {
     });
     json!({
         "name": field.name,
-        "label": field.name,
+        "label": label(field),
+        "custom": field.is_custom(),
         "type": kind,
         "length": field.length,
         "digits": if field.kind == Kind::Int { 9 } else { 0 },
+        "precision": if field.kind == Kind::Currency { 18 } else { 0 },
+        "scale": if field.kind == Kind::Currency { 2 } else { 0 },
         "nillable": field.has('N'),
         "filterable": field.has('F'),
         "groupable": field.has('G'),
@@ -105,17 +110,40 @@ fn described(field: &Field) -> Value {
     })
 }
 
+/// What people read: `Priority__c` is labelled `Priority`, `AcceptTime` `Accept Time`.
+fn label(field: &Field) -> String {
+    if field.is_custom() {
+        return field.name.trim_end_matches("__c").replace('_', " ");
+    }
+    let name = match field.kind {
+        Kind::Reference => field.name.trim_end_matches("Id"),
+        _ => field.name,
+    };
+    let mut label = String::new();
+    let mut before = ' ';
+    for char in name.chars() {
+        if char.is_uppercase() && before.is_lowercase() {
+            label.push(' ');
+        }
+        label.push(char);
+        before = char;
+    }
+    if field.kind == Kind::Reference && field.targets.len() < 2 { label + " ID" } else { label }
+}
+
 /// `GET /limits`.
 pub(crate) fn limits(org: &Org, now: DateTime<Utc>) -> Answer {
     let max = org.settings.daily_requests;
     let used = org.traffic().used(now, 0);
+    let jobs = org.settings.daily_bulk_jobs;
+    let made = org.traffic().jobs_made(now);
     let full = |max: u64| json!({ "Max": max, "Remaining": max });
     Answer::json(
         200,
         &json!({
             "DailyApiRequests": { "Max": max, "Remaining": max.saturating_sub(used) },
             "DailyBulkApiBatches": full(15_000),
-            "DailyBulkV2QueryJobs": full(10_000),
+            "DailyBulkV2QueryJobs": { "Max": jobs, "Remaining": jobs.saturating_sub(made) },
             "DailyBulkV2QueryFileStorageMB": full(976_562),
             "ConcurrentSyncReportRuns": full(20),
             "HourlySyncReportRuns": full(500),
@@ -216,8 +244,8 @@ fn window(
     Ok(Window { object, start, end })
 }
 
-fn text(seconds: i64) -> String {
+pub(super) fn text(seconds: i64) -> String {
     let mut out = Vec::new();
-    instant(&mut out, seconds);
+    instant(&mut out, seconds, UTC);
     String::from_utf8(out).expect("an instant is ASCII")
 }

@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use std::io::Write as _;
 
 use super::Asked;
 use super::answer::Answer;
+use super::broken;
 use crate::demo::org::Org;
-use crate::demo::org::faults::Fault;
+use crate::demo::org::faults::{Fault, Oddities};
 use crate::demo::org::json::{Writer, group};
+use crate::demo::org::schema::Kind;
 use crate::demo::org::soql::bind::{Binder, Query, Shape};
 use crate::demo::org::soql::path::Scope;
 use crate::demo::org::soql::{SoqlError, aggregate, parse, run};
@@ -25,9 +27,9 @@ pub(crate) fn first(org: &Org, asked: &Asked, with_deleted: bool, now: DateTime<
         Ok(parsed) => parsed,
         Err(error) => return refused(error),
     };
-    let (hidden, timeout_over) = {
+    let (hidden, timeout_over, widest) = {
         let faults = org.faults();
-        (faults.hidden.clone(), faults.timeout_over)
+        (faults.hidden.clone(), faults.timeout_over, faults.widest(&parsed.from.text))
     };
     let world = org.world();
     let tables = &world.tables;
@@ -36,11 +38,14 @@ pub(crate) fn first(org: &Org, asked: &Asked, with_deleted: bool, now: DateTime<
         Ok(query) => query,
         Err(error) => return refused(error),
     };
+    if widest.is_some_and(|widest| is_wider(&query, widest, now)) {
+        return broken::timeout();
+    }
     if let Shape::Groups(groups) = &query.shape {
         return match aggregate::aggregate(tables, &query, groups, with_deleted) {
             Err(error) => refused(error),
             Ok(rows) => {
-                let mut body = head(rows.len(), None);
+                let mut body = head(rows.len(), None, None);
                 for (place, figures) in rows.iter().enumerate() {
                     if place > 0 {
                         body.push(b',');
@@ -54,20 +59,19 @@ pub(crate) fn first(org: &Org, asked: &Asked, with_deleted: bool, now: DateTime<
     }
     let slots = run::select(tables, &query, with_deleted);
     if timeout_over.is_some_and(|most| slots.len() > most) {
-        let text = "Your query request was running for too long.";
-        return Answer::error(400, "QUERY_TIMEOUT", text);
+        return broken::timeout();
     }
     if matches!(query.shape, Shape::Count) {
-        let mut body = head(slots.len(), None);
+        let mut body = head(slots.len(), None, None);
         body.extend_from_slice(b"]}");
         return Answer::raw(200, body);
     }
     let page = Page { query: &query, slots: &slots, with_deleted, from: 0 };
     let end = page.end(org, asked);
-    let next = (end < slots.len()).then(|| {
+    let next = page.next(asked, end).map(|place| {
         let (query, slots) = (Arc::new(query.clone()), slots.as_slice().into());
         let name = org.traffic().open(&asked.token, now, query, slots, with_deleted);
-        next_url(&asked.version, &name, end)
+        next_url(&asked.version, &name, place)
     });
     Answer::raw(200, page.body(tables, asked, end, next.as_deref()))
 }
@@ -83,9 +87,11 @@ pub(crate) fn more(org: &Org, asked: &Asked, now: DateTime<Utc>) -> Answer {
     }
     let cursor = org.traffic().cursor(name, &asked.token, now);
     let (Some(cursor), Ok(from)) = (cursor, from.parse::<usize>()) else { return gone() };
-    if from > cursor.slots.len() {
-        return gone();
-    }
+    let from = match asked.fault {
+        Some(Fault::EndlessPages) => from % cursor.slots.len().max(1),
+        _ if from > cursor.slots.len() => return gone(),
+        _ => from,
+    };
     let page = Page {
         query: &cursor.query,
         slots: &cursor.slots,
@@ -93,7 +99,7 @@ pub(crate) fn more(org: &Org, asked: &Asked, now: DateTime<Utc>) -> Answer {
         from,
     };
     let end = page.end(org, asked);
-    let next = (end < cursor.slots.len()).then(|| next_url(&asked.version, name, end));
+    let next = page.next(asked, end).map(|place| next_url(&asked.version, name, place));
     let world = org.world();
     Answer::raw(200, page.body(&world.tables, asked, end, next.as_deref()))
 }
@@ -120,20 +126,34 @@ impl Page<'_> {
         self.slots.len().min(self.from + size)
     }
 
+    /// Where the next page begins, if there is one.
+    fn next(&self, asked: &Asked, end: usize) -> Option<usize> {
+        match asked.fault {
+            Some(Fault::EndlessPages) => {
+                // Always another address, whatever came before.
+                let asked_for = asked.path.get(1).and_then(|locator| locator.split_once('-'));
+                let place = asked_for.and_then(|(_, place)| place.parse().ok()).unwrap_or(0);
+                Some(end.max(place) + 1)
+            }
+            Some(Fault::PagesInCircle) => Some(self.from),
+            _ => (end < self.slots.len()).then_some(end),
+        }
+    }
+
     /// The page. Records are read now, not when the query was made; those deleted or purged since
     /// leave the page shorter.
     fn body(&self, tables: &Tables, asked: &Asked, end: usize, next: Option<&str>) -> Vec<u8> {
-        let mut body = head(self.slots.len(), next);
+        let mut body = head(self.slots.len(), next, asked.fault.as_ref());
+        if asked.fault == Some(Fault::NoRecords) {
+            return body;
+        }
         let Shape::Rows(nodes) = &self.query.shape else {
             body.extend_from_slice(b"]}");
             return body;
         };
         body.reserve((end - self.from) * nodes.len() * 32);
-        let distorted = match &asked.fault {
-            Some(Fault::Value { field, json }) => Some((*field, *json)),
-            _ => None,
-        };
-        let writer = Writer { tables, version: &asked.version, distorted };
+        let odd = Oddities::of(asked.fault.as_ref());
+        let writer = Writer { tables, version: &asked.version, odd };
         let table = tables.of(self.query.object);
         let mut any = false;
         for &slot in &self.slots[self.from..end] {
@@ -152,13 +172,31 @@ impl Page<'_> {
     }
 }
 
-/// The answer up to the records.
-fn head(total: usize, next: Option<&str>) -> Vec<u8> {
+/// The answer up to the records; all of it where they are left out.
+fn head(total: usize, next: Option<&str>, fault: Option<&Fault>) -> Vec<u8> {
     let mut body = Vec::new();
-    let _ = write!(body, "{{\"totalSize\":{total},\"done\":{}", next.is_none());
+    let _ = write!(body, "{{\"totalSize\":{total}");
+    if fault != Some(&Fault::NoDone) {
+        let _ = write!(body, ",\"done\":{}", next.is_none());
+    }
     if let Some(next) = next {
         let _ = write!(body, ",\"nextRecordsUrl\":\"{next}\"");
     }
-    body.extend_from_slice(b",\"records\":[");
+    if fault == Some(&Fault::NoRecords) {
+        body.push(b'}');
+    } else {
+        body.extend_from_slice(b",\"records\":[");
+    }
     body
+}
+
+/// Whether no condition on any date of the object keeps the query within this width.
+fn is_wider(query: &Query, widest: TimeDelta, now: DateTime<Utc>) -> bool {
+    let Some(filter) = &query.filter else { return true };
+    let fields = query.object.fields.iter().enumerate();
+    let spans = fields
+        .filter(|(_, field)| field.kind == Kind::DateTime)
+        .map(|(ix, _)| filter.span(ix))
+        .map(|(from, to)| to.min(now.timestamp_millis()).saturating_sub(from));
+    spans.min().is_none_or(|narrowest| narrowest > widest.num_milliseconds())
 }

@@ -15,7 +15,13 @@ const BOT: [u8; 3] = *b"0Xx";
 const FAILURES: &[&str] = &["551", "10", "30003", "30005", "30006", "2018278"];
 
 /// A user who serves customers.
-pub(super) fn rep((first, last): (&'static str, &'static str)) -> Vec<(&'static str, Value)> {
+pub(super) fn rep(
+    rank: usize,
+    (first, last): (&'static str, &'static str),
+    manager: Option<Id>,
+) -> Vec<(&'static str, Value)> {
+    const DIVISIONS: &[&str] = &["EMEA", "EMEA", "Americas", "Asia"];
+    const ZONES: &[&str] = &["Europe/Berlin", "Europe/Berlin", "America/Los_Angeles", "Asia/Tokyo"];
     let letters = |name: &str| -> String {
         name.chars().filter(char::is_ascii_alphabetic).collect::<String>().to_lowercase()
     };
@@ -30,13 +36,38 @@ pub(super) fn rep((first, last): (&'static str, &'static str)) -> Vec<(&'static 
         ("Title", Value::Pick("Service Representative")),
         ("IsActive", true.into()),
         ("UserType", Value::Pick("Standard")),
+        ("Department", Value::Pick("Customer Care")),
+        ("Division", Value::Pick(DIVISIONS[rank % 4])),
+        ("TimeZoneSidKey", Value::Pick(ZONES[rank % 4])),
+        ("ManagerId", manager.into()),
     ]
 }
 
 /// A firm.
 pub(super) fn account(rank: usize, name: &'static str) -> Vec<(&'static str, Value)> {
     const INDUSTRIES: &[&str] = &["Retail", "Banking", "Energy", "Education", "Logistics", "Other"];
+    const TOWNS: &[(&str, Option<&str>, &str)] = &[
+        ("Hamburg", None, "Germany"),
+        ("Wien", None, "Austria"),
+        ("Austin", Some("Texas"), "United States"),
+        ("Kraków", None, "Poland"),
+        ("東京", Some("東京都"), "Japan"),
+    ];
+    let (city, state, country) = TOWNS[rank % TOWNS.len()];
+    let size = 4_i64 << (rank % 13);
+    let pick = |from: &[&'static str], every: usize| {
+        (!rank.is_multiple_of(every)).then(|| Value::Pick(from[rank % from.len()]))
+    };
     vec![
+        ("BillingCity", Value::Pick(city)),
+        ("BillingState", state.map_or(Value::Null, Value::Pick)),
+        ("BillingCountry", Value::Pick(country)),
+        ("NumberOfEmployees", size.into()),
+        ("AnnualRevenue", Value::Hundredths(size * 12_345_650)),
+        ("AccountSource", pick(&["Web", "Referral", "Fair", "Other"], 7).into()),
+        ("Ownership", pick(&["Private", "Public", "Private", "Subsidiary"], 9).into()),
+        ("Rating", pick(&["Hot", "Warm", "Cold"], 4).into()),
+        ("Site", (rank % 6 == 1).then_some(Value::Pick("Headquarters")).into()),
         ("Name", Value::Pick(name)),
         ("AccountNumber", format!("C-{:05}", 1_000 + rank * 7).into()),
         ("Type", Value::Pick(if rank % 5 == 4 { "Partner" } else { "Customer" })),
@@ -274,8 +305,29 @@ impl Life {
         let rep = told.story.works.iter().rev().find_map(|work| work.rep);
         let (Some(rep), true) = (rep, told.story.rng.chance(0.03)) else { return };
         let took = told.story.rng.log_normal(600.0, 0.8, 30, 7_200);
-        let case = Id::new(*b"500", told.story.rng.next() % 1_000_000);
         let (user, began) = (self.reps[rep], at - took);
+        let chance = told.story.rng.next();
+        let account = world.tables.row(session).and_then(|row| {
+            let ix = object("MessagingSession").position("EndUserAccountId")?;
+            Some(row[ix].clone())
+        });
+        let subject = [Value::Pick("Refund"), Value::Pick("Delivery is late"), Value::Null];
+        let case = create(
+            world,
+            "Case",
+            at,
+            &[
+                ("Subject", subject[(chance % 3) as usize].clone()),
+                ("Status", Value::Pick("Closed")),
+                ("Priority", Value::Pick(["Low", "Medium", "High"][(chance / 3 % 3) as usize])),
+                ("Origin", Value::Pick("Messaging")),
+                ("OwnerId", user.into()),
+                ("AccountId", account.unwrap_or(Value::Null)),
+                ("IsClosed", true.into()),
+                ("CreatedDate", Value::At(began)),
+                ("ClosedDate", Value::At(at)),
+            ],
+        );
         let fields = [
             ("Status", Value::Pick("Closed")),
             ("WorkItemId", case.into()),

@@ -25,6 +25,9 @@ pub(super) const DEFINITIONS: &[&str] = &[
     GROUP,
     SERVICE_CHANNEL,
     CONTACT,
+    CASE,
+    PROFILE,
+    USER_ROLE,
 ];
 
 const SESSION: &str = "MessagingSession 0Mw v47 replicates Messaging Session
@@ -33,7 +36,7 @@ AgentMessageCount     int          N
 EndUserMessageCount   int          N
 AgentType             picklist     CDFGNSR  Agent Bot BotToAgent=Bot_&_Agent System
 CampaignId            reference    CFGNSU   Campaign v66
-CaseId                reference    CFGNSU   Case
+CaseId                reference    CFGNSU   Case Case
 LeadId                reference    CFGNSU   Lead
 OpportunityId         reference    CFGNSU   Opportunity
 ChannelEndUserFormula string(50)   FGNS
@@ -61,6 +64,10 @@ PreviewDetails        string(255)  N
 SessionKey            string(36)   CFGNS
 Status                picklist     CFGSR    New Active Consent Waiting Paused Inactive Ended Error
 TargetUserId          reference    CFGNSU   User TargetUser
+Priority__c           picklist     CFGNSU   Low Normal High
+Order_Value__c        currency     CFGNSU
+Is_Vip__c             boolean      CDFGSU
+Topic__c              string(80)   CFGNSU
 ";
 
 const METRICS: &str = "MessagingSessionMetrics 0ac v62 replicates Messaging Session Metrics
@@ -105,7 +112,16 @@ Name          string(255)  CFGSU
 AccountNumber string(40)   CFGNSU
 Type          picklist     CFGNSU  Prospect Customer Partner Other
 Industry      picklist     CFGNSU  Retail Banking Energy Education Logistics Other
+BillingAddress address     N
 BillingCity   string(40)   CFGNSU
+BillingState  string(80)   CFGNSU
+BillingCountry string(80)  CFGNSU
+NumberOfEmployees int      CFGNSU
+AnnualRevenue currency     CFGNSU
+AccountSource picklist     CFGNSU  Web Referral=Partner_Referral Fair=Trade_Fair Other
+Ownership     picklist     CFGNSU  Public Private Subsidiary Other
+Rating        picklist     CFGNSU  Hot Warm Cold
+Site          string(80)   CFGNSU
 Description   textarea(32000) CNU
 OwnerId       reference    CDFGSU  User Owner
 ParentId      reference    CFGNSU  Account Parent
@@ -119,6 +135,7 @@ UserId                      reference CFGS   User User
 OwnerId                     reference DFGS   Group,User Owner
 ServiceChannelId            reference CFGS   ServiceChannel ServiceChannel
 OriginalGroupId             reference FGNS   Group OriginalGroup
+PendingServiceRoutingId     reference FGNS   PendingServiceRouting
 PreferredUserId             reference FGNS   User PreferredUser
 TransferRequesterId         reference FGNSU  User TransferRequester v63
 RequestDateTime             datetime  FNS
@@ -179,6 +196,12 @@ Alias     string(8)   CFGSU
 Title     string(80)  CFGNSU
 IsActive  boolean     CDFGSU
 UserType  picklist    FGNSR Standard AutomatedProcess=Automated_Process
+Department string(80) CFGNSU
+Division  string(80)  CFGNSU
+ManagerId reference   CFGNSU User Manager
+ProfileId reference   CFGNSU Profile Profile
+UserRoleId reference  CFGNSU UserRole UserRole
+TimeZoneSidKey picklist CDFGSUR Europe/Berlin=(GMT+01:00)_Central_European_Time_(Europe/Berlin) America/Los_Angeles=(GMT-08:00)_Pacific_Time_(America/Los_Angeles) Asia/Tokyo=(GMT+09:00)_Japan_Standard_Time_(Asia/Tokyo) GMT=(GMT+00:00)_Greenwich_Mean_Time_(GMT)
 ";
 
 const GROUP: &str = "Group 00G v20 replicates Group
@@ -197,4 +220,27 @@ Name      string(121) FGS
 FirstName string(40)  CFGNSU
 LastName  string(80)  CFGSU
 AccountId reference   CFGNSU Account Account
+";
+
+const CASE: &str = "Case 500 v20 replicates Case
+CaseNumber  string(30)      ADFS
+Subject     string(255)     CFNSU
+Status      picklist        CDFGSU  New Working Escalated Closed
+Priority    picklist        CDFGSU  Medium High Low
+Origin      picklist        CFGNSU  Email Phone Web Messaging
+OwnerId     reference       CDFGSU  Group,User Owner
+AccountId   reference       CFGNSU  Account Account
+ContactId   reference       CFGNSU  Contact Contact
+IsClosed    boolean         DFGS
+ClosedDate  datetime        FNS
+Description textarea(32000) CNU
+";
+
+const PROFILE: &str = "Profile 00e v20 replicates Profile
+Name string(255) CFGSU
+";
+
+const USER_ROLE: &str = "UserRole 00E v20 replicates Role
+Name          string(80) CFGSU
+DeveloperName string(80) CFGNSU
 ";

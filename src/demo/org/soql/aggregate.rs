@@ -111,8 +111,13 @@ fn compare_figures(column: &Column, a: &Figure, b: &Figure) -> Ordering {
 enum Sum {
     Count(i64),
     Distinct(HashSet<Value>),
-    Total(Option<i64>),
-    Mean { total: i64, count: i64 },
+    /// Whole numbers or hundredths; the flag says which.
+    Total(Option<i64>, bool),
+    Mean {
+        total: i64,
+        count: i64,
+        hundredths: bool,
+    },
     Least(Value),
     Greatest(Value),
 }
@@ -122,8 +127,8 @@ impl Sum {
         match function {
             Function::Count => Sum::Count(0),
             Function::CountDistinct => Sum::Distinct(HashSet::new()),
-            Function::Sum => Sum::Total(None),
-            Function::Avg => Sum::Mean { total: 0, count: 0 },
+            Function::Sum => Sum::Total(None, false),
+            Function::Avg => Sum::Mean { total: 0, count: 0, hundredths: false },
             Function::Min => Sum::Least(Value::Null),
             Function::Max => Sum::Greatest(Value::Null),
         }
@@ -133,19 +138,24 @@ impl Sum {
         if cell == Cell::Null {
             return;
         }
-        let number = match cell {
-            Cell::Int(number) => number,
-            _ => 0,
+        let (number, is_hundredths) = match cell {
+            Cell::Int(number) => (number, false),
+            Cell::Hundredths(number) => (number, true),
+            _ => (0, false),
         };
         match self {
             Sum::Count(count) => *count += 1,
             Sum::Distinct(seen) => {
                 seen.insert(cell.into());
             }
-            Sum::Total(total) => *total = Some(total.unwrap_or(0) + number),
-            Sum::Mean { total, count } => {
+            Sum::Total(total, hundredths) => {
+                *total = Some(total.unwrap_or(0) + number);
+                *hundredths = is_hundredths;
+            }
+            Sum::Mean { total, count, hundredths } => {
                 *total += number;
                 *count += 1;
+                *hundredths = is_hundredths;
             }
             Sum::Least(least) => {
                 if least.cell() == Cell::Null || order(column, cell, least.cell()).is_lt() {
@@ -164,9 +174,13 @@ impl Sum {
         match self {
             Sum::Count(count) => Figure::Value(Value::Int(*count)),
             Sum::Distinct(seen) => Figure::Value(Value::Int(seen.len() as i64)),
-            Sum::Total(total) => Figure::Value((*total).into()),
+            Sum::Total(Some(total), true) => Figure::Value(Value::Hundredths(*total)),
+            Sum::Total(total, _) => Figure::Value((*total).into()),
             Sum::Mean { count: 0, .. } => Figure::Value(Value::Null),
-            Sum::Mean { total, count } => Figure::Decimal(*total as f64 / *count as f64),
+            Sum::Mean { total, count, hundredths } => {
+                let unit = if *hundredths { 100.0 } else { 1.0 };
+                Figure::Decimal(*total as f64 / unit / *count as f64)
+            }
             Sum::Least(value) | Sum::Greatest(value) => Figure::Value(value.clone()),
         }
     }

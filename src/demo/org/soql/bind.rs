@@ -24,6 +24,8 @@ const SEMI_JOINS_MAX: usize = 2;
 pub(crate) struct Query {
     pub(crate) object: &'static Object,
     pub(crate) shape: Shape,
+    /// Fields of a query for rows as they were selected, with their names.
+    pub(crate) columns: Vec<(String, Column)>,
     pub(crate) filter: Option<Filter>,
     pub(crate) order: Vec<Key>,
     pub(crate) limit: Option<u64>,
@@ -130,6 +132,7 @@ impl Binder<'_> {
         let mut query = Query {
             object,
             shape: Shape::Count,
+            columns: Vec::new(),
             filter,
             order: Vec::new(),
             limit: statement.limit.map(|(limit, _)| limit),
@@ -145,7 +148,9 @@ impl Binder<'_> {
                 query.shape = Shape::Groups(groups(statement, items, &column)?);
             }
             Select::Items(items) => {
-                query.shape = Shape::Rows(nodes(items, &column)?);
+                let (nodes, columns) = nodes(items, object, &column)?;
+                query.shape = Shape::Rows(nodes);
+                query.columns = columns;
                 query.order = keys(&statement.order, &column)?;
             }
         }
@@ -225,9 +230,16 @@ fn is_aggregate(statement: &Statement, items: &[Item]) -> bool {
 
 type Resolve<'a> = &'a dyn Fn(&Path) -> Result<Column, SoqlError>;
 
-/// The keys of a record in the answer, parents gathered.
-fn nodes(items: &[Item], column: Resolve<'_>) -> Result<Vec<Node>, SoqlError> {
-    let mut nodes = Vec::new();
+/// What rows consist of: the keys of a record with its parents gathered, and the plain list.
+type Selected = (Vec<Node>, Vec<(String, Column)>);
+
+/// Checks a SELECT list for rows.
+fn nodes(
+    items: &[Item],
+    object: &'static Object,
+    column: Resolve<'_>,
+) -> Result<Selected, SoqlError> {
+    let (mut nodes, mut columns) = (Vec::new(), Vec::new());
     for item in items {
         let Term::Field(path) = &item.what else { unreachable!("aggregates were told apart") };
         if item.alias.is_some() {
@@ -239,8 +251,9 @@ fn nodes(items: &[Item], column: Resolve<'_>) -> Result<Vec<Node>, SoqlError> {
             let text = format!("duplicate field selected: {}", path.last().text);
             return Err(SoqlError::malformed(path.at(), text));
         }
+        columns.push((column.name(object), column));
     }
-    Ok(nodes)
+    Ok((nodes, columns))
 }
 
 /// Puts a leaf below its parents; false if it is there already.
@@ -395,7 +408,8 @@ impl Groups {
 fn supports(function: Function, column: &Column) -> bool {
     let Some(field) = column.field() else { return function == Function::Count };
     field.is_aggregatable()
-        && (!matches!(function, Function::Sum | Function::Avg) || field.kind == Kind::Int)
+        && (!matches!(function, Function::Sum | Function::Avg)
+            || matches!(field.kind, Kind::Int | Kind::Currency))
 }
 
 impl Function {

@@ -135,8 +135,10 @@ impl Checker<'_> {
             }
             (Kind::Bool, LiteralWord::Bool(_)) => Err(no_operator("boolean")),
             (Kind::Bool, _) => Err(wrong("boolean", "not ")),
-            (Kind::Int, LiteralWord::Number(number)) => Ok(Operand::Number(*number)),
-            (Kind::Int, _) => Err(wrong("int", "not ")),
+            (Kind::Int | Kind::Currency, LiteralWord::Number(number)) => {
+                Ok(Operand::Number(*number))
+            }
+            (Kind::Int | Kind::Currency, _) => Err(wrong(kind_name(kind), "not ")),
             (Kind::DateTime, LiteralWord::DateTime(at)) => Ok(Operand::Instants(*at, at + 1)),
             (Kind::DateTime, LiteralWord::Range(word, n)) => {
                 let range = literal::range(word, *n, self.now);
@@ -163,6 +165,8 @@ fn kind_name(kind: Kind) -> &'static str {
     match kind {
         Kind::Id | Kind::Reference => "id",
         Kind::Int => "int",
+        Kind::Currency => "currency",
+        Kind::Address => "address",
         Kind::Bool => "boolean",
         Kind::DateTime => "dateTime",
         Kind::Text | Kind::TextArea | Kind::Picklist => "string",
@@ -261,19 +265,24 @@ impl Filter {
 
     /// Stamps (milliseconds, half-open) outside which nothing can pass.
     pub(crate) fn stamps(&self) -> (i64, i64) {
+        self.span(schema::MODSTAMP)
+    }
+
+    /// Instants (milliseconds, half-open) of a field outside which nothing can pass.
+    pub(crate) fn span(&self, ix: usize) -> (i64, i64) {
         let everything = (i64::MIN, i64::MAX);
         match self {
             Filter::All(filters) => filters
                 .iter()
-                .map(Filter::stamps)
+                .map(|filter| filter.span(ix))
                 .fold(everything, |(a, b), (c, d)| (a.max(c), b.min(d))),
             Filter::Any(filters) => filters
                 .iter()
-                .map(Filter::stamps)
+                .map(|filter| filter.span(ix))
                 .reduce(|(a, b), (c, d)| (a.min(c), b.max(d)))
                 .unwrap_or(everything),
             Filter::Compare { column, op, value: Operand::Instants(from, to) }
-                if column.own() == Some(schema::MODSTAMP) =>
+                if column.own() == Some(ix) =>
             {
                 match op {
                     Op::Eq => (*from, *to),
@@ -315,6 +324,7 @@ fn holds(cell: Cell<'_>, op: Op, value: &Operand) -> bool {
         (Cell::Null, _) => return op == Op::Ne,
         (Cell::Bool(own), Operand::Bool(flag)) => own.cmp(flag),
         (Cell::Int(own), Operand::Number(number)) => (own as f64).total_cmp(number),
+        (Cell::Hundredths(own), Operand::Number(number)) => (own as f64 / 100.0).total_cmp(number),
         (Cell::Text(own), Operand::Text(text)) => compare_text(own, text),
         (Cell::Text(own), Operand::Pattern(pieces)) => return is_like(pieces, own),
         (Cell::Id(own), Operand::Id(id)) => own.cmp(id),
@@ -348,7 +358,7 @@ pub(crate) fn order(column: &Column, a: Cell<'_>, b: Cell<'_>) -> Ordering {
         (Cell::Null, _) => Ordering::Less,
         (_, Cell::Null) => Ordering::Greater,
         (Cell::Bool(a), Cell::Bool(b)) => a.cmp(&b),
-        (Cell::Int(a), Cell::Int(b)) => a.cmp(&b),
+        (Cell::Int(a), Cell::Int(b)) | (Cell::Hundredths(a), Cell::Hundredths(b)) => a.cmp(&b),
         (Cell::At(a), Cell::At(b)) => a.cmp(&b),
         (Cell::Id(a), Cell::Id(b)) => a.cmp(&b),
         (Cell::Text(a), Cell::Text(b)) => match column.leaf {

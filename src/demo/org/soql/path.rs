@@ -86,6 +86,23 @@ impl Column {
             _ => None,
         }
     }
+    /// Its path from the primary object, as the API writes it.
+    pub(crate) fn name(&self, object: &'static Object) -> String {
+        let mut path = String::new();
+        let mut from = object;
+        for &step in &self.steps {
+            let field = &from.fields[step];
+            path.push_str(field.relation.expect("a step is a relation"));
+            path.push('.');
+            if let Some(next) = field.targets.first().and_then(|name| schema::object_named(name)) {
+                from = next;
+            }
+        }
+        path + match self.leaf {
+            Leaf::Field { object, ix } => object.fields[ix].name,
+            Leaf::Naming(name) => name,
+        }
+    }
     /// Its value for a record of the primary object; null where a relation is null.
     pub(crate) fn cell<'a>(&self, tables: &'a Tables, row: &'a Row) -> Cell<'a> {
         if let Some(ix) = self.own() {

@@ -178,3 +178,77 @@ proptest! {
         }
     }
 }
+
+/// A dataset with fields of parents: two below one, one below a parent's parent, one polymorphic.
+fn family() -> Dataset {
+    let field =
+        |name: &str, path: &str, ty| Field { path: path.to_owned(), ..Field::new(name, ty) };
+    let fields = vec![
+        field("Id", "Id", Type::Text),
+        field("OwnerName", "Owner.Name", Type::Text),
+        field("Count", "Count__c", Type::Integer),
+        field("Account", "EndUser.Account.Name", Type::Text),
+        field("OwnerActive", "Owner.IsActive", Type::Boolean),
+        field("Since", "EndUser.Since__c", Type::Timestamp),
+        field("Work", "WorkItem.Type", Type::Text),
+    ];
+    Dataset::new("org", "Thing__c", fields, 0)
+}
+
+#[track_caller]
+fn check_family(record: &str, cells: &str, misfits: &[&str]) {
+    let dataset = family();
+    let mut reader = PageReader::new(&dataset, &[0, 1, 2, 3, 4, 5, 6], DateTime::<Utc>::MAX_UTC);
+    let body = format!(r#"{{"done":true,"records":[{record}]}}"#);
+    let mut found = Misfits::default();
+    let page = reader.read(body.as_bytes(), &mut found).unwrap();
+    assert_eq!(shown(&page.batch), cells);
+    assert_eq!(found.samples, misfits);
+}
+
+#[test]
+fn fields_of_parents_are_read_through_them() {
+    check_family(
+        r#"{"attributes":{"type":"Thing__c","url":"/x"},"Id":"a","Owner":{"attributes":{"type":"User"},"Name":"Ann","IsActive":true},"Count__c":3,"EndUser":{"attributes":{},"Account":{"attributes":{},"Name":"Acme"},"Since__c":"1970-01-02"},"WorkItem":{"attributes":{"type":"Name"},"Type":"MessagingSession"},"IsDeleted":false}"#,
+        "a|Ann|3|Acme|true|@86400000|MessagingSession",
+        &[],
+    );
+    // Parents that are not there, at either depth; a name in another case than the config's.
+    check_family(
+        r#"{"Id":"b","Owner":null,"Count__c":4,"EndUser":{"Account":null,"Since__c":null},"WorkItem":null}"#,
+        "b|-|4|-|-|-|-",
+        &[],
+    );
+    check_family(
+        r#"{"id":"c","OWNER":{"name":"Bo","IsActive":false},"count__C":5,"EndUser":null}"#,
+        "c|Bo|5|-|false|-|-",
+        &[],
+    );
+    // What else a parent holds is nobody's business; what does not fit is told under its path.
+    check_family(
+        r#"{"Id":"d","Owner":{"Name":"Cy","Id":"no","Count__c":9,"IsActive":"yes"}}"#,
+        "d|Cy|-|-|-|-|-",
+        &["`Owner.IsActive` of d: expected boolean, found `yes`"],
+    );
+}
+
+#[test]
+fn a_parent_that_is_no_record_is_a_misfit_like_any() {
+    let told = "`Owner`: expected a parent record, found something else";
+    for odd in [r#""Ann""#, "true", "1", "-1", "1.5", r#"[{"Name":"Ann"}]"#] {
+        check_family(&format!(r#"{{"Id":"a","Owner":{odd}}}"#), "a|-|-|-|-|-|-", &[told]);
+    }
+}
+
+#[test]
+fn a_dataset_whose_key_or_stamp_has_another_name_than_its_path_is_read_by_path() {
+    let field =
+        |name: &str, path: &str, ty| Field { path: path.to_owned(), ..Field::new(name, ty) };
+    let fields = vec![field("key", "Id", Type::Text), field("at", "Stamp__c", Type::Timestamp)];
+    let dataset = Dataset { updated: Some(1), ..Dataset::new("org", "things", fields, 0) };
+    let mut reader = PageReader::new(&dataset, &[0, 1], DateTime::<Utc>::MAX_UTC);
+    let body = br#"{"done":true,"records":[{"Id":"a","Stamp__c":"1970-01-01T00:00:05.000+0000"}]}"#;
+    let page = reader.read(body, &mut Misfits::default()).unwrap();
+    assert_eq!(shown(&page.batch), "a|@5000");
+    assert_eq!(page.batch.cursor.unwrap().key, "a");
+}

@@ -24,7 +24,8 @@ pub(super) struct Asked {
 impl Asked {
     /// The statement asked, decoded.
     pub(super) fn soql(&self) -> Option<String> {
-        let (_, query) = self.path.split_once("/queryAll?q=")?;
+        let (_, query) =
+            self.path.split_once("/queryAll?q=").or_else(|| self.path.split_once("/query?q="))?;
         assert!(!query.contains([' ', '+', '\'', '<']), "not encoded: {query}");
         Some(percent_encoding::percent_decode_str(query).decode_utf8().unwrap().into_owned())
     }
