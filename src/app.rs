@@ -140,7 +140,8 @@ fn prepare(store: &Store, plant: &Plant) -> Result<(), StoreError> {
     for dataset in &plant.datasets {
         let history = plant.sources.get(&dataset.source).and_then(|line| line.history);
         // An account that nobody has touched for years still has customers who write today.
-        store.ensure(dataset, history.filter(|_| dataset.dated))?;
+        let history = dataset.history.or(history.filter(|_| dataset.dated));
+        store.ensure(dataset, history)?;
     }
     store.ensure_indexes(&plant.queries())
 }

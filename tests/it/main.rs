@@ -14,6 +14,7 @@ mod restarts;
 mod secrets;
 mod slice;
 mod slots;
+mod sources_config;
 mod sources_down;
 mod thirteen;
 mod tidy;
