@@ -19,19 +19,23 @@ use crate::domain::route::Route;
 use crate::domain::rule::Rule;
 use crate::domain::zone::Zone;
 use crate::receiver::Receiver;
-use crate::source::Source;
+use crate::source::{Source, Spent};
+use crate::store::records::RecordsError;
 use crate::store::state::StateError;
 use crate::store::{Store, StoreError};
 
 pub mod digest;
 pub mod evaluate;
 pub mod housekeep;
+mod labels;
 pub mod notice;
 pub mod notify;
 pub mod outbox;
 pub mod plan;
 pub mod pull;
+mod spending;
 pub mod tables;
+pub mod verify;
 
 /// Definitions and edges of one config, as the engine sees them.
 pub struct Plant {
@@ -75,6 +79,8 @@ pub struct SourceLine {
     pub pull_every: TimeDelta,
     /// How far back the first load reaches.
     pub history: Option<TimeDelta>,
+    /// Whether it knows how people call the values of picklists.
+    pub labels: bool,
 }
 
 /// Where a route's receiver leads.
@@ -96,6 +102,12 @@ pub enum EngineError {
     Panic(String),
 }
 
+impl From<RecordsError> for EngineError {
+    fn from(err: RecordsError) -> Self {
+        EngineError::Store(StoreError::Records(err))
+    }
+}
+
 impl From<StateError> for EngineError {
     fn from(err: StateError) -> Self {
         EngineError::Store(StoreError::State(err))
@@ -108,11 +120,13 @@ pub struct Engine {
     store: Arc<Store>,
     clock: Arc<dyn Clock>,
     stopping: watch::Sender<bool>,
-    /// Receivers with a round under way, so that a doubled beat starts no second one.
+    /// Receivers and lanes with a round under way, so that a doubled beat starts no second one.
     rounds: Mutex<HashSet<String>>,
     /// Rules and reloads move incidents one at a time.
     evaluating: tokio::sync::Mutex<()>,
     pulls: Mutex<HashMap<String, pull::Memo>>,
+    /// What is written down of each source's requests.
+    spent: Mutex<BTreeMap<String, Spent>>,
     housekept: Mutex<Option<DateTime<Utc>>>,
     jitter: AtomicU64,
 }
@@ -128,6 +142,7 @@ impl Engine {
             rounds: Mutex::new(HashSet::new()),
             evaluating: tokio::sync::Mutex::new(()),
             pulls: Mutex::new(HashMap::new()),
+            spent: Mutex::new(BTreeMap::new()),
             housekept: Mutex::new(None),
             jitter: AtomicU64::new(seed | 1),
         }
@@ -140,6 +155,7 @@ impl Engine {
 
     /// Puts new definitions in force; work under way finishes with the old ones.
     pub fn replace_plant(&self, plant: Plant) {
+        self.hand_over(&plant);
         *self.plant.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(plant);
     }
 
@@ -187,13 +203,18 @@ impl Engine {
         blocking(move || Ok(store.state.read(work)?)).await
     }
 
-    /// The round of a receiver, unless one is under way. It is over when it is dropped, also by a
-    /// panic.
+    /// The round of a receiver or of a source's lane, unless one is under way. It is over when it is
+    /// dropped, also by a panic.
     fn begin_round(&self, receiver: &str) -> Option<Round<'_>> {
         let mut rounds = self.rounds.lock().unwrap_or_else(PoisonError::into_inner);
         rounds
             .insert(receiver.to_owned())
             .then(|| Round { engine: self, receiver: receiver.to_owned() })
+    }
+
+    /// Whether a round of this name is under way.
+    fn in_round(&self, name: &str) -> bool {
+        self.rounds.lock().unwrap_or_else(PoisonError::into_inner).contains(name)
     }
 
     /// What is remembered of a dataset's pulls.
@@ -226,7 +247,7 @@ impl Engine {
     }
 }
 
-/// One receiver's round of attempts, while it is under way.
+/// One round, while it is under way.
 struct Round<'a> {
     engine: &'a Engine,
     receiver: String,

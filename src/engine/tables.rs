@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::StreamExt;
 
-use super::{Engine, EngineError, Plant, blocking};
+use super::{Engine, EngineError, Plant, blocking, labels};
 use crate::domain::period::Window;
 use crate::domain::query::Frame;
 use crate::domain::report::{Covering, Report};
@@ -134,6 +134,8 @@ fn table(
     store.read_records(|records| {
         let datasets: Vec<String> = report.query.reads().into_keys().collect();
         let complete_to = records.complete_to(&datasets);
+        let overlaid = labels::overlaid(report, &records.labels()?);
+        let report = overlaid.as_ref().unwrap_or(report);
         let answer = records.answer(&report.query, &frame)?;
         let mut lines = Vec::new();
         for covering in &report.coverage {
