@@ -86,6 +86,7 @@ pub(super) struct General {
     week_starts: u8,
     state: std::path::PathBuf,
     owner: Option<String>,
+    metrics: Option<std::path::PathBuf>,
     /// Where `owner` is written, if it is.
     owner_at: Option<At>,
 }
@@ -169,6 +170,7 @@ pub(super) fn lower(
         week_starts: general.week_starts,
         state: general.state,
         owner: general.owner,
+        metrics: general.metrics,
         smtp,
         sources: sources.made,
         datasets: names.datasets,

@@ -20,6 +20,7 @@ pub(super) struct PostriderToml {
     pub(super) week_starts: Option<Text>,
     pub(super) state: Option<Text>,
     pub(super) owner: Option<Text>,
+    pub(super) metrics: Option<Text>,
 }
 
 /// `[smtp]`.
@@ -102,6 +103,7 @@ pub(super) struct DigestToml {
     pub(super) timezone: Option<Text>,
     pub(super) missed: Option<Text>,
     pub(super) max_lateness: Option<Text>,
+    pub(super) wait_up_to: Option<Text>,
     pub(super) calendar: Option<Text>,
     pub(super) to: Option<Spanned<Vec<Text>>>,
 }

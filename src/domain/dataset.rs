@@ -182,6 +182,9 @@ pub struct Pulled {
     pub misfit_samples: Vec<String>,
     /// Fields that the source does not have or does not show us; they stay null.
     pub hidden: Vec<String>,
+    /// The source says that nothing changed since the last complete pull: a dataset read whole that
+    /// has no rows now is not empty.
+    pub unchanged: bool,
 }
 
 impl Pulled {
@@ -195,6 +198,7 @@ impl Pulled {
             misfits: 0,
             misfit_samples: Vec::new(),
             hidden: Vec::new(),
+            unchanged: false,
         }
     }
 }

@@ -220,6 +220,7 @@ impl Pull<'_> {
             misfits: self.misfits.count,
             misfit_samples: self.misfits.samples,
             hidden: self.hidden.fields.iter().map(name_of).collect(),
+            unchanged: false,
         }
     }
 }

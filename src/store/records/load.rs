@@ -217,8 +217,9 @@ impl Load {
                 changed = tx.execute(&schema::merge(&self.into, &table, dataset), [])?;
                 records += touched()?;
             }
-            let emptied = self.kind == Kind::Whole && gathered == 0 && records > 0;
-            if self.kind == Kind::Whole && !emptied {
+            let read_whole = self.kind == Kind::Whole && !pulled.unchanged;
+            let emptied = read_whole && gathered == 0 && records > 0;
+            if read_whole && !emptied {
                 let gone = tx.execute(&schema::delete_missing(&self.into, &table, dataset), [])?;
                 changed += gone;
                 records -= gone as i64;
