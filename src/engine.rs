@@ -5,6 +5,7 @@
 //! on reload), the [`Store`] and the [`Clock`].
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -26,6 +27,7 @@ use crate::store::{Store, StoreError};
 
 pub mod digest;
 pub mod evaluate;
+pub mod health;
 pub mod housekeep;
 mod labels;
 pub mod notice;
@@ -47,6 +49,8 @@ pub struct Plant {
     pub week_starts: u8,
     /// Told about postrider's own troubles.
     pub owner: Option<String>,
+    /// Where the metrics are written.
+    pub metrics: Option<PathBuf>,
     /// The mail server and the sender.
     pub mail: Option<Mail>,
     /// Sources by name.
@@ -100,6 +104,15 @@ pub enum EngineError {
     /// A task panicked.
     #[error("a task panicked: {0}")]
     Panic(String),
+    /// The metrics cannot be written.
+    #[error("metrics cannot be written to `{path}`")]
+    Metrics {
+        /// Where to.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
 }
 
 impl From<RecordsError> for EngineError {
@@ -128,6 +141,10 @@ pub struct Engine {
     /// What is written down of each source's requests.
     spent: Mutex<BTreeMap<String, Spent>>,
     housekept: Mutex<Option<DateTime<Utc>>>,
+    /// When the metrics were last written.
+    measured: Mutex<Option<DateTime<Utc>>>,
+    /// When what is past its retention was last deleted from the records.
+    expired: Mutex<Option<DateTime<Utc>>>,
     jitter: AtomicU64,
 }
 
@@ -144,6 +161,8 @@ impl Engine {
             pulls: Mutex::new(HashMap::new()),
             spent: Mutex::new(BTreeMap::new()),
             housekept: Mutex::new(None),
+            measured: Mutex::new(None),
+            expired: Mutex::new(None),
             jitter: AtomicU64::new(seed | 1),
         }
     }
@@ -226,16 +245,6 @@ impl Engine {
         self.pulls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the last housekeeping is so long ago; if it is, this one counts.
-    fn housekeeping_due(&self, now: DateTime<Utc>, every: TimeDelta) -> bool {
-        let mut last = self.housekept.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = last.is_none_or(|last| now - last >= every);
-        if due {
-            *last = Some(now);
-        }
-        due
-    }
-
     /// The next jitter, in `-1.0..=1.0` (xorshift: it spreads retries, it guards nothing).
     fn jitter(&self) -> f64 {
         let mut x = self.jitter.load(Ordering::Relaxed);
@@ -245,6 +254,16 @@ impl Engine {
         self.jitter.store(x, Ordering::Relaxed);
         (x >> 11) as f64 / (1u64 << 52) as f64 - 1.0
     }
+}
+
+/// Whether what was last done then is so long ago; if it is, this time counts.
+fn is_due(last: &Mutex<Option<DateTime<Utc>>>, now: DateTime<Utc>, every: TimeDelta) -> bool {
+    let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+    let due = last.is_none_or(|last| now - last >= every);
+    if due {
+        *last = Some(now);
+    }
+    due
 }
 
 /// One round, while it is under way.

@@ -26,6 +26,7 @@ pub(super) fn start(
     loops.spawn(part("rules").run(beat(), heart(), |e| async move { e.evaluate_due().await }));
     loops.spawn(part("digests").run(beat(), heart(), |e| async move { e.digests_due().await }));
     loops.spawn(part("housekeeping").run(beat(), heart(), |e| async move { e.housekeep().await }));
+    loops.spawn(part("metrics").run(beat(), heart(), Engine::metrics_due));
     loops.spawn(part("deliveries").deliver(heart()));
     loops
 }

@@ -47,6 +47,7 @@ pub(super) fn build(
         locale: config.locale.clone(),
         week_starts: config.week_starts,
         owner: config.owner.clone(),
+        metrics: config.metrics.clone(),
         mail,
         sources: Default::default(),
         datasets: config.datasets.clone(),

@@ -14,6 +14,8 @@ use crate::domain::table::{Section, Table};
 use crate::render::{self, Locale};
 use crate::store::{Store, StoreError, View};
 
+mod remarks;
+
 /// At most so many groups or list rows are read for one report.
 const ROWS_MAX: usize = 200_000;
 /// Reports answered at the same time: scans run on both cores of a small machine.
@@ -141,12 +143,7 @@ fn table(
         for covering in &report.coverage {
             lines.extend(counted.sentence(records, covering, &frame, window, locale)?);
         }
-        let loaded_from = datasets.iter().filter_map(|dataset| records.history_from(dataset)).max();
-        let began = loaded_from.filter(|start| window.is_none_or(|window| window.from < *start));
-        lines.extend(began.map(|start| {
-            let date = report.zone.civil(start).format("%-d %b %Y");
-            format!("Records reach back to {date}.")
-        }));
+        lines.extend(remarks::remarks(records, plant, report, window));
         let provisional = provisional(window, complete_to, slot);
         Ok(Table::shape(report, &answer, window, lines, complete_to, provisional))
     })
