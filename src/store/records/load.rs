@@ -219,16 +219,17 @@ impl Load {
             }
             let read_whole = self.kind == Kind::Whole && !pulled.unchanged;
             let emptied = read_whole && gathered == 0 && records > 0;
-            if read_whole && !emptied {
+            if read_whole && gathered > 0 {
                 let gone = tx.execute(&schema::delete_missing(&self.into, &table, dataset), [])?;
                 changed += gone;
                 records -= gone as i64;
             }
-            if before.hidden.iter().any(|field| !pulled.hidden.contains(field)) {
+            let shown = |field: &String| !pulled.unchanged && !pulled.hidden.contains(field);
+            if before.hidden.iter().any(shown) {
                 // The org shows us more than before: older records lack it.
                 state::want_reload(tx, &dataset.name)?;
             }
-            let (kind, times) = ((records, self.kind == Kind::Whole), (self.begun, now));
+            let (kind, times) = ((records, read_whole), (self.begun, now));
             state::note_pull(tx, &dataset.name, pulled, before, kind, times)?;
             self.note_spending(tx)?;
             Ok(Finished {

@@ -351,6 +351,17 @@ pub(super) fn note_pull(
 ) -> rusqlite::Result<()> {
     let list = |texts: &[String]| serde_json::json!(texts).to_string();
     let mut asked = before.asked;
+    // What nothing was read of is as it was.
+    let pulled = match pulled.unchanged {
+        true => &Pulled {
+            misfits: before.misfits,
+            misfit_samples: before.samples.clone(),
+            left_out: before.left_out,
+            hidden: before.hidden,
+            ..pulled.clone()
+        },
+        false => pulled,
+    };
     asked.add(now, pulled.requests);
     // Pulls overlap: what the last one could not read comes again, and is not lost a second time.
     let again = !whole
