@@ -24,7 +24,7 @@ mod failure;
 mod http;
 mod instant;
 mod login;
-mod mend;
+pub(in crate::source) mod mend;
 mod misfits;
 pub mod objects;
 mod page;
