@@ -26,7 +26,7 @@ mod http;
 mod instant;
 mod jwt;
 mod login;
-mod mend;
+pub(in crate::source) mod mend;
 mod misfits;
 pub mod objects;
 mod page;
