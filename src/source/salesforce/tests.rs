@@ -9,6 +9,9 @@ use super::*;
 use crate::domain::dataset::{Cell, Cursor, Dataset, Purpose};
 use server::{Asked, LeapingClock, Reply, Server, SmallOrg, page, record, reply};
 
+mod count;
+mod describe;
+mod faults;
 mod login;
 mod quota;
 mod server;
