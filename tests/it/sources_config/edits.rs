@@ -268,13 +268,13 @@ fn mistakes_in_tables_are_told_once_at_the_piece() {
     check(
         "updated = \"updated_at\"",
         "updated = \"subject\"",
-        "`updated` must be a timestamp, and `subject` is none",
+        "`updated` must be a timestamp, and `subject` is text",
         "\"subject\"",
     );
     check(
         "created = \"created_at\"",
         "created = \"comments\"",
-        "`created` must be a timestamp, and `comments` is none",
+        "`created` must be a timestamp, and `comments` is integer",
         "\"comments\"",
     );
     check(

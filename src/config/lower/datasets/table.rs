@@ -6,9 +6,11 @@ use chrono::TimeDelta;
 
 use super::super::super::problem::Findings;
 use super::super::super::shape::{Raw, Shaped};
+use super::super::super::text::At;
 use super::super::super::units;
 use super::super::super::wire::{KeyToml, TableToml, Text};
 use super::super::rest::is_secret_parameter;
+use super::super::twice;
 use super::{FIELDS_MAX, Lowered, field_named, in_order, is_name, keep, paging};
 use crate::domain::dataset::{Dataset, Field};
 use crate::domain::value::Type;
@@ -24,50 +26,38 @@ const BAD_SHARE_MAX: f64 = 0.05;
 /// The field that is made of several.
 const KEY: &str = "key";
 
-/// A dataset's fields with how each is read.
+/// The fields as far as they are known: one that is broken has a name and no type.
 struct Fields {
+    names: Vec<String>,
+    types: Vec<Option<Type>>,
     fields: Vec<Field>,
     readings: Vec<Reading>,
-    key: usize,
-    key_of: Vec<usize>,
+}
+
+/// What identifies a record: a field, or a field made of several.
+enum Key {
+    Field(usize),
+    Of(Vec<usize>),
 }
 
 /// Lowers one dataset of a JSON API.
 pub(super) fn lower(mut raw: Raw<'_>, found: &mut Findings<'_>, source: &str) -> Lowered {
     raw.table.remove("source");
+    let before = found.count();
     let paging = paging::lower(&mut raw, found);
     let table = raw.shape::<TableToml>(found, &["source", "paging"]);
     let wire = &table.wire;
-    let before = found.count();
-    let fields = fields(found, &table);
-    let fields_right = found.count() == before;
-    let before = found.count();
     let requests = requests(found, &table, paging);
-    let names: Vec<&str> = (fields.as_ref())
-        .map(|fields| fields.fields.iter().map(|field| field.name.as_str()).collect())
-        .unwrap_or_default();
-    let mut role = |key: &str, written: Option<&Text>| {
-        let text = written.filter(|_| fields.is_some())?;
-        field_named(found, table.at(text), key, text.get_ref(), &names)
-    };
-    let label = role("label", wire.label.as_ref());
-    let updated = role("updated", wire.updated.as_ref());
-    let created = role("created", wire.created.as_ref());
-    let instant = |index: &usize| {
-        fields.as_ref().is_some_and(|fields| fields.fields[*index].ty == Type::Timestamp)
-    };
-    for (key, text, index) in
-        [("updated", &wire.updated, updated), ("created", &wire.created, created)]
-    {
-        if let (Some(text), Some(index)) = (text, index)
-            && !instant(&index)
-        {
-            let message = format!("`{key}` must be a timestamp, and `{}` is none", text.get_ref());
-            let help = format!("write it as `{} = \"timestamp\"` in `fields`", text.get_ref());
-            found.problem(table.at(text), message, help);
-        }
-    }
-    let whole = whole(found, &table, updated.is_some() || wire.updated.is_some());
+    let before_fields = found.count();
+    let Fields { names, types, mut fields, mut readings } = fields(found, &table);
+    let fields_known = found.count() == before_fields;
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let known = Known { names: &names, types: &types };
+    let key = known.key(found, &table);
+    let label = known.role(found, &table, "label", wire.label.as_ref());
+    let updated = known.instant(found, &table, "updated", wire.updated.as_ref());
+    let created = known.instant(found, &table, "created", wire.created.as_ref());
+    let whole = whole(found, &table, wire.updated.is_some());
     asked_since(found, &table, whole);
     let (length, written) =
         keep(found, |text| table.at(text), wire.keep.as_ref(), wire.created.is_some());
@@ -75,74 +65,72 @@ pub(super) fn lower(mut raw: Raw<'_>, found: &mut Findings<'_>, source: &str) ->
         .and_then(|text| found.value(table.at(text), units::reach(text.get_ref())));
     let right = found.count() == before;
     let mut lowered = Lowered { keep: written, ..Lowered::default() };
-    let Some(fields) = fields.filter(|_| fields_right) else { return lowered };
-    let created = created.filter(instant_of(&fields));
-    let updated = updated.filter(instant_of(&fields));
-    lowered.rest = requests.filter(|_| right).map(|requests| RestDataset {
-        readings: fields.readings,
-        key_of: fields.key_of,
-        ..requests
-    });
+    if !fields_known || fields.is_empty() {
+        return lowered;
+    }
+    // With a broken key what the fields are is known all the same, and reports can be checked.
+    let (key, key_of) = match key.unwrap_or(Key::Field(0)) {
+        Key::Field(key) => (key, Vec::new()),
+        Key::Of(several) => {
+            let path: Vec<&str> = several.iter().map(|index| names[*index]).collect();
+            let path = format!("{} together", path.join("/"));
+            fields.push(Field { path, ..Field::new(KEY, Type::Text) });
+            readings.push(Reading { pointer: String::new(), format: Format::Plain });
+            (fields.len() - 1, several)
+        }
+    };
+    for index in key_of.iter().chain([&key]) {
+        fields[*index].nullable = false;
+    }
+    lowered.rest =
+        (requests.filter(|_| right)).map(|requests| RestDataset { readings, key_of, ..requests });
     lowered.dataset = Some(Dataset {
         object: wire.path.as_ref().map(|text| text.get_ref().clone()).unwrap_or_default(),
         updated,
         created,
-        label: label.unwrap_or(fields.key),
+        label: label.unwrap_or(key),
         visible: created.into_iter().collect(),
         whole,
         dated: wire.dated.as_ref().map_or(!whole, |dated| *dated.get_ref()),
         keep: length,
         history,
-        ..Dataset::new(source, &table.name, fields.fields, fields.key)
+        ..Dataset::new(source, &table.name, fields, key)
     });
     lowered
 }
 
-fn instant_of(fields: &Fields) -> impl Fn(&usize) -> bool {
-    |index| fields.fields[*index].ty == Type::Timestamp
-}
-
-/// Fields and key; `None` where one of them cannot be told.
-fn fields(found: &mut Findings<'_>, table: &Shaped<TableToml>) -> Option<Fields> {
-    let wire = &table.wire;
+/// The fields; what is wrong with one is told.
+fn fields(found: &mut Findings<'_>, table: &Shaped<TableToml>) -> Fields {
+    let mut all =
+        Fields { names: Vec::new(), types: Vec::new(), fields: Vec::new(), readings: Vec::new() };
     let example = "{ id = \"text\", created_at = \"timestamp\", user = \"/user/name text\" }";
-    let written = table.required(found, "fields", &wire.fields, example);
-    let (mut fields, mut readings) = (Vec::<Field>::new(), Vec::new());
+    let Some(written) = table.required(found, "fields", &table.wire.fields, example) else {
+        return all;
+    };
     let mut seen = BTreeSet::new();
-    let before = found.count();
-    for (name, spec) in written.map(|fields| in_order(fields.get_ref())).unwrap_or_default() {
+    for (name, spec) in in_order(written.get_ref()) {
         let text = name.get_ref().as_str();
         let named = is_name(found, &table.at(name), text, "a field");
         if !seen.insert(text.to_lowercase()) {
             let message = format!("field `{text}` is there twice");
             found.problem(table.at(name), message, "remove one of them");
         }
-        let parsed = found.value(table.at(spec), parse_field_spec(spec.get_ref(), text));
+        let parsed = found.mended(table.at(spec), parse_field_spec(spec.get_ref(), text));
+        all.names.push(text.to_owned());
+        all.types.push(parsed.as_ref().map(|(_, ty)| *ty));
         if let (true, Some((reading, ty))) = (named, parsed) {
             let path = path_of(text, spec.get_ref());
             let label = text.replace('_', " ");
-            fields.push(Field { path, label, ..Field::new(text, ty) });
-            readings.push(reading);
+            all.fields.push(Field { path, label, ..Field::new(text, ty) });
+            all.readings.push(reading);
         }
     }
-    if let Some(written) = written {
-        let count = written.get_ref().len();
-        if count == 0 || count > FIELDS_MAX {
-            let message = format!("a dataset has 1 to {FIELDS_MAX} fields, not {count}");
-            found.problem(table.at(written), message, None);
-        }
+    let count = all.names.len();
+    if !(1..=FIELDS_MAX).contains(&count) {
+        let message = format!("a dataset has 1 to {FIELDS_MAX} fields, not {count}");
+        found.problem(table.at(written), message, format!("write e.g. `fields = {example}`"));
     }
-    let example = match seen.contains("id") {
-        true => "\"id\"",
-        false => "\"id\"` or `key = [\"order\", \"line\"]",
-    };
-    let key = table.required(found, "key", &wire.key, example);
-    let right = found.count() == before;
-    let (key, written) = (key?, written?);
-    (right && !written.get_ref().is_empty()).then_some(())?;
-    let mut fields = Fields { fields, readings, key: 0, key_of: Vec::new() };
-    fields.identify(found, table, key)?;
-    Some(fields)
+    all
 }
 
 /// Where a field is and how it is written there, one way for one meaning.
@@ -154,75 +142,98 @@ fn path_of(name: &str, spec: &str) -> String {
     }
 }
 
-impl Fields {
-    /// Finds the key among the fields, or makes it of several.
-    fn identify(
-        &mut self,
+/// What other keys of the table refer to.
+struct Known<'f> {
+    names: &'f [&'f str],
+    types: &'f [Option<Type>],
+}
+
+impl Known<'_> {
+    /// The field that a key of the table names.
+    fn role(
+        &self,
         found: &mut Findings<'_>,
         table: &Shaped<TableToml>,
-        key: &toml::Spanned<KeyToml>,
-    ) -> Option<()> {
-        let names: Vec<String> = self.fields.iter().map(|field| field.name.clone()).collect();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        key: &str,
+        written: Option<&Text>,
+    ) -> Option<usize> {
+        // Where there are no fields at all, that was told.
+        let text = written.filter(|_| !self.names.is_empty())?;
+        field_named(found, table.at(text), key, text.get_ref(), self.names)
+    }
+
+    /// The same for a key that wants a timestamp.
+    fn instant(
+        &self,
+        found: &mut Findings<'_>,
+        table: &Shaped<TableToml>,
+        key: &str,
+        written: Option<&Text>,
+    ) -> Option<usize> {
+        let index = self.role(found, table, key, written)?;
+        let other = self.types[index].filter(|ty| *ty != Type::Timestamp);
+        if let (Some(ty), Some(text)) = (other, written) {
+            let name = text.get_ref();
+            let message = format!("`{key}` must be a timestamp, and `{name}` is {}", ty.word());
+            let help = format!("write it as `{name} = \"timestamp\"` in `fields`");
+            found.problem(table.at(text), message, help);
+            return None;
+        }
+        Some(index)
+    }
+
+    /// The key, one field or several.
+    fn key(&self, found: &mut Findings<'_>, table: &Shaped<TableToml>) -> Option<Key> {
+        let id = self.names.iter().find(|name| name.eq_ignore_ascii_case("id"));
+        let example = format!("\"{}\"", id.or(self.names.first()).unwrap_or(&"id"));
+        let key = table.required(found, "key", &table.wire.key, &example)?;
+        (!self.names.is_empty()).then_some(())?;
         let parts = match key.get_ref() {
             KeyToml::One(name) => {
-                self.key = field_named(found, table.at(key), "key", name, &names)?;
-                return self.identifying(found, table.at(key), self.key);
+                let index = field_named(found, table.at(key), "key", name, self.names)?;
+                return self.identifying(found, table.at(key), index).map(Key::Field);
             }
             KeyToml::Several(parts) => parts,
         };
-        super::super::twice(found, table.file, parts, "field");
-        let named: Option<Vec<usize>> = (parts.iter())
-            .map(|part| field_named(found, table.at(part), "key", part.get_ref(), &names))
-            .collect::<Vec<_>>()
-            .into_iter()
+        twice(found, table.file, parts, "field");
+        let each: Vec<Option<usize>> = (parts.iter())
+            .map(|part| {
+                let index = field_named(found, table.at(part), "key", part.get_ref(), self.names)?;
+                self.identifying(found, table.at(part), index)
+            })
             .collect();
-        let named = named?;
-        match named.as_slice() {
+        let several = each.into_iter().collect::<Option<Vec<usize>>>()?;
+        match several.as_slice() {
             [] => {
                 let help = "write the field that identifies a record, e.g. `key = \"id\"`";
                 found.problem(table.at(key), "a key of no fields", help);
                 return None;
             }
-            [only] => {
-                self.key = *only;
-                return self.identifying(found, table.at(key), *only);
-            }
+            [only] => return Some(Key::Field(*only)),
             _ => {}
         }
-        if let Some(there) = names.iter().find(|name| name.eq_ignore_ascii_case(KEY)) {
+        if let Some(there) = self.names.iter().find(|name| name.eq_ignore_ascii_case(KEY)) {
             let message = format!("a key of several fields is itself the field `{KEY}`");
             let help =
-                format!("give the field `{there}` another name, e.g. `key_ = \"/key text\"`");
+                format!("give your `{there}` another name, e.g. `own_key = \"/{there} text\"`");
             found.problem(table.at(key), message, help);
             return None;
         }
-        for (index, part) in named.iter().zip(parts) {
-            self.identifying(found, table.at(part), *index)?;
-        }
-        let path =
-            format!("{} together", named.iter().map(|i| names[*i]).collect::<Vec<_>>().join("/"));
-        self.key = self.fields.len();
-        self.key_of = named;
-        self.fields.push(Field { path, nullable: false, ..Field::new(KEY, Type::Text) });
-        self.readings.push(Reading { pointer: String::new(), format: Format::Plain });
-        Some(())
+        Some(Key::Of(several))
     }
 
-    /// Whether a field can identify records; told if not.
-    fn identifying(&mut self, found: &mut Findings<'_>, at: super::At, index: usize) -> Option<()> {
-        let field = &mut self.fields[index];
-        field.nullable = false;
-        if matches!(field.ty, Type::Real | Type::Boolean) {
+    /// The field, if it can identify records; told if not.
+    fn identifying(&self, found: &mut Findings<'_>, at: At, index: usize) -> Option<usize> {
+        if let Some(ty @ (Type::Real | Type::Boolean)) = self.types[index] {
+            let name = self.names[index];
             let message = format!(
-                "a key is text, a whole number or a timestamp, and `{}` is {}",
-                field.name,
-                field.ty.word()
+                "a key is text, a whole number or a timestamp, and `{name}` is {}",
+                ty.word()
             );
             found.problem(at, message, None);
             return None;
         }
-        Some(())
+        Some(index)
     }
 }
 
@@ -249,7 +260,7 @@ fn requests(
             );
             found.problem(table.at(value), message, help);
         } else {
-            found.value(table.at(value), placeholders(value.get_ref()));
+            found.mended(table.at(value), placeholders(value.get_ref()));
         }
     }
     let pointer = |found: &mut Findings<'_>, text: &Option<Text>| {
@@ -320,7 +331,7 @@ fn path(found: &mut Findings<'_>, table: &Shaped<TableToml>, text: &Text) {
     } else if written.contains(char::is_whitespace) || written.contains(char::is_control) {
         found.problem(at, "`path` holds a space", "write it as `%20`");
     } else {
-        found.value(at, placeholders(written));
+        found.mended(at, placeholders(written));
     }
 }
 
