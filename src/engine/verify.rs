@@ -20,6 +20,8 @@ use crate::store::state::ledger;
 pub const DAYS_MAX: usize = 60;
 /// What is younger than this may still be on its way.
 const MARGIN: TimeDelta = TimeDelta::days(1);
+/// Where there is no bound on history, days before the first record known are counted as well.
+const BEFORE_FIRST: TimeDelta = TimeDelta::days(31);
 /// The daemon verifies a dataset so often, and not before its load is so old.
 const EVERY: TimeDelta = TimeDelta::days(1);
 /// Time between two looks whether something is to be checked.
@@ -283,7 +285,8 @@ fn span(state: &DatasetState, earliest: Option<DateTime<Utc>>) -> Option<Range<D
     // A bound on history lies within a day of which a part only is known.
     let start = match state.history_start {
         Some(start) => down(start - TimeDelta::milliseconds(1))? + day,
-        None => down(earliest?)?,
+        // Those before our first one may be lost, too.
+        None => down(earliest?)? - BEFORE_FIRST,
     };
     (start < end).then_some(start..end)
 }

@@ -22,6 +22,7 @@ use tempfile::TempDir;
 pub(crate) mod letter;
 pub(crate) mod process;
 pub(crate) mod records;
+pub(crate) mod sources;
 
 pub(crate) use letter::Letter;
 
