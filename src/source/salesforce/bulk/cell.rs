@@ -14,7 +14,10 @@ pub(super) fn parse(text: &str, ty: Type) -> Option<Cell> {
         Type::Boolean if text.eq_ignore_ascii_case("false") => Some(Cell::Boolean(false)),
         Type::Integer => text.parse().ok().or_else(|| whole(text)).map(Cell::Integer),
         Type::Real => text.parse().ok().filter(|real: &f64| real.is_finite()).map(Cell::Real),
-        Type::Timestamp => instant::parse(text).or_else(|| millis(text)).map(Cell::Timestamp),
+        Type::Timestamp => instant::parse(text)
+            .or_else(|| instant::parse_date(text))
+            .or_else(|| millis(text))
+            .map(Cell::Timestamp),
         _ => None,
     }
 }
@@ -60,6 +63,7 @@ mod tests {
         check(Type::Timestamp, "2024-10-01T00:00:00.000Z", stamp);
         check(Type::Timestamp, "2024-10-01T00:00:00.000+0000", stamp);
         check(Type::Timestamp, "1727740800000", stamp);
-        check(Type::Timestamp, "2024-10-01", None);
+        check(Type::Timestamp, "2024-10-01", stamp);
+        check(Type::Timestamp, "soon", None);
     }
 }

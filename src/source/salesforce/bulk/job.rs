@@ -143,6 +143,8 @@ fn trouble(call: &Call<'_>, status: u16, body: &[u8]) -> Trouble {
             return Trouble::NotReady(text());
         }
         Call::Create(_) => {}
+        // Made with another version of the interface.
+        Call::Look(_) if status == 409 => return Trouble::Gone(text()),
         _ if matches!(status, 404 | 410) || code == "invalidjob" => return Trouble::Gone(text()),
         Call::Results(..) if code.contains("locator") => return Trouble::Gone(text()),
         _ => {}
@@ -232,10 +234,6 @@ impl Salesforce {
                     logged_in_again = true;
                     session = self.session(Some(session.number)).await?;
                 }
-                Err(Trouble::Other(Failure::QuotaSpent)) => {
-                    self.seen().quota.exhaust(self.clock.now());
-                    return Err(Trouble::Other(Failure::QuotaSpent));
-                }
                 outcome => return outcome,
             }
         }
@@ -303,7 +301,7 @@ impl Salesforce {
     /// What to tell of trouble that nothing more can be done about.
     pub(super) fn final_failure(&self, trouble: Trouble) -> Failure {
         match trouble {
-            Trouble::Other(failure) => failure,
+            Trouble::Other(failure) => self.keep_away(failure),
             Trouble::Miscounted(said) => Failure::Final(self.unreadable(said)),
             Trouble::NotReady(reason) | Trouble::Gone(reason) | Trouble::Unsupported(reason) => {
                 let name = self.settings.name.clone();
@@ -371,6 +369,7 @@ mod tests {
         check(results, 400, "INVALID_LOCATOR", "", "gone");
         check(results, 400, "INVALID_QUERY_LOCATOR", "", "gone");
         check(results, 500, "UNKNOWN_EXCEPTION", "", "transient");
+        check(Call::Look("750"), 409, "VERSION_MISMATCH", "", "gone");
         check(Call::Look("750"), 404, "NOT_FOUND", "", "gone");
         check(Call::Look("750"), 503, "", "", "transient");
     }

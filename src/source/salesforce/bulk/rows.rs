@@ -253,7 +253,7 @@ impl Place<'_> {
     fn cell(self, bytes: &[u8], length: usize, ty: Type, batch: &mut Batch) -> Cell {
         let text = self.text(bytes, bytes.len() < length);
         if matches!(text, Cow::Owned(_)) {
-            let field = &self.dataset.fields[self.field].name;
+            let field = &self.dataset.fields[self.field].path;
             self.misfits.tell(format!("broken characters in `{field}` were replaced"));
         }
         if ty != Type::Text {
@@ -287,7 +287,7 @@ impl Place<'_> {
             Cell::Text(at, len) => batch.text_of(at, len),
             _ => "",
         };
-        self.misfits.note(&self.dataset.fields[self.field].name, record, ty, found);
+        self.misfits.note(&self.dataset.fields[self.field].path, record, ty, found);
     }
 }
 
