@@ -1,12 +1,14 @@
 //! Postrider itself, on the shipped config.
 
+#![allow(dead_code, reason = "each bench uses a part of it")]
+
 use std::path::Path;
 use std::sync::Arc;
 
 use secrecy::SecretString;
 
 use postrider::app::{App, Limits};
-use postrider::clock::SystemClock;
+use postrider::clock::{Clock, SystemClock};
 use postrider::config::{self, Config, Given, Mode, Overlay};
 use postrider::demo::org::{CLIENT_ID, CLIENT_SECRET};
 
@@ -29,7 +31,6 @@ fn shipped(url: &str, state: &Path) -> anyhow::Result<Config> {
 }
 
 /// Postrider itself on that config.
-#[allow(dead_code, reason = "one bench changes the config first")]
 pub(crate) fn app(url: &str, state: &Path) -> anyhow::Result<App> {
     app_with(url, state, |_| ())
 }
@@ -40,7 +41,17 @@ pub(crate) fn app_with(
     state: &Path,
     change: impl FnOnce(&mut Config),
 ) -> anyhow::Result<App> {
+    app_on(url, state, Arc::new(SystemClock), change)
+}
+
+/// The same on any clock.
+pub(crate) fn app_on(
+    url: &str,
+    state: &Path,
+    clock: Arc<dyn Clock>,
+    change: impl FnOnce(&mut Config),
+) -> anyhow::Result<App> {
     let mut config = shipped(url, state)?;
     change(&mut config);
-    App::build(config, Arc::new(SystemClock), Limits::default())
+    App::build(config, clock, Limits::default())
 }
