@@ -9,6 +9,7 @@ mod crash;
 mod deliveries;
 mod harness;
 mod oracle;
+mod recipes;
 mod reload;
 mod restarts;
 mod secrets;
