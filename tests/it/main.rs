@@ -10,6 +10,7 @@ mod deliveries;
 mod harness;
 mod health;
 mod oracle;
+mod recipes;
 mod reload;
 mod restarts;
 mod retention;
