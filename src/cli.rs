@@ -18,6 +18,7 @@ mod print;
 mod pull;
 mod run;
 mod send;
+mod source;
 mod status;
 mod version;
 
@@ -30,6 +31,8 @@ mod version;
     after_help = "Examples:
   postrider demo                     see everything work, with nothing set up
   postrider check                    is config.toml right? (exit 2 if not)
+  postrider check --online           and do the sources agree with it?
+  postrider source test tickets      the first records of a dataset, as a table
   postrider preview morning          the digest as it would be sent, as HTML
   postrider plan --days 3            who gets what, when
   postrider run                      the daemon
@@ -70,6 +73,9 @@ enum Command {
     Send(send::Send),
     /// Pull datasets now
     Pull(pull::Pull),
+    /// Look at a source: its first records, or a proposal for the config; stores nothing
+    #[command(subcommand)]
+    Source(source::SourceCommand),
     /// Who gets what, when: the slots of the next days, with those skipped and why
     Plan(plan::Plan),
     /// What runs, what waits, what failed
@@ -137,6 +143,7 @@ fn dispatch(command: Command, context: &Context) -> Done {
         Command::Preview(preview) => preview.execute(context),
         Command::Send(send) => send.execute(context),
         Command::Pull(pull) => pull.execute(context),
+        Command::Source(source) => source.execute(context),
         Command::Plan(plan) => plan.execute(context),
         Command::Status(status) => status.execute(context),
         Command::Outbox(outbox) => outbox.execute(context),

@@ -106,6 +106,8 @@ pub struct Config {
     pub state: PathBuf,
     /// Told about postrider's own troubles.
     pub owner: Option<String>,
+    /// Where postrider's own figures are written, for a collector of metrics.
+    pub metrics: Option<PathBuf>,
     /// The mail server.
     pub smtp: Option<SmtpSettings>,
     /// Sources, by name.

@@ -5,6 +5,7 @@ pub mod coverage;
 pub mod dataset;
 pub mod delivery;
 pub mod digest;
+pub mod drift;
 pub mod expr;
 pub mod incident;
 pub mod notification;

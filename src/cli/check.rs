@@ -1,18 +1,31 @@
-//! `postrider check`: the same code as the daemon reads its config with.
+//! `postrider check`: the same code as the daemon reads its config with, and with `--online` the
+//! sources asked whether they agree with it.
 
 use clap::Args;
 use serde_json::json;
 
-use super::context::Context;
+use self::online::Online;
+use super::context::{Context, runtime};
 use super::{Done, Failure, print};
 use crate::config::{self, Mode};
 
+mod online;
+
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Exit code 0: the config is right. 2: every mistake is shown, with place and mend.
-A secret from an environment variable that is not set here is a remark; `run` refuses it."
-)]
+#[command(after_help = "Examples:
+  postrider check                    is config.toml right? reaches nothing
+  postrider check --online           and do the sources agree with it?
+
+With --online each source is logged in to, and each dataset that reports or rules read is compared
+with what its source says of it: fields that are not shown to us, with the reports and rules that
+read them, types that differ, values that a condition names and the source does not have.
+
+Exit code 0: the config is right. 1: a source disagrees or cannot be reached. 2: every mistake is
+shown, with place and mend. A secret that is not set here is a remark; `run` and --online refuse it.")]
 pub(super) struct Check {
+    /// Log in to every source and compare its datasets with the config
+    #[arg(long)]
+    online: bool,
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -21,35 +34,51 @@ pub(super) struct Check {
 impl Check {
     pub(super) fn execute(&self, context: &Context) -> Done {
         let path = context.path()?;
-        match config::load(&path, &config::Process, Mode::Check) {
-            Ok((config, notes)) => {
-                if self.json {
-                    print::json(&json!({
-                        "problems": [],
-                        "notes": notes,
-                    }));
-                    return Ok(());
-                }
-                for note in notes {
-                    print::remark(format!("note: {note}"));
-                }
-                let counts = [
-                    print::count(config.reports.len(), "report"),
-                    print::count(config.digests.len(), "digest"),
-                    print::count(config.rules.len(), "rule"),
-                    print::count(config.receivers.len(), "receiver"),
-                ];
-                print::line(format!("{} is right: {}", path.display(), counts.join(", ")));
-                Ok(())
-            }
+        let mode = if self.online { Mode::Run } else { Mode::Check };
+        let (config, notes) = match config::load(&path, &config::Process, mode) {
+            Ok(right) => right,
             Err(problems) => {
                 if self.json {
                     print::json(&json!({ "problems": problems, "notes": [] }));
                 } else {
                     print::remark(problems.to_string());
                 }
-                Err(Failure::Config(None))
+                return Err(Failure::Config(None));
             }
+        };
+        if !self.json {
+            for note in &notes {
+                print::remark(format!("note: {note}"));
+            }
+            let counts = [
+                print::count(config.reports.len(), "report"),
+                print::count(config.digests.len(), "digest"),
+                print::count(config.rules.len(), "rule"),
+                print::count(config.receivers.len(), "receiver"),
+            ];
+            print::line(format!("{} is right: {}", path.display(), counts.join(", ")));
+        }
+        let online = match self.online {
+            true => Some(runtime()?.block_on(Online::ask(&config, |source| {
+                if !self.json {
+                    source.show();
+                }
+            }))),
+            false => None,
+        };
+        if self.json {
+            let mut facts = json!({ "problems": [], "notes": notes });
+            if let Some(online) = &online {
+                facts["online"] = online.facts();
+            }
+            print::json(&facts);
+        }
+        match online.map_or(0, |online| online.troubles()) {
+            0 => Ok(()),
+            count => Err(Failure::Failed(anyhow::anyhow!(
+                "{} with the sources",
+                print::count(count, "trouble")
+            ))),
         }
     }
 }

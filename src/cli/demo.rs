@@ -40,7 +40,11 @@ const PORT: u16 = 8025;
 #[derive(Debug, Args)]
 #[command(after_help = "It needs nothing and leaves nothing behind: Ctrl-C ends it.
 What happens within two minutes: the history is loaded, the digests of Monday morning go out, nobody
-answers on WhatsApp for a while, the rule for waiting customers fires, rises and resolves.")]
+answers on WhatsApp for a while, the rule for waiting customers fires, rises and resolves.
+
+With --chaos the org answers now and then with lost sessions, pages of HTML, broken bodies, slow
+answers, lost locators and timeouts. Nothing else changes: the same mails go out with the same
+figures. The same --seed meets the same troubles.")]
 pub(super) struct Demo {
     /// Which data is made up
     #[arg(long, default_value_t = 7)]
@@ -54,6 +58,9 @@ pub(super) struct Demo {
     /// Port of the inbox page; 0 takes a free one
     #[arg(long, default_value_t = PORT)]
     port: u16,
+    /// The org misbehaves as orgs do: one request in twenty fails, and the figures stay right
+    #[arg(long)]
+    chaos: bool,
     /// End by itself after so many real seconds
     #[arg(long, value_name = "SECONDS")]
     r#for: Option<u64>,
@@ -115,6 +122,12 @@ impl Demo {
         plan.sessions_per_day = f64::from(self.sessions);
         plan.incidents = vec![Incident::on_whatsapp(begins + TROUBLE_AFTER)];
         let org = Org::generate(self.seed, plan, Arc::clone(clock));
+        if self.chaos {
+            org.chaos(self.seed);
+            print::line(
+                "with --chaos one request to the org in twenty fails in one way or another",
+            );
+        }
         let serving = org.start().await.context("the org cannot listen on loopback")?;
         let inbox = Inbox::start(Arc::clone(clock)).await.context("the inbox cannot listen")?;
         let inbox = Arc::new(inbox);

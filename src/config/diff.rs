@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{Config, ReceiverSettings, SourceSettings};
+use crate::domain::dataset::Dataset;
 use crate::receiver::smtp::SmtpSettings;
-use crate::source::rest::RestAuth;
+use crate::source::rest::{RestAuth, RestDataset, RestSettings};
 use crate::source::salesforce::SalesforceAuth;
 
 /// One line for each thing that is not as it was, e.g. "rule `slow-answer` changed". Nothing where
@@ -18,11 +19,13 @@ pub fn diff(old: &Config, new: &Config) -> Vec<String> {
     changed("the locale", old.locale != new.locale);
     changed("the first weekday", old.week_starts != new.week_starts);
     changed("the owner", old.owner != new.owner);
+    changed("the place of the metrics", old.metrics != new.metrics);
     changed("the mail server", !same_option(&old.smtp, &new.smtp, same_smtp));
     if old.state != new.state {
         lines.push("the place of the state changed: that takes a restart".to_owned());
     }
     named("source", &old.sources, &new.sources, same_source, &mut lines);
+    named("dataset", &datasets(old), &datasets(new), PartialEq::eq, &mut lines);
     named("calendar", &old.calendars, &new.calendars, PartialEq::eq, &mut lines);
     named("report", &old.reports, &new.reports, |a, b| a.hash == b.hash, &mut lines);
     named(
@@ -59,6 +62,17 @@ fn named<T>(
     }
 }
 
+/// What is kept and how it is read, by name.
+fn datasets(config: &Config) -> BTreeMap<String, (&Dataset, Option<&RestDataset>)> {
+    let read = |dataset: &Dataset| match config.sources.get(&dataset.source) {
+        Some(SourceSettings::Rest(settings)) => settings.datasets.get(&dataset.name),
+        _ => None,
+    };
+    (config.datasets.iter())
+        .map(|dataset| (dataset.name.clone(), (&**dataset, read(dataset))))
+        .collect()
+}
+
 fn same_option<T>(old: &Option<T>, new: &Option<T>, same: impl Fn(&T, &T) -> bool) -> bool {
     match (old, new) {
         (Some(old), Some(new)) => same(old, new),
@@ -81,8 +95,14 @@ fn same_smtp(old: &SmtpSettings, new: &SmtpSettings) -> bool {
 }
 
 fn same_source(old: &SourceSettings, new: &SourceSettings) -> bool {
-    // Secrets are not among what is shown, so they are compared by themselves.
-    format!("{old:?}") == format!("{new:?}") && secrets_of(old) == secrets_of(new)
+    // Datasets are told by their own names, and secrets are not among what is shown.
+    let shown = |source: &SourceSettings| match source {
+        SourceSettings::Salesforce(settings) => format!("{settings:?}"),
+        SourceSettings::Rest(settings) => {
+            format!("{:?}", RestSettings { datasets: BTreeMap::new(), ..settings.clone() })
+        }
+    };
+    shown(old) == shown(new) && secrets_of(old) == secrets_of(new)
 }
 
 fn secrets_of(source: &SourceSettings) -> Vec<&str> {

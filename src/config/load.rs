@@ -21,14 +21,23 @@ const BYTES_MAX: u64 = 1024 * 1024;
 const FILES_MAX: usize = 200;
 
 /// Sections whose tables have names.
-const NAMED: [&str; 7] =
-    ["sources", "report_types", "reports", "digests", "rules", "calendars", "receivers"];
+pub(super) const NAMED: [&str; 8] = [
+    "sources",
+    "datasets",
+    "report_types",
+    "reports",
+    "digests",
+    "rules",
+    "calendars",
+    "receivers",
+];
 /// All keys at the top of a file.
-const TOP: [&str; 11] = [
+const TOP: [&str; 12] = [
     "include",
     "postrider",
     "smtp",
     "sources",
+    "datasets",
     "report_types",
     "reports",
     "digests",

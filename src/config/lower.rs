@@ -16,7 +16,7 @@ use super::secret::Surroundings;
 use super::shape::Raw;
 use super::text::At;
 use super::wire::Text;
-use super::{Config, ReceiverSettings, SourceSettings};
+use super::{Config, ReceiverSettings};
 use crate::domain::calendar::Calendar;
 use crate::domain::dataset::Dataset;
 use crate::domain::expr::ReportType;
@@ -24,14 +24,21 @@ use crate::domain::report::Report;
 use crate::domain::zone::Zone;
 
 mod calendars;
+mod datasets;
 mod digests;
-mod edges;
 mod general;
 mod receivers;
 mod reports;
+mod rest;
 mod routes;
 mod rules;
+mod salesforce;
+mod smtp;
+mod sources;
 mod types;
+mod web;
+
+use self::datasets::Datasets;
 
 /// The tables of one section: which names are declared, and what became of those that are right.
 pub(super) struct Known<T> {
@@ -86,6 +93,7 @@ pub(super) struct General {
     week_starts: u8,
     state: std::path::PathBuf,
     owner: Option<String>,
+    metrics: Option<std::path::PathBuf>,
     /// Where `owner` is written, if it is.
     owner_at: Option<At>,
 }
@@ -94,6 +102,8 @@ pub(super) struct General {
 pub(super) struct Names {
     general: General,
     datasets: Vec<Arc<Dataset>>,
+    /// Datasets that are declared and cannot be built on.
+    broken: BTreeSet<String>,
     calendars: Known<Arc<Calendar>>,
     types: Known<(Arc<ReportType>, String)>,
     reports: Known<Arc<Report>>,
@@ -115,27 +125,29 @@ pub(super) fn lower(
 
     let general = general::lower(postrider, found);
     let smtp_written = smtp.is_some();
-    let smtp = smtp.and_then(|raw| edges::smtp(raw, found, surroundings));
-    let sources = section("sources");
-    let mut datasets = Vec::new();
-    let sources = Known::lower("source", "sources", sources, |raw| {
-        edges::source(raw, found, surroundings, &mut datasets).map(SourceSettings::Salesforce)
-    });
+    let smtp = smtp.and_then(|raw| smtp::lower(raw, found, surroundings));
+    let mut sources = sources::lower(section("sources"), found, surroundings);
+    let raw_datasets = section("datasets");
     let (raw_types, raw_reports, raw_rules) =
         (section("report_types"), section("reports"), section("rules"));
     let first = [&raw_types, &raw_reports, &raw_rules].into_iter().flat_map(|raws| raws.values());
-    if let Some(at) = first.map(|raw| raw.at.clone()).min().filter(|_| datasets.is_empty()) {
-        datasets = edges::source_missing(found, at);
+    let first = first.map(|raw| raw.at.clone()).min();
+    if let (Some(at), true) = (first, sources.kinds.is_empty() && raw_datasets.is_empty()) {
+        sources::missing(found, at);
+        sources.built_in = Some("salesforce".to_owned());
     }
+    let Datasets { all: datasets, broken, keeps } =
+        datasets::lower(raw_datasets, found, &mut sources);
     let calendars = Known::lower("calendar", "calendars", section("calendars"), |raw| {
         calendars::lower(raw, found, &general.zone)
     });
     let types = Known::lower("report type", "report_types", raw_types, |raw| {
-        types::lower(raw, found, &datasets)
+        types::lower(raw, found, &datasets, &broken)
     });
     let mut names = Names {
         general,
         datasets,
+        broken,
         calendars,
         types,
         reports: Known::new("report", "reports"),
@@ -160,8 +172,10 @@ pub(super) fn lower(
     });
     let routes = routes::lower(routes, found, &mut names);
     if !smtp_written {
-        edges::smtp_missing(found, &names);
+        smtp::missing(found, &names);
     }
+    let read = rules.made.values().map(|rule| (rule.name.as_str(), &*rule.query, rule.window));
+    datasets::keep::note(found, &keeps, &names, read);
     let general = names.general;
     Some(Config {
         timezone: general.zone,
@@ -169,8 +183,9 @@ pub(super) fn lower(
         week_starts: general.week_starts,
         state: general.state,
         owner: general.owner,
+        metrics: general.metrics,
         smtp,
-        sources: sources.made,
+        sources: sources.known.made,
         datasets: names.datasets,
         calendars: names.calendars.made,
         reports: names.reports.made,

@@ -266,6 +266,19 @@ impl<'a> Findings<'a> {
         parsed.map_err(|err| self.problem(at, err.to_string(), None)).ok()
     }
 
+    /// The same for reasons that say after a semicolon what to write instead.
+    pub(super) fn mended<T>(&mut self, at: At, parsed: Result<T, String>) -> Option<T> {
+        let reason = match parsed {
+            Ok(value) => return Some(value),
+            Err(reason) => reason,
+        };
+        match reason.split_once("; ") {
+            Some((message, help)) => self.problem(at, message, help),
+            None => self.problem(at, reason, None),
+        }
+        None
+    }
+
     /// `file:line` of a place, for messages that name a second one.
     pub(super) fn file_and_line(&self, at: &At) -> String {
         let source = &self.sources[at.file];

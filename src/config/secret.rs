@@ -1,6 +1,7 @@
 //! Secrets and the surroundings: references to what is not in the config itself.
 //!
-//! A secret is `env:NAME` or `file:path`; a literal is a mistake. This is the one file that reads
+//! A secret is `env:NAME`, `file:path` or `credential:NAME` (a file that systemd hands over); a
+//! literal is a mistake. This is the one file that reads
 //! environment variables. The demo and the tests bring an [`Environment`] of their own.
 
 use std::collections::BTreeMap;
@@ -80,6 +81,14 @@ fn within(bytes: Vec<u8>, bytes_max: u64) -> io::Result<Vec<u8>> {
 /// The largest secret or certificate.
 const BYTES_MAX: u64 = 256 * 1024;
 
+/// The variable that names the folder of credentials systemd hands to a unit.
+const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
+
+/// Whether a text refers to a secret rather than being one.
+pub(super) fn is_reference(text: &str) -> bool {
+    ["env:", "file:", "credential:"].iter().any(|kind| text.starts_with(kind))
+}
+
 /// What a reference needs to be followed.
 #[derive(Clone, Copy)]
 pub(super) struct Surroundings<'a> {
@@ -96,7 +105,7 @@ pub(super) enum Followed {
 }
 
 impl Surroundings<'_> {
-    /// Follows `env:NAME` or `file:path`; `None` is a mistake, which is noted.
+    /// Follows `env:NAME`, `file:path` or `credential:NAME`; `None` is a mistake, which is noted.
     pub(super) fn follow(
         self,
         found: &mut Findings<'_>,
@@ -112,15 +121,32 @@ impl Surroundings<'_> {
                 None => self.unresolved(found, at, format!("the variable `{name}` is not set")),
             };
         }
-        let Some(path) = reference.strip_prefix("file:") else {
+        let (path, whole) = if let Some(path) = reference.strip_prefix("file:") {
+            (path, found.sources()[file].base.join(path))
+        } else if let Some(name) = reference.strip_prefix("credential:") {
+            if name.is_empty() || name.starts_with('.') || name.contains(['/', '\\', '\0']) {
+                let help = "write the name of one file, as in `LoadCredential=NAME:/path`";
+                found.problem(at, format!("`{reference}` names no credential"), help);
+                return None;
+            }
+            let Some(folder) = self.env.variable(CREDENTIALS).filter(|folder| !folder.is_empty())
+            else {
+                let message = format!(
+                    "no credential `{name}`: `{CREDENTIALS}` is not set, as systemd does for a \
+                     unit with `LoadCredential={name}:...`"
+                );
+                return self.unresolved(found, at, message);
+            };
+            (name, PathBuf::from(folder).join(name))
+        } else {
             found.problem(
                 at,
                 "a secret written into the config",
-                "write `env:NAME` for an environment variable or `file:path` for a file",
+                "write `env:NAME` for an environment variable, `file:path` for a file or \
+                 `credential:NAME` for a credential of systemd",
             );
             return None;
         };
-        let whole = found.sources()[file].base.join(path);
         match self.env.read(&whole, BYTES_MAX).map(String::from_utf8) {
             Ok(Ok(value)) if !value.trim().is_empty() => {
                 let value = value.strip_suffix('\n').unwrap_or(&value);
@@ -144,6 +170,22 @@ impl Surroundings<'_> {
         match self.follow(found, file, text)? {
             Followed::Value(value) => Some(SecretString::from(value)),
             Followed::Unresolved => Some(SecretString::from(String::new())),
+        }
+    }
+
+    /// A text that may be written as it is or be a reference.
+    pub(super) fn given(
+        self,
+        found: &mut Findings<'_>,
+        file: usize,
+        text: &Spanned<String>,
+    ) -> Option<String> {
+        if !is_reference(text.get_ref()) {
+            return Some(text.get_ref().clone());
+        }
+        match self.follow(found, file, text)? {
+            Followed::Value(value) => Some(value),
+            Followed::Unresolved => Some(String::new()),
         }
     }
 
@@ -171,6 +213,9 @@ mod tests {
         check("file:dos", Mode::Run, Ok("dos"));
         check("swordfish", Mode::Run, Err("a secret written into the config"));
         check("swordfish", Mode::Check, Err("a secret written into the config"));
+        check("credential:key", Mode::Run, Ok("from systemd"));
+        check("credential:no", Mode::Run, Err("the file `no` cannot be read: entity not found"));
+        check("credential:../x", Mode::Run, Err("`credential:../x` names no credential"));
         check("env:NONE", Mode::Run, Err("the variable `NONE` is not set"));
         check("env:EMPTY", Mode::Run, Err("the variable `EMPTY` is empty"));
         check("file:none", Mode::Run, Err("the file `none` cannot be read: entity not found"));
@@ -182,10 +227,11 @@ mod tests {
 
     #[track_caller]
     fn check(reference: &str, mode: Mode, expected: Result<&str, &str>) {
-        let variables = [("TOKEN", "swordfish"), ("EMPTY", "")];
+        let variables = [("TOKEN", "swordfish"), ("EMPTY", ""), (CREDENTIALS, "/run/given")];
         let files = [
             ("/etc/postrider/token", "from a file\n"),
             ("/etc/two", "two\n\n"),
+            ("/run/given/key", "from systemd\n"),
             ("/etc/postrider/dos", "dos\r\n"),
             ("/etc/postrider/blank", " \n"),
         ];

@@ -11,7 +11,9 @@ use std::path::PathBuf;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::load::NAMED;
 use super::problem::closest;
+use super::secret::is_reference;
 
 /// One file of the config, as read.
 pub(super) struct Source {
@@ -109,7 +111,15 @@ pub(super) fn line_and_column(text: &str, at: usize) -> (usize, usize) {
 pub(super) fn shown(text: &str) -> String {
     let mut hidden = hidden_in_lines(text);
     let (tree, _) = DeTable::parse_recoverable(text);
-    hide_in_table(tree.get_ref(), false, &mut hidden);
+    for (section, value) in tree.get_ref() {
+        match value.get_ref() {
+            // What a table is called says nothing of what is in it: `[reports.password-resets]`.
+            DeValue::Table(tables) if NAMED.contains(&section.get_ref().as_ref()) => {
+                tables.values().for_each(|table| hide_in_value(table, false, &mut hidden));
+            }
+            _ => hide_in_value(value, names_a_secret(section.get_ref()), &mut hidden),
+        }
+    }
     let mut bytes = text.as_bytes().to_vec();
     for range in hidden {
         for byte in bytes.get_mut(range).into_iter().flatten() {
@@ -122,18 +132,28 @@ pub(super) fn shown(text: &str) -> String {
 }
 
 /// Words that name a secret when they are part of a key.
-const SECRET_WORDS: [&str; 7] =
-    ["pass", "secret", "token", "credential", "client_id", "private", "api_key"];
+const SECRET_WORDS: [&str; 13] = [
+    "pass",
+    "secret",
+    "token",
+    "credential",
+    "client_id",
+    "private",
+    "api_key",
+    "api-key",
+    "apikey",
+    "bearer",
+    "authorization",
+    "cookie",
+    "signature",
+];
 
-fn names_a_secret(key: &str) -> bool {
+pub(super) fn names_a_secret(key: &str) -> bool {
     let key = key.to_lowercase();
     key == "url"
+        || (key.starts_with("x-") && key.ends_with("key"))
         || SECRET_WORDS.iter().any(|word| key.contains(word))
         || closest(&key, ["password", "secrets", "client_secret", "client_id"]).is_some()
-}
-
-fn is_reference(text: &str) -> bool {
-    text.starts_with("env:") || text.starts_with("file:")
 }
 
 /// An address with a user before its host.
@@ -143,8 +163,12 @@ fn holds_a_login(text: &str) -> bool {
 }
 
 fn hide_in_table(table: &DeTable<'_>, inside_secret: bool, hidden: &mut Vec<Range<usize>>) {
+    // `{ name = "X-Key", value = "..." }`: what an API knows us by, under a name of its own.
+    let pair = table.len() == 2 && table.contains_key("name");
     for (key, value) in table {
-        hide_in_value(value, inside_secret || names_a_secret(key.get_ref()), hidden);
+        let name = key.get_ref().as_ref();
+        let secret = inside_secret || names_a_secret(name) || (pair && name == "value");
+        hide_in_value(value, secret, hidden);
     }
 }
 
@@ -170,16 +194,16 @@ fn hidden_in_lines(text: &str) -> Vec<Range<usize>> {
         let word = key.rfind(|c: char| !c.is_alphanumeric() && c != '_' && c != '-');
         let key =
             &key[word.map_or(0, |at| at + key[at..].chars().next().map_or(1, char::len_utf8))..];
-        if !names_a_secret(key) {
+        let line_start = text[..equals].rfind('\n').map_or(0, |newline| newline + 1);
+        let named = || text[line_start..equals].contains("name");
+        if !names_a_secret(key) && !(key == "value" && named()) {
             continue;
         }
         let rest = &text[equals + 1..];
         let value = rest.trim_start_matches([' ', '\t']);
         let start = text.len() - value.len();
         let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''));
-        if value.trim_start_matches(['"', '\'', '[', ' ']).starts_with("env:")
-            || value.trim_start_matches(['"', '\'', '[', ' ']).starts_with("file:")
-        {
+        if is_reference(value.trim_start_matches(['"', '\'', '[', ' '])) {
             continue;
         }
         let line = value.find('\n').unwrap_or(value.len());
@@ -242,6 +266,10 @@ mod tests {
             "\"password\" = \"hunter2\"",
             "smtp.password = \"\"\"hunter2\"\"\"",
             "login_url = \"https://me:hunter2@example.com/\"",
+            "auth = { header = { name = \"X-Key\", value = \"hunter2\" } }",
+            "auth = { header = { name = \"X-Key\", value = \"hunter2",
+            "auth = { bearer = \"hunter2\" }",
+            "headers = { Authorization = \"Bearer hunter2\" }",
         ] {
             let shown = shown(text);
             assert!(!shown.contains("hunter2"), "{shown}");

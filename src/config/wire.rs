@@ -4,8 +4,10 @@
 //! plain text. What is missing or means nothing is `lower`'s business.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::Deserialize;
+use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use toml::Spanned;
 
 /// Text and where it is.
@@ -20,6 +22,7 @@ pub(super) struct PostriderToml {
     pub(super) week_starts: Option<Text>,
     pub(super) state: Option<Text>,
     pub(super) owner: Option<Text>,
+    pub(super) metrics: Option<Text>,
 }
 
 /// `[smtp]`.
@@ -44,15 +47,191 @@ pub(super) struct SalesforceToml {
     pub(super) pull_every: Option<Text>,
     pub(super) quota_share: Option<Spanned<f64>>,
     pub(super) history: Option<Text>,
+    pub(super) overlap: Option<Text>,
+    pub(super) bulk_above: Option<Spanned<CountToml>>,
 }
 
-/// `auth` of a Salesforce source.
+/// `auth` of a Salesforce source with `flow = "client_credentials"`; `flow` is taken out before.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct SalesforceAuthToml {
-    pub(super) flow: Option<Text>,
+pub(super) struct ClientCredentialsToml {
     pub(super) client_id: Option<Text>,
     pub(super) client_secret: Option<Text>,
+}
+
+/// `auth` of a Salesforce source with `flow = "jwt_bearer"`; `flow` is taken out before.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct JwtBearerToml {
+    pub(super) client_id: Option<Text>,
+    pub(super) username: Option<Text>,
+    pub(super) private_key: Option<Text>,
+    pub(super) audience: Option<Text>,
+}
+
+/// `[sources.NAME]` with `kind = "rest"`; its `auth` is taken out before.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RestToml {
+    pub(super) base_url: Option<Text>,
+    #[serde(default)]
+    pub(super) headers: BTreeMap<Text, Text>,
+    pub(super) rate: Option<Text>,
+    pub(super) pull_every: Option<Text>,
+    pub(super) history: Option<Text>,
+}
+
+/// `auth` of a REST source; forms that are tables are taken out before.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RestAuthToml {
+    pub(super) bearer: Option<Text>,
+}
+
+/// `basic` of `auth`.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BasicToml {
+    pub(super) username: Option<Text>,
+    pub(super) password: Option<Text>,
+}
+
+/// `header` or `query` of `auth`.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PairToml {
+    pub(super) name: Option<Text>,
+    pub(super) value: Option<Text>,
+}
+
+/// `oauth2` of `auth`.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OAuth2Toml {
+    pub(super) token_url: Option<Text>,
+    pub(super) client_id: Option<Text>,
+    pub(super) client_secret: Option<Text>,
+    pub(super) scope: Option<Text>,
+}
+
+/// `[datasets.NAME]` of a Salesforce source; `source` is taken out before.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ObjectToml {
+    pub(super) object: Option<Text>,
+    #[serde(default)]
+    pub(super) fields: BTreeMap<Text, Text>,
+    pub(super) label: Option<Text>,
+    pub(super) whole: Option<Spanned<bool>>,
+    pub(super) dated: Option<Spanned<bool>>,
+    pub(super) keep: Option<Text>,
+    pub(super) history: Option<Text>,
+}
+
+/// `[datasets.NAME]` of a REST source; `source` and `paging` are taken out before.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TableToml {
+    pub(super) path: Option<Text>,
+    #[serde(default)]
+    pub(super) query: BTreeMap<Text, Text>,
+    pub(super) records: Option<Text>,
+    pub(super) key: Option<Spanned<KeyToml>>,
+    pub(super) updated: Option<Text>,
+    pub(super) created: Option<Text>,
+    pub(super) label: Option<Text>,
+    pub(super) fields: Option<Spanned<BTreeMap<Text, Text>>>,
+    pub(super) explode: Option<Text>,
+    pub(super) overlap: Option<Text>,
+    pub(super) window: Option<Text>,
+    pub(super) keep: Option<Text>,
+    pub(super) history: Option<Text>,
+    pub(super) whole: Option<Spanned<bool>>,
+    pub(super) dated: Option<Spanned<bool>>,
+    pub(super) max_pages: Option<Spanned<u32>>,
+    pub(super) max_bad: Option<Spanned<f64>>,
+}
+
+/// `paging` of a REST dataset: exactly one of its shapes.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PagingToml {
+    pub(super) next_url: Option<Text>,
+    pub(super) link_header: Option<Spanned<bool>>,
+    pub(super) cursor: Option<Text>,
+    pub(super) parameter: Option<Text>,
+    pub(super) more: Option<Text>,
+    pub(super) end: Option<Text>,
+    pub(super) page: Option<Text>,
+    pub(super) first: Option<Spanned<u32>>,
+    pub(super) offset: Option<Text>,
+    pub(super) size: Option<Spanned<u32>>,
+}
+
+/// A field's name, or several in brackets.
+pub(super) enum KeyToml {
+    One(String),
+    Several(Vec<Text>),
+}
+
+impl<'de> Deserialize<'de> for KeyToml {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<KeyToml, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = KeyToml;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a name in quotes or a list of names in brackets")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<KeyToml, E> {
+                Ok(KeyToml::One(text.to_owned()))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<KeyToml, A::Error> {
+                let mut names = Vec::new();
+                while let Some(name) = list.next_element()? {
+                    names.push(name);
+                }
+                Ok(KeyToml::Several(names))
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
+}
+
+/// A whole number, or a word.
+pub(super) enum CountToml {
+    Number(u64),
+    Word(String),
+}
+
+impl<'de> Deserialize<'de> for CountToml {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<CountToml, D::Error> {
+        struct Either;
+        impl Visitor<'_> for Either {
+            type Value = CountToml;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a whole number, 0 or more, or `\"never\"`")
+            }
+
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<CountToml, E> {
+                let number = u64::try_from(number)
+                    .map_err(|_| de::Error::invalid_value(de::Unexpected::Signed(number), &self))?;
+                Ok(CountToml::Number(number))
+            }
+
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<CountToml, E> {
+                Ok(CountToml::Number(number))
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<CountToml, E> {
+                Ok(CountToml::Word(text.to_owned()))
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
 }
 
 /// `[report_types.NAME]`.
@@ -102,6 +281,7 @@ pub(super) struct DigestToml {
     pub(super) timezone: Option<Text>,
     pub(super) missed: Option<Text>,
     pub(super) max_lateness: Option<Text>,
+    pub(super) wait_up_to: Option<Text>,
     pub(super) calendar: Option<Text>,
     pub(super) to: Option<Spanned<Vec<Text>>>,
 }

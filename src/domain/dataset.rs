@@ -39,6 +39,8 @@ pub struct Dataset {
     pub dated: bool,
     /// How long records are kept, counted from `created`; `None`: for ever.
     pub keep: Option<TimeDelta>,
+    /// How far back its first load reaches; `None`: as far as its source says.
+    pub history: Option<TimeDelta>,
     /// What can be known about records that are missing by nature.
     pub coverage: Vec<CoverageFact>,
 }
@@ -60,6 +62,7 @@ impl Dataset {
             whole: false,
             dated: true,
             keep: None,
+            history: None,
             coverage: Vec::new(),
         }
     }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use chrono::TimeDelta;
+
 use super::report::Report;
 use super::schedule::Schedule;
 
@@ -20,6 +22,8 @@ pub struct Digest {
     pub reports: Vec<Arc<Report>>,
     /// When.
     pub schedule: Schedule,
+    /// How long a slot waits for records that are late before it goes out without them.
+    pub wait_up_to: TimeDelta,
     /// Mail addresses, each told by itself.
     pub to: Vec<String>,
     /// Names of webhook receivers (and the addresses of mail receivers are in `to`).
@@ -29,6 +33,9 @@ pub struct Digest {
 }
 
 impl Digest {
+    /// How long a slot waits where the config says nothing.
+    pub const WAIT_UP_TO: TimeDelta = TimeDelta::minutes(10);
+
     /// A digest of one report alone, to look at it: it has no recipients and no slots.
     pub fn of_report(report: &Arc<Report>) -> Digest {
         let schedule = Schedule::parse("0 0 * * *", report.zone.clone());
@@ -39,6 +46,7 @@ impl Digest {
             intro: None,
             reports: vec![Arc::clone(report)],
             schedule: schedule.expect("midnight is a pattern"),
+            wait_up_to: TimeDelta::zero(),
             to: Vec::new(),
             webhooks: Vec::new(),
             hash: report.hash.clone(),

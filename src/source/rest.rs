@@ -1,20 +1,33 @@
 //! Any JSON API: records by JSON Pointer, paging by next URL, Link header, cursor, page or offset,
 //! typed fields, and every bound a stranger's server needs.
 
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
+use secrecy::ExposeSecret;
 use tokio::sync::mpsc;
+use url::Url;
 
 use super::{PullRequest, Pulled, Quota, Source, SourceError, Spent};
 use crate::clock::Clock;
 use crate::domain::dataset::{Batch, Dataset, DayCount, Described};
 
+mod auth;
+mod body;
+mod door;
+mod failure;
+mod http;
+mod paging;
+mod pull;
+mod record;
+mod request;
 mod settings;
 mod spec;
 mod template;
+mod value;
 
 pub use settings::{Format, More, Paging, Reading, RestAuth, RestDataset, RestSettings};
 pub use spec::{check_pointer, parse_field_spec};
@@ -24,35 +37,92 @@ pub use template::{check_template, placeholders};
 pub struct Rest {
     settings: RestSettings,
     clock: Arc<dyn Clock>,
+    base: Url,
+    http: reqwest::Client,
+    bounds: http::Bounds,
+    auth: auth::Auth,
+    door: door::Door,
+    seen: Mutex<Seen>,
+}
+
+/// What the source's answers have told so far.
+#[derive(Default)]
+struct Seen {
+    spent: Spent,
+    quota: Option<Quota>,
+    /// Pages that may not have changed, by dataset.
+    known: HashMap<String, pull::Known>,
 }
 
 impl Rest {
     /// Prepares the source; nothing is sent before the first pull.
     ///
     /// # Errors
-    /// [`SourceError::Refused`] where the settings cannot work.
+    /// [`SourceError::Refused`] where the settings cannot work: no `https` address, headers that
+    /// cannot be sent, placeholders or pointers that mean nothing, TLS that cannot be set up.
     pub fn new(settings: RestSettings, clock: Arc<dyn Clock>) -> Result<Self, SourceError> {
-        Ok(Rest { settings, clock })
+        Rest::within(settings, clock, http::Bounds::default())
     }
 
-    fn unreadable(&self, reason: String) -> SourceError {
-        SourceError::Unreadable { name: self.settings.name.clone(), reason }
+    fn within(
+        settings: RestSettings,
+        clock: Arc<dyn Clock>,
+        bounds: http::Bounds,
+    ) -> Result<Self, SourceError> {
+        let refused = |reason: String| SourceError::Refused { name: settings.name.clone(), reason };
+        let base = http::safe_url(&settings.base_url).map_err(refused)?;
+        check(&settings).map_err(refused)?;
+        let auth = auth::Auth::new(&settings).map_err(refused)?;
+        let http = http::client(bounds).map_err(refused)?;
+        let door = door::Door::new(settings.rate);
+        Ok(Rest { settings, clock, base, http, bounds, auth, door, seen: Mutex::default() })
     }
+
+    /// The lock is held for moments and never across a wait.
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn told(&self, failure: failure::Failure) -> SourceError {
+        failure.told(&self.settings.name, |text| self.auth.clean(text))
+    }
+}
+
+/// Checks what can be checked before anything is sent.
+fn check(settings: &RestSettings) -> Result<(), String> {
+    for (name, value) in &settings.headers {
+        auth::header_name(name)?;
+        auth::sensitive(value.expose_secret())?;
+    }
+    for (name, dataset) in &settings.datasets {
+        let in_dataset = |why: String| format!("dataset `{name}`: {why}");
+        let values = dataset.query.iter().map(|(_, value)| value);
+        for template in std::iter::once(&dataset.path).chain(values) {
+            check_template(template).map_err(in_dataset)?;
+        }
+        let pointers = dataset.readings.iter().map(|reading| reading.pointer.as_str());
+        let pointers = pointers.filter(|pointer| *pointer != "#");
+        for pointer in pointers.chain([dataset.records.as_str()]).chain(dataset.explode.as_deref())
+        {
+            check_pointer(pointer).map_err(in_dataset)?;
+        }
+    }
+    Ok(())
 }
 
 impl Source for Rest {
     fn pull<'a>(
         &'a self,
         request: PullRequest,
-        _into: mpsc::Sender<Batch>,
+        into: mpsc::Sender<Batch>,
     ) -> BoxFuture<'a, Result<Pulled, SourceError>> {
-        let _ = self.clock.now();
-        let name = request.dataset.name.clone();
-        Box::pin(async move { Err(self.unreadable(format!("`{name}` cannot be read"))) })
+        Box::pin(async move {
+            pull::pull(self, &request, &into).await.map_err(|failure| self.told(failure))
+        })
     }
 
     fn describe<'a>(&'a self, object: &'a str) -> BoxFuture<'a, Result<Described, SourceError>> {
-        Box::pin(async move { Err(self.unreadable(format!("`{object}` cannot be described"))) })
+        Box::pin(async move { Err(self.told(failure::Failure::Unreadable(object.to_owned()))) })
     }
 
     fn day_counts<'a>(
@@ -70,20 +140,35 @@ impl Source for Rest {
         _into: mpsc::Sender<Batch>,
     ) -> BoxFuture<'a, Result<Pulled, SourceError>> {
         let name = &dataset.name;
-        Box::pin(async move { Err(self.unreadable(format!("`{name}` cannot be read again"))) })
+        Box::pin(async move {
+            let reason = format!("a part of `{name}` cannot be read again: pull it whole");
+            Err(self.told(failure::Failure::Unreadable(reason)))
+        })
     }
 
     fn quota(&self) -> Option<Quota> {
-        None
+        self.seen().quota
     }
 
     fn spent(&self) -> Spent {
-        Spent::default()
+        self.seen().spent.clone()
     }
 
-    fn recall(&self, _spent: Spent) {}
+    fn recall(&self, spent: Spent) {
+        let mut seen = self.seen();
+        // Earlier requests, and those made since the start.
+        let hours =
+            seen.spent.hours().chain(spent.hours()).fold(BTreeMap::new(), |mut sum, hour| {
+                *sum.entry(hour.0).or_insert(0) += hour.1;
+                sum
+            });
+        seen.spent = Spent::of(hours);
+    }
 
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {})
     }
 }
+
+#[cfg(test)]
+mod tests;

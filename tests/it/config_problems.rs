@@ -300,7 +300,6 @@ fn what_is_legal_but_doubtful_is_noted() {
             read(&SHIPPED.replacen(old, new, 1)).unwrap_or_else(|problems| panic!("{problems}"));
         notes.into_iter().map(|note| note.0.message).collect()
     };
-    assert_eq!(note("\"62.0\"", "\"61.0\""), ["API version `61.0` has no MessagingSessionMetrics"]);
     assert_eq!(
         note("secrets = [\"env:OPS_HOOK_SECRET\"]", ""),
         ["[receivers.ops-hook] has no `secrets`: its messages are not signed"]

@@ -41,6 +41,8 @@ pub(super) fn lower(
         wire.headline.as_ref().map(|text| headline(found, &table, text, reports.as_deref()));
     let subject = subject(found, &table);
     let schedule = schedule(found, names, &table);
+    let wait_up_to = (wire.wait_up_to.as_ref())
+        .and_then(|text| found.value(table.at(text), units::duration(text.get_ref())));
     let recipients = recipients(found, names, &table, mails);
     (found.count() == before).then_some(())?;
     let (schedule, (to, webhooks)) = (schedule?, recipients?);
@@ -54,6 +56,7 @@ pub(super) fn lower(
         intro: wire.intro.as_ref().map(|text| text.get_ref().clone()),
         reports: reports?,
         schedule,
+        wait_up_to: wait_up_to.unwrap_or(Digest::WAIT_UP_TO),
         to,
         webhooks,
         hash,

@@ -28,6 +28,7 @@ pub(super) fn lower(raw: Option<Raw<'_>>, found: &mut Findings<'_>) -> General {
         week_starts: 1,
         state: base.join("state"),
         owner: None,
+        metrics: None,
         owner_at: None,
     };
     let Some(raw) = raw else { return general };
@@ -54,6 +55,8 @@ pub(super) fn lower(raw: Option<Raw<'_>>, found: &mut Findings<'_>) -> General {
         general.owner = address(found, file, owner);
         general.owner_at = Some(table.at(owner));
     }
+    general.metrics =
+        wire.metrics.as_ref().and_then(|text| metrics(found, table.at(text), text, base));
     general
 }
 
@@ -82,6 +85,18 @@ fn state(found: &mut Findings<'_>, at: At, text: &Text, base: &Path) -> Option<P
         _ => {
             let message = format!("`{}` is not a place for the state", text.get_ref());
             found.problem(at, message, "write `sqlite:` and a folder, e.g. `sqlite:state`");
+            None
+        }
+    }
+}
+
+/// `file:PATH`, relative to the file it is written in.
+fn metrics(found: &mut Findings<'_>, at: At, text: &Text, base: &Path) -> Option<PathBuf> {
+    match text.get_ref().strip_prefix("file:") {
+        Some(path) if !path.trim().is_empty() && !path.contains('\0') => Some(base.join(path)),
+        _ => {
+            let message = format!("`{}` is not a place for metrics", text.get_ref());
+            found.problem(at, message, "write `file:` and a path, e.g. `file:metrics.prom`");
             None
         }
     }

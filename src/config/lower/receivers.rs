@@ -9,7 +9,7 @@ use super::super::problem::Findings;
 use super::super::secret::Surroundings;
 use super::super::shape::{Raw, Shaped};
 use super::super::wire::{EmailToml, WebhookToml};
-use super::edges::{address_trouble, resolved};
+use super::web::{address_trouble, resolved};
 use super::{address, twice, word};
 use crate::receiver::webhook::WebhookSettings;
 

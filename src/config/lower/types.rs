@@ -1,5 +1,6 @@
 //! `[report_types]`: a primary dataset and those joined to it, as a SQL FROM clause.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::super::problem::{Findings, suggestion};
@@ -15,10 +16,14 @@ pub(super) fn lower(
     raw: Raw<'_>,
     found: &mut Findings<'_>,
     datasets: &[Arc<Dataset>],
+    broken: &BTreeSet<String>,
 ) -> Option<(Arc<ReportType>, String)> {
     let table = raw.shape::<ReportTypeToml>(found, &[]);
     let example = "\"MessagingSession session\"";
     let from = table.required(found, "from", &table.wire.from, example)?;
+    // Built on a dataset that is broken where it is declared: told there.
+    let mut words = from.get_ref().split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    (!words.any(|word| broken.contains(word))).then_some(())?;
     let parsed = ReportType::parse(&table.name, from.get_ref(), datasets);
     let parsed = found.mistakes(table.file, from, parsed)?;
     Some((Arc::new(parsed), from.get_ref().clone()))
@@ -34,6 +39,9 @@ pub(super) fn find(
     let written = name.get_ref().as_str();
     if names.types.declared.contains(written) {
         return names.types.made.get(written).cloned();
+    }
+    if names.broken.contains(written) {
+        return None;
     }
     if names.datasets.iter().any(|dataset| dataset.name == written) {
         let parsed = ReportType::parse(written, written, &names.datasets);

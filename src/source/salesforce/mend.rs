@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 /// The body with what is broken replaced, and how many places; `None` where nothing of the kind is
 /// wrong with it.
-pub(super) fn mended(body: &[u8]) -> Option<(Vec<u8>, u64)> {
+pub(in crate::source) fn mended(body: &[u8]) -> Option<(Vec<u8>, u64)> {
     let text = String::from_utf8_lossy(body);
     let mut count = match &text {
         Cow::Borrowed(_) => 0,

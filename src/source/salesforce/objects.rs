@@ -236,6 +236,7 @@ impl Object {
             whole: self.whole,
             dated: self.dated,
             keep: None,
+            history: None,
             coverage: self.coverage.iter().map(Fact::coverage).collect(),
         }
     }

@@ -9,6 +9,8 @@ use super::*;
 use crate::domain::dataset::{Batch, Cell, Cursor, Field, Pulled};
 use crate::domain::value::Type;
 
+mod upkeep;
+
 fn field(name: &str, ty: Type) -> Field {
     Field::new(name, ty)
 }
@@ -198,7 +200,7 @@ fn changes_given_up_leave_no_trace() {
     drop(load);
     assert_eq!(store.rows(), "a 1@1");
     assert_eq!(store.begin().request().since, Some(at(10)));
-    store.records.failed(NAME, at(99), "source is down").unwrap();
+    store.records.failed(NAME, at(99), "source is down", &Spending::nothing("org")).unwrap();
     assert_eq!(store.state().failure, Some((at(99), "source is down".to_owned())));
     assert_eq!(store.pull("b 3@12", 20).changed, 1);
     assert_eq!(store.state().failure, None);
@@ -235,10 +237,10 @@ fn a_dataset_read_whole_loses_what_is_gone_but_not_everything() {
     // And back again, unchanged since.
     let finished = store.pull("a 1@1 b 2@2 c 4@4 d 5@5", 40);
     assert_eq!((finished.changed, finished.records), (1, 4));
-    let unchanged = Pulled { unchanged: true, ..pulled(40) };
+    let unchanged = Pulled { unchanged: true, ..pulled(50) };
     let finished = store.begin().finish(&unchanged, at(70)).unwrap();
-    assert_eq!((finished.changed, finished.records, finished.emptied), (0, 3, false));
-    assert_eq!(store.state().watermark, Some(at(40)));
+    assert_eq!((finished.changed, finished.records, finished.emptied), (0, 4, false));
+    assert_eq!(store.state().watermark, Some(at(50)));
 }
 
 #[test]

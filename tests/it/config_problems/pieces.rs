@@ -69,6 +69,13 @@ fn mistakes_in_general_settings_and_sources_are_told_once_at_the_piece() {
         "\"salesfarce\"",
     );
     check("\"62.0\"", "\"62\"", "`62` is not a version of the API", "\"62\"");
+    check("\"62.0\"", "\"61.0\"", "API version `61.0` has no MessagingSessionMetrics", "\"61.0\"");
+    check(
+        "\"sqlite:state\"",
+        "\"sqlite:state\"\nmetrics = \"metrics.prom\"",
+        "`metrics.prom` is not a place for metrics",
+        "\"metrics.prom\"",
+    );
     check("0.25", "25", "`25` is not a share", "25");
     check(
         "\"13 months\"",

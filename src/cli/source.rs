@@ -1,0 +1,56 @@
+//! `postrider source`: looking at a source before anything is built on it. Nothing is stored.
+
+use std::sync::Arc;
+
+use clap::Subcommand;
+
+use super::Done;
+use super::context::{Context, clock};
+use crate::config::SourceSettings;
+use crate::source::rest::Rest;
+use crate::source::salesforce::Salesforce;
+use crate::source::{Source, SourceError};
+
+mod infer;
+mod sample;
+mod write;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum SourceCommand {
+    /// Propose a `[datasets]` block from what an API or an org shows
+    Infer(infer::Infer),
+    /// Read the first records of a dataset and show them; nothing is stored
+    Test(sample::Test),
+}
+
+impl SourceCommand {
+    pub(super) fn execute(&self, context: &Context) -> Done {
+        match self {
+            SourceCommand::Infer(infer) => infer.execute(context),
+            SourceCommand::Test(test) => test.execute(context),
+        }
+    }
+}
+
+/// Opens one source by itself, on the machine's clock. Nothing is sent before it is asked.
+pub(super) fn open(settings: &SourceSettings) -> Result<Arc<dyn Source>, SourceError> {
+    Ok(match settings {
+        SourceSettings::Salesforce(settings) => {
+            Arc::new(Salesforce::new(settings.clone(), clock())?)
+        }
+        SourceSettings::Rest(settings) => Arc::new(Rest::new(settings.clone(), clock())?),
+    })
+}
+
+/// Where a source is.
+pub(super) fn address(settings: &SourceSettings) -> &str {
+    match settings {
+        SourceSettings::Salesforce(settings) => &settings.login_url,
+        SourceSettings::Rest(settings) => &settings.base_url,
+    }
+}
+
+/// How many requests this command made.
+pub(super) fn requests(source: &dyn Source) -> u64 {
+    source.spent().total(clock().now())
+}
