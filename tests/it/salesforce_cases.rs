@@ -2,13 +2,15 @@
 //! postrider must make of it. Each case is a test named after it; `docs/sources-tested.md` lists
 //! them with their outcomes.
 
-use postrider::demo::org::{Call, Org, Seen};
+use chrono::{DateTime, Utc};
+use postrider::demo::org::{Call, Org, Seen, Value as Raw};
 use postrider::domain::table::{Section, Table};
 use postrider::domain::value::Value;
 use postrider::store::records::DatasetState;
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, OpenFlags};
 
+use crate::harness::records::Channel;
 use crate::harness::{HEAD, TestPostrider, utc};
 
 mod answers;
@@ -120,7 +122,8 @@ impl World {
     pub(crate) fn statements(&self, object: &str) -> Vec<String> {
         let from = format!("FROM {object} ");
         let all = self.queries().into_iter().filter(|seen| seen.call == Call::QueryAll);
-        all.filter_map(|seen| seen.soql).filter(|soql| soql.contains(&from)).collect()
+        let rows = |soql: &String| soql.contains(&from) && !soql.contains("COUNT()");
+        all.filter_map(|seen| seen.soql).filter(rows).collect()
     }
 
     /// Requests of a kind since the org last forgot them.
@@ -132,6 +135,19 @@ impl World {
     pub(crate) fn asked_in_all(&self) -> u64 {
         self.t.org.requests().values().sum()
     }
+}
+
+/// The fields of a session that ended at an instant and was written down then.
+pub(crate) fn ended_row(channel: &Channel, at: DateTime<Utc>) -> Vec<(&'static str, Raw)> {
+    vec![
+        ("MessagingChannelId", channel.id.into()),
+        ("MessagingEndUserId", channel.person.into()),
+        ("Status", Raw::Pick("Ended")),
+        ("StartTime", at.into()),
+        ("CreatedDate", at.into()),
+        ("LastModifiedDate", at.into()),
+        ("SystemModstamp", at.into()),
+    ]
 }
 
 /// The rows of a table as text: numbers to three digits, `-` for null.

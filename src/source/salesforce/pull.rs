@@ -26,6 +26,9 @@ const MARGIN: TimeDelta = TimeDelta::minutes(1);
 /// A query the org cannot answer in time is halved down to this.
 const NARROWEST: TimeDelta = TimeDelta::minutes(1);
 
+/// So many empty pages in a row are followed.
+const EMPTY_PAGES_MAX: u32 = 20;
+
 /// A query that is lost so often without a record read in between is given up.
 const LOSSES_MAX: u32 = 3;
 
@@ -265,7 +268,7 @@ impl Pull<'_> {
         // Without a span nothing is in the order of changes, so no row says how far it has come.
         let before = span.map_or(DateTime::<Utc>::MIN_UTC, |span| span.end);
         let mut reader = PageReader::new(self.dataset, &asked, before);
-        let mut followed = HashSet::new();
+        let mut trail = Trail::default();
         let mut target = Target::Query(soql);
         loop {
             let (misfits, mut total) = (&mut self.misfits, None);
@@ -275,6 +278,8 @@ impl Pull<'_> {
             });
             let mut page = ask.await?;
             page.batch.expected = total.filter(|_| mem::take(&mut self.tell_total));
+            let untrue = |reason| Failure::Final(self.org.unreadable(reason));
+            trail.note(page.batch.rows(), total, page.next.as_deref()).map_err(untrue)?;
             self.records += page.batch.rows() as u64;
             if let Some(cursor) = page.batch.cursor.take() {
                 // A place never moves back, whatever order the org keeps.
@@ -290,10 +295,6 @@ impl Pull<'_> {
                 self.send(page.batch).await?;
             }
             let Some(next) = page.next else { return Ok(()) };
-            if !followed.insert(next.clone()) {
-                let reason = "its pages lead in a circle".to_owned();
-                return Err(Failure::Final(self.org.unreadable(reason)));
-            }
             target = Target::Next(next);
         }
     }
@@ -326,5 +327,48 @@ impl Pull<'_> {
             hidden: self.hidden.fields.iter().map(name_of).collect(),
             unchanged: false,
         }
+    }
+}
+
+/// The pages of one query so far: what keeps them from never ending.
+#[derive(Default)]
+struct Trail {
+    /// How many records the org said there are.
+    total: Option<u64>,
+    rows: u64,
+    /// Empty pages in a row.
+    empty: u32,
+    followed: HashSet<String>,
+}
+
+impl Trail {
+    /// Takes note of a page.
+    ///
+    /// # Errors
+    /// Why the pages are not to be believed, or not to be followed any further.
+    fn note(&mut self, rows: usize, total: Option<u64>, next: Option<&str>) -> Result<(), String> {
+        self.total = self.total.or(total);
+        self.rows += rows as u64;
+        self.empty = if rows == 0 { self.empty + 1 } else { 0 };
+        let Some(next) = next else {
+            return match self.total {
+                Some(total) if total > 0 && self.rows == 0 => {
+                    Err(format!("of {total} records that it found it gave none"))
+                }
+                _ => Ok(()),
+            };
+        };
+        // The address of an empty page's next one is its own: nothing has moved on.
+        if !self.followed.insert(next.to_owned()) && rows > 0 {
+            return Err("its pages lead in a circle".to_owned());
+        }
+        if self.empty > EMPTY_PAGES_MAX || self.total.is_some_and(|total| total < self.rows) {
+            let told = self.total.map_or("unknown".to_owned(), |total| total.to_string());
+            return Err(format!(
+                "its pages do not end: {} records of {told}, and more are promised",
+                self.rows
+            ));
+        }
+        Ok(())
     }
 }

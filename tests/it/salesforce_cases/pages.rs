@@ -5,8 +5,8 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use postrider::demo::org::{Call, Fault, Id, On, Org, Value};
 
-use super::{SESSIONS, World};
-use crate::harness::records::{Channel, channel};
+use super::{SESSIONS, World, ended_row};
+use crate::harness::records::channel;
 use crate::harness::utc;
 
 const NOON: &str = "2026-03-01T12:00:00Z";
@@ -14,19 +14,7 @@ const NOON: &str = "2026-03-01T12:00:00Z";
 /// So many ended sessions whose stamps `stamp` gives.
 fn sessions(org: &Org, count: usize, stamp: impl Fn(usize) -> DateTime<Utc>) -> Vec<Id> {
     let web = channel(org, "Web");
-    org.load("MessagingSession", (0..count).map(|at| row(&web, stamp(at)))).unwrap()
-}
-
-fn row(channel: &Channel, at: DateTime<Utc>) -> Vec<(&'static str, Value)> {
-    vec![
-        ("MessagingChannelId", channel.id.into()),
-        ("MessagingEndUserId", channel.person.into()),
-        ("Status", Value::Pick("Ended")),
-        ("StartTime", at.into()),
-        ("CreatedDate", at.into()),
-        ("LastModifiedDate", at.into()),
-        ("SystemModstamp", at.into()),
-    ]
+    org.load("MessagingSession", (0..count).map(|at| ended_row(&web, stamp(at)))).unwrap()
 }
 
 #[tokio::test]
@@ -37,8 +25,8 @@ async fn tie_wall() {
     let mut w = World::start(SESSIONS, NOON, fill).await;
     ids.sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
 
-    // Three pages of 200 come; the fourth never does, and the process is killed while it waits.
-    w.t.org.faults().page_sizes(&[200; 3]);
+    // The count of records, then three pages of 200 come; the fourth never does, and the process is killed while it waits.
+    w.t.org.faults().page_sizes(&[200; 4]);
     w.t.org.faults().next(Fault::Slow(Duration::from_secs(3_600)), On::any(), 1);
     w.t.org.faults().always(Fault::Page(200), On::any());
     let killed = async {
@@ -125,8 +113,8 @@ async fn short_and_shrinking_pages() {
         sessions(org, 3_000, |at| first + chrono::TimeDelta::seconds(at as i64 / 3));
     };
     let w = World::start(SESSIONS, NOON, fill).await;
-    // The rest, 749, comes with `done`.
-    w.t.org.faults().page_sizes(&[250, 2_000, 1, 0]);
+    // The first is for the count of records. The rest, 749, comes with `done`.
+    w.t.org.faults().page_sizes(&[1, 250, 2_000, 1, 0]);
     w.pull().await;
     let state = w.state("MessagingSession");
     assert_eq!((state.ready, state.records, &state.failure), (true, 3_000, &None));
@@ -141,7 +129,7 @@ async fn pages_smaller_than_any_that_may_be_asked_for() {
         sessions(org, 40, |_| first);
     };
     let w = World::start(SESSIONS, NOON, fill).await;
-    w.t.org.faults().page_sizes(&[1; 39]);
+    w.t.org.faults().page_sizes(&[1; 40]);
     w.pull().await;
     assert_eq!(w.count("MessagingSession"), 40);
     assert_eq!(w.asked(Call::QueryMore), 39);
@@ -153,7 +141,7 @@ async fn rows_that_change_while_pages_are_read_come_once_and_as_they_are() {
     let mut ids = Vec::new();
     let fill = |org: &Org| ids = sessions(org, 400, |_| first);
     let w = World::start(SESSIONS, NOON, fill).await;
-    w.t.org.faults().page_sizes(&[200]);
+    w.t.org.faults().page_sizes(&[200; 2]);
     w.t.org.faults().next(Fault::Slow(Duration::from_millis(1)), On::call(Call::QueryMore), 1);
     let changing = async {
         while w.asked(Call::QueryAll) == 0 {
