@@ -2,8 +2,18 @@
 //! table enforced, locators, limits, and generated, living data.
 //!
 //! It implements Salesforce as its documentation describes it, not as some client calls it, and
-//! knows nothing of the rest of postrider but the clock. Not simulated:
-//! TYPEOF, HAVING, date functions and subqueries in SELECT.
+//! knows nothing of the rest of postrider but the clock.
+//!
+//! Simulated: logins by client credentials and JWT bearer; the list of versions; `query` and
+//! `queryAll` with pages by locator; describe; `deleted` and `updated`; `limits`; Bulk API 2.0
+//! queries; SOQL with dotted parents, TYPEOF, semi-joins, date literals and functions, GROUP BY and
+//! HAVING; the right to filter, group or sort of every field; second-exact stamps, the recycle bin,
+//! sessions that expire, a rolling daily usage; trouble on demand ([`Faults`]).
+//!
+//! Not simulated: writing through the API, SOSL, composite and other resources, sharing between
+//! users, formulas, multi-currency, records of other orgs' objects; ROLLUP and CUBE, toLabel,
+//! FORMAT and parent-to-child subqueries in SOQL. Where the documentation is silent (texts of some
+//! errors, the status of Bulk results asked for too early) a [`Settings`] value or a switch decides.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -39,6 +49,7 @@ mod tests;
 mod traffic;
 mod value;
 mod world;
+mod zone;
 
 pub use faults::{Fault, Faults, On};
 pub use id::Id;
@@ -339,7 +350,8 @@ impl Org {
     fn instance_url(&self) -> Option<String> {
         self.instance_url.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
-    fn api_user(&self) -> Id {
+    /// The user that logins by client credentials are.
+    pub fn api_user(&self) -> Id {
         self.world().system_user
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::Org;
 use super::bulk::{Dialect, Job};
 use super::faults::Oddities;
-use super::json::{decimal, instant};
+use super::json::{day, decimal, instant};
 use super::soql::bind::Query;
 use super::table::Row;
 use super::value::Cell;
@@ -78,6 +78,7 @@ impl Csv {
                 }
             }
             Cell::Id(id) => out.extend_from_slice(id.as_str().as_bytes()),
+            Cell::Day(days) => day(out, days),
             Cell::At(seconds) => instant(out, seconds, "Z"),
         }
         out.push(b'"');

@@ -32,6 +32,7 @@ pub(crate) enum Kind {
     /// Money or another number with two decimals.
     Currency,
     Bool,
+    Date,
     DateTime,
     /// A compound field: its parts are fields of their own.
     Address,
@@ -211,6 +212,7 @@ fn kind(word: &str) -> (Kind, u32) {
         "currency" => (Kind::Currency, 0),
         "address" => (Kind::Address, 0),
         "boolean" => (Kind::Bool, 0),
+        "date" => (Kind::Date, 0),
         "datetime" => (Kind::DateTime, 0),
         other => unreachable!("no kind of field is called `{other}`"),
     }

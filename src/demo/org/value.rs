@@ -24,6 +24,8 @@ pub enum Value {
     Text(Arc<str>),
     /// An instant in whole seconds since 1970, as an org keeps them.
     At(i64),
+    /// A date, in days since 1970.
+    Day(i64),
     /// A record's id.
     Id(Id),
 }
@@ -37,6 +39,7 @@ pub(crate) enum Cell<'a> {
     Hundredths(i64),
     Text(&'a str),
     At(i64),
+    Day(i64),
     Id(Id),
 }
 
@@ -51,6 +54,7 @@ impl Value {
             Value::Pick(text) => Cell::Text(text),
             Value::Text(text) => Cell::Text(text),
             Value::At(seconds) => Cell::At(*seconds),
+            Value::Day(days) => Cell::Day(*days),
             Value::Id(id) => Cell::Id(*id),
         }
     }
@@ -79,6 +83,7 @@ impl From<Cell<'_>> for Value {
             Cell::Hundredths(number) => Value::Hundredths(number),
             Cell::Text(text) => Value::Text(text.into()),
             Cell::At(seconds) => Value::At(seconds),
+            Cell::Day(days) => Value::Day(days),
             Cell::Id(id) => Value::Id(id),
         }
     }

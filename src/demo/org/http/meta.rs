@@ -78,6 +78,7 @@ fn described(field: &Field) -> Value {
         Kind::Currency => "currency",
         Kind::Address => "address",
         Kind::Bool => "boolean",
+        Kind::Date => "date",
         Kind::DateTime => "datetime",
     };
     let picks = field.picks.iter().map(|(value, label)| {
