@@ -40,12 +40,14 @@ mod life;
 mod names;
 mod plan;
 mod rng;
+mod row;
 mod schema;
 mod soql;
 mod story;
 mod table;
 #[cfg(test)]
 mod tests;
+mod text;
 mod traffic;
 mod value;
 mod world;
@@ -54,6 +56,7 @@ mod zone;
 pub use faults::{Fault, Faults, On};
 pub use id::Id;
 pub use plan::{Incident, Plan, WEB_CHAT, WHATSAPP};
+pub use text::Text;
 pub use traffic::{Call, Seen};
 pub use value::{Record, Value};
 pub use world::ChangeError;
@@ -98,6 +101,8 @@ pub struct Settings {
     pub token_life: TimeDelta,
     /// Bulk jobs a rolling day allows.
     pub daily_bulk_jobs: u64,
+    /// Megabytes of results of Bulk jobs a rolling day allows; told, not enforced.
+    pub daily_bulk_mb: u64,
     /// Most records of one page of a Bulk job's results.
     pub bulk_page: usize,
 }
@@ -114,6 +119,7 @@ impl Default for Settings {
             daily_requests: 100_000,
             token_life: TimeDelta::hours(2),
             daily_bulk_jobs: 10_000,
+            daily_bulk_mb: 976_562,
             bulk_page: 250_000,
         }
     }

@@ -114,6 +114,8 @@ impl Iterator for Csv {
         if self.torn && self.left.is_empty() {
             out.truncate(out.len().saturating_sub(7));
         }
+        let now = self.org.clock.now();
+        self.org.traffic().result_bytes(now, out.len() as u64);
         Some(out)
     }
 }

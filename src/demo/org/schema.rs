@@ -262,6 +262,7 @@ mod tests {
     #[test]
     fn system_fields_have_their_places_and_no_datetime_groups() {
         for object in objects() {
+            assert!(object.fields.len() <= 64, "a row has a bit for each field");
             assert_eq!(object.fields[MODSTAMP].name, "SystemModstamp");
             assert_eq!(object.fields[CREATED_DATE].name, "CreatedDate");
             assert_eq!(object.fields[IS_DELETED].name, "IsDeleted");

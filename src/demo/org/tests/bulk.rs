@@ -294,6 +294,20 @@ async fn results_can_be_broken_in_every_way() {
 }
 
 #[tokio::test]
+async fn limits_tell_what_a_day_has_left() {
+    let (org, _, _serving, client) = org().await;
+    org.load("Account", (0..9_000).map(|_| vec![("Name", "x".repeat(120).into())])).unwrap();
+    let job = client.job("SELECT Id, Name FROM Account").await;
+    client.get(&format!("{job}/results")).await;
+    org.use_requests(500);
+    let limits = client.get("/services/data/v67.0/limits").await.json();
+    assert_eq!(limits["DailyApiRequests"], json!({ "Max": 100_000, "Remaining": 99_495 }));
+    assert_eq!(limits["DailyBulkV2QueryJobs"]["Remaining"], 9_999);
+    let storage = json!({ "Max": 976_562, "Remaining": 976_560 });
+    assert_eq!(limits["DailyBulkV2QueryFileStorageMB"], storage);
+}
+
+#[tokio::test]
 async fn a_day_has_so_many_jobs() {
     let clock = Standing::at("2026-03-11T10:00:00Z");
     let org = Org::with(Settings { daily_bulk_jobs: 2, ..Settings::default() }, clock);
