@@ -33,7 +33,8 @@ impl Csv {
     pub(crate) fn new(org: Arc<Org>, job: &Job, stretch: Range<usize>, odd: Oddities) -> Csv {
         let (rows, query) = (Arc::clone(&job.rows), Arc::clone(&job.query));
         let dialect = job.dialect;
-        Csv { org, rows, query, dialect, left: stretch, begun: false, odd, torn: false }
+        let begun = rows.is_empty() && org.faults().no_header_when_empty;
+        Csv { org, rows, query, dialect, left: stretch, begun, odd, torn: false }
     }
 
     /// Leaves only the first half, which ends in the middle of a line.

@@ -149,7 +149,7 @@ impl World {
     pub(crate) fn delete(&mut self, id: Id, at: i64) -> Result<(), ChangeError> {
         let (table, slot) = self.tables.find(id).ok_or(ChangeError::Record(id))?;
         let object = table.object;
-        if table.row(slot).is_some_and(|row| is_deleted(row)) {
+        if table.row(slot).is_some_and(is_deleted) {
             return Ok(());
         }
         let mut doomed = vec![(object, slot)];

@@ -108,6 +108,9 @@ async fn results_are_quoted_and_keep_the_order_of_the_select_list() {
     let job = client.job("SELECT Name FROM Account WHERE Name = 'nobody'").await;
     let reply = client.get(&format!("{job}/results")).await;
     assert_eq!((reply.text.as_str(), reply.header("sforce-locator")), ("\"Name\"\n", Some("null")));
+    org.faults().no_header_when_empty(true);
+    let reply = client.get(&format!("{job}/results")).await;
+    assert_eq!((reply.text.as_str(), reply.header("sforce-numberofrecords")), ("", Some("0")));
 }
 
 #[tokio::test]
