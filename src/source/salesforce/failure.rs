@@ -152,9 +152,14 @@ pub(super) fn of_rest(status: u16, body: &[u8]) -> Failure {
             Failure::transient(text)
         }
         (_, "REQUEST_LIMIT_EXCEEDED") => Failure::QuotaSpent,
-        (_, "MALFORMED_QUERY" | "QUERY_TOO_COMPLICATED" | "EXCEEDED_ID_LIMIT") => {
-            Failure::Query(text)
-        }
+        (
+            _,
+            "MALFORMED_QUERY"
+            | "QUERY_TOO_COMPLICATED"
+            | "EXCEEDED_ID_LIMIT"
+            | "INVALID_QUERY_FILTER_OPERATOR"
+            | "EXTERNAL_OBJECT_UNSUPPORTED_EXCEPTION",
+        ) => Failure::Query(text),
         (_, "INVALID_FIELD") => Failure::UnknownField(text),
         (_, "INVALID_TYPE") => Failure::Refused(format!("{text}; {}", unseen(&said.message))),
         (404 | 410, _) => Failure::NotFound(text),
@@ -217,6 +222,7 @@ fn login_hint(flow: Flow, status: u16, said: &Said) -> &'static str {
         _ if says("client credentials user") => {
             "choose the user the app runs as, in its client credentials settings"
         }
+        _ if says("rate exceeded") => "too many logins of this user: wait for them to be forgotten",
         "inactive_user" | "inactive_org" => "the integration user or the org is inactive",
         "unsupported_grant_type" if client => "enable the client credentials flow of the app",
         "unsupported_grant_type" => "enable the JWT bearer flow of the app",
