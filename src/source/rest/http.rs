@@ -149,9 +149,11 @@ pub(super) async fn send(
 /// # Errors
 /// What is wrong with it, as a fragment.
 pub(super) fn web_url(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|err| format!("`{text}` is no address: {err}"))?;
+    // Without the query, which may hold secrets.
+    let shown = text.split('?').next().unwrap_or_default();
+    let url = Url::parse(text).map_err(|err| format!("`{shown}` is no address: {err}"))?;
     if !matches!(url.scheme(), "http" | "https") {
-        return Err(format!("`{text}` must begin with https://"));
+        return Err(format!("`{shown}` must begin with https://"));
     }
     if !url.username().is_empty() || url.password().is_some() {
         return Err("credentials do not belong in an address; write `auth = { basic = { username \
@@ -176,7 +178,7 @@ pub(super) fn safe_url(text: &str) -> Result<Url, String> {
     match url.scheme() {
         "https" => Ok(url),
         "http" if loopback => Ok(url),
-        _ => Err(format!("`{text}` must begin with https://")),
+        _ => Err(format!("`{}` must begin with https://", address(&url))),
     }
 }
 

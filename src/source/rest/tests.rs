@@ -100,13 +100,19 @@ impl Desk {
         change(&mut settings, &mut spec);
         settings.datasets.insert("tickets".to_owned(), spec);
         let clock = LeapingClock::at(NOW);
+        let rest = Rest::new(settings, clock.clone()).unwrap();
+        Desk { server, rest, clock, dataset }
+    }
+
+    /// The same with little patience for slow answers.
+    fn hasty(self) -> Desk {
         let bounds = http::Bounds {
-            read: Duration::from_millis(400),
-            total: Duration::from_millis(1_500),
+            read: Duration::from_secs(1),
+            total: Duration::from_secs(3),
             ..http::Bounds::default()
         };
-        let rest = Rest::within(settings, clock.clone(), bounds).unwrap();
-        Desk { server, rest, clock, dataset }
+        let settings = self.rest.settings.clone();
+        Desk { rest: Rest::within(settings, self.clock.clone(), bounds).unwrap(), ..self }
     }
 
     fn request(&self) -> PullRequest {
