@@ -169,17 +169,18 @@ fn named(columns: &[fields::Column], dataset: &str) -> Vec<InferredField> {
     let mut taken = BTreeSet::new();
     let fields = columns.iter().map(|column| {
         let mut name = identifier(&column.path.join("_"));
-        // `key` is what a key of several fields is called.
-        while taken.contains(&name.to_lowercase())
-            || name.eq_ignore_ascii_case("key")
-            || !speakable(dataset, &name)
-        {
-            let digits = name.len() - name.trim_end_matches(|c: char| c.is_ascii_digit()).len();
-            let number = name[name.len() - digits..].parse::<u32>().ok().filter(|_| digits < 4);
-            name = match number.filter(|_| name.as_bytes()[name.len() - digits - 1] == b'_') {
-                Some(number) => format!("{}{}", &name[..name.len() - digits], number + 1),
-                None => format!("{}_2", &name[..name.len().min(NAME_MAX - 6)]),
-            };
+        let stem = name.clone();
+        let free = |name: &str| {
+            // `key` is what a key of several fields is called.
+            !taken.contains(&name.to_lowercase())
+                && !name.eq_ignore_ascii_case("key")
+                && speakable(dataset, name)
+        };
+        for number in 2..=FIELDS_MAX + 2 {
+            if free(&name) {
+                break;
+            }
+            name = format!("{stem}_{number}");
         }
         taken.insert(name.to_lowercase());
         InferredField {
@@ -213,9 +214,11 @@ fn identifier(text: &str) -> String {
 /// A name for a dataset that expressions can say.
 pub(super) fn dataset_name(text: &str) -> String {
     let name = identifier(text);
-    match ReportType::parse("x", &name, &[Arc::new(Dataset::new("x", &name, vec![], 0))]) {
-        Ok(_) => name,
-        Err(_) => format!("{name}_records"),
+    let datasets = [Arc::new(Dataset::new("x", &name, vec![], 0))];
+    let parses = |from: &str| ReportType::parse("x", from, &datasets).is_ok();
+    match parses(&name) && parses(&format!("{name} x")) {
+        true => name,
+        false => format!("{name}_records"),
     }
 }
 

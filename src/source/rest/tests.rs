@@ -405,6 +405,9 @@ fn settings_that_cannot_work_are_refused() {
         let said = err.to_string();
         assert!(said.contains(expected) && !said.contains("s3cr3t"), "{said}");
     };
+    let mut open = settings("http://desk.example.com", tickets(&["id = text"]).1);
+    open.auth = RestAuth::None;
+    assert!(Rest::new(open, LeapingClock::at(NOW)).is_ok());
     let header = |name: &str, value: &str| (name.to_owned(), SecretString::from(value));
     check(&|settings| settings.base_url = "http://desk.example.com".to_owned(), "https://");
     check(&|settings| settings.headers = vec![header("X Y", "a")], "`X Y` is no name");

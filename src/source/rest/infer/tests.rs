@@ -186,7 +186,8 @@ fn names_are_made_for_sources_and_datasets() {
     for word in ["select", "where", "join", "values", "lateral"] {
         let name = dataset_name(word);
         let dataset = Arc::new(Dataset::new("x", &name, vec![], 0));
-        assert!(ReportType::parse("x", &name, &[dataset]).is_ok(), "{name}");
+        assert!(ReportType::parse("x", &format!("{name} x"), &[dataset]).is_ok(), "{name}");
+        assert!(speakable(&name, "id"), "{name}");
     }
     assert_eq!(dataset_name("2fa"), "f_2fa");
     assert_eq!(dataset_name(&"x".repeat(100)).len(), NAME_MAX - 6);
