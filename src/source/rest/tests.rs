@@ -12,6 +12,7 @@ use server::{Asked, LeapingClock, Reply, Server, reply};
 mod auth;
 mod faults;
 mod pages;
+mod samples;
 mod server;
 
 const NOW: &str = "2026-03-01T12:00:00Z";
