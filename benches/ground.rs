@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 
 pub(crate) mod figures;
+pub(crate) mod minimal;
 pub(crate) mod org;
 pub(crate) mod pages;
 pub(crate) mod server;
@@ -110,4 +111,20 @@ pub(crate) fn tell(records: u64, stored: Duration, answered: Duration) -> anyhow
     };
     line(serde_json::to_string(&told)?);
     Ok(())
+}
+
+/// A Python with some packages, made below `target` at the first run (network needed).
+pub(crate) fn python(name: &str, packages: &[&str]) -> anyhow::Result<PathBuf> {
+    let folder = folder()?.join(name);
+    let python = folder.join("bin/python");
+    if !python.exists() {
+        let done = |command: &mut Command| -> anyhow::Result<()> {
+            let status = command.status().context("Python cannot be started")?;
+            anyhow::ensure!(status.success(), "{command:?} failed");
+            Ok(())
+        };
+        done(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
+        done(Command::new(&python).args(["-m", "pip", "install", "--quiet"]).args(packages))?;
+    }
+    Ok(python)
 }

@@ -12,11 +12,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use rusqlite::types::{ToSql, ToSqlOutput};
-use rusqlite::{Connection, params};
-use serde::Deserialize;
+use rusqlite::Connection;
 
 use ground::figures::{self, Told};
+use ground::minimal;
 use ground::org::{Object, Org};
 use ground::pages::{DATA, Pages};
 use ground::server::{self, Server};
@@ -28,16 +27,14 @@ const READ: [Object; 2] = [Object::Session, Object::Metrics];
 /// Postrider makes the indexes of the shipped config when all is read: the loop is shown without and
 /// with them.
 const CONTESTANTS: [&str; 3] = ["postrider", "loop", "loop + indexes"];
-/// Pages of one transaction of the loop.
-const PAGES_A_TRANSACTION: usize = 100;
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::of_process();
     match arguments.text("as") {
         Some("server") => server::serve(arguments.path("folder")?),
         Some("postrider") => pull(&url(&arguments)?, &ground::fresh("pull-postrider")?),
-        Some("loop") => minimal(&url(&arguments)?, &ground::fresh("pull-loop")?, false),
-        Some("loop + indexes") => minimal(&url(&arguments)?, &ground::fresh("pull-loop")?, true),
+        Some("loop") => least(&url(&arguments)?, &ground::fresh("pull-loop")?, false),
+        Some("loop + indexes") => least(&url(&arguments)?, &ground::fresh("pull-loop")?, true),
         Some(other) => anyhow::bail!("there is no contestant `{other}`"),
         None if !arguments.has("bench") => Ok(()),
         None => compare(&arguments),
@@ -120,7 +117,7 @@ fn pull(url: &str, folder: &Path) -> anyhow::Result<()> {
 
 /// The loop: ask, parse, insert; next page. In the end, where wanted, the indexes that postrider made
 /// before.
-fn minimal(url: &str, folder: &Path, indexes: bool) -> anyhow::Result<()> {
+fn least(url: &str, folder: &Path, indexes: bool) -> anyhow::Result<()> {
     let mut db = Connection::open(folder.join("loop.db"))?;
     db.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -133,8 +130,11 @@ fn minimal(url: &str, folder: &Path, indexes: bool) -> anyhow::Result<()> {
     };
     let started = Instant::now();
     let mut records = 0;
-    records += session::read(&mut db, Object::Session, &fetch)?;
-    records += metric::read(&mut db, Object::Metrics, &fetch)?;
+    // The server looks at the object alone.
+    let first =
+        |object: Object| format!("{DATA}/queryAll?q=SELECT%20Id%20FROM%20{}", object.name());
+    records += minimal::session::read(&mut db, first(Object::Session), &fetch)?;
+    records += minimal::metric::read(&mut db, first(Object::Metrics), &fetch)?;
     if indexes {
         db.execute_batch(&indexes_of(&ground::folder()?.join("pull-postrider/records.db"))?)?;
     }
@@ -153,142 +153,3 @@ fn indexes_of(path: &Path) -> anyhow::Result<String> {
     let statements = statements.query_map([], |row| row.get(0))?;
     Ok(statements.collect::<Result<Vec<String>, _>>()?.join("\n"))
 }
-
-/// Gives the body behind a target.
-type Fetch<'a> = dyn Fn(&str) -> anyhow::Result<Vec<u8>> + 'a;
-
-/// One page as its struct says, records borrowed from the body.
-#[derive(Deserialize)]
-struct Page<'a, R> {
-    #[serde(rename = "nextRecordsUrl", borrow)]
-    next: Option<&'a str>,
-    records: Vec<R>,
-}
-
-/// Milliseconds since 1970 UTC, from `2026-05-29T06:00:00.000+0000` and nothing else.
-#[derive(Clone, Copy, Deserialize)]
-#[serde(try_from = "&str")]
-struct Stamp(i64);
-
-impl TryFrom<&str> for Stamp {
-    type Error = &'static str;
-
-    fn try_from(text: &str) -> Result<Self, Self::Error> {
-        let bytes: &[u8; 28] = text.as_bytes().try_into().map_err(|_| "no instant")?;
-        let number = |at: usize, digits: usize| {
-            let digits = &bytes[at..at + digits];
-            digits.iter().fold(0, |sum, digit| sum * 10 + i64::from(digit.wrapping_sub(b'0')))
-        };
-        let (year, month, day) = (number(0, 4), number(5, 2), number(8, 2));
-        let year = if month <= 2 { year - 1 } else { year };
-        let era = year.div_euclid(400);
-        let of_era = year.rem_euclid(400);
-        let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-        let days = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468;
-        let seconds = ((days * 24 + number(11, 2)) * 60 + number(14, 2)) * 60 + number(17, 2);
-        Ok(Stamp(seconds * 1000 + number(20, 3)))
-    }
-}
-
-impl ToSql for Stamp {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        self.0.to_sql()
-    }
-}
-
-/// A fixed struct, its table, and the loop over its pages. Columns have the names of the fields.
-macro_rules! records {
-    ($module:ident { $first:ident: $first_kind:ty, $($field:ident: $kind:ty),* $(,)? }) => {
-        mod $module {
-            use super::*;
-
-            #[derive(Deserialize)]
-            #[expect(non_snake_case, reason = "the fields are named as Salesforce names them")]
-            struct Record<'a> {
-                $first: $first_kind,
-                $($field: $kind,)*
-                IsDeleted: bool,
-            }
-
-            pub(super) fn read(
-                db: &mut Connection,
-                object: Object,
-                fetch: &Fetch<'_>,
-            ) -> anyhow::Result<u64> {
-                let columns = [stringify!($first), $(stringify!($field),)* "_deleted"];
-                let names = columns.join(", ").replacen("Id,", "Id PRIMARY KEY,", 1);
-                let marks = vec!["?"; columns.len()].join(", ");
-                let table = object.name();
-                db.execute_batch(&format!("CREATE TABLE {table} ({names})"))?;
-                let insert = format!("INSERT INTO {table} VALUES ({marks})");
-                let mut next = Some(format!("{DATA}/queryAll?q=SELECT%20Id%20FROM%20{table}"));
-                let mut records = 0;
-                while next.is_some() {
-                    let transaction = db.transaction()?;
-                    let mut insert = transaction.prepare_cached(&insert)?;
-                    for _ in 0..PAGES_A_TRANSACTION {
-                        let Some(target) = next.take() else { break };
-                        let body = fetch(&target)?;
-                        let page: Page<'_, Record<'_>> = serde_json::from_slice(&body)?;
-                        for record in &page.records {
-                            insert.execute(params![
-                                record.$first, $(record.$field,)* record.IsDeleted
-                            ])?;
-                        }
-                        records += page.records.len() as u64;
-                        next = page.next.map(str::to_owned);
-                    }
-                    drop(insert);
-                    transaction.commit()?;
-                }
-                Ok(records)
-            }
-        }
-    };
-}
-
-records!(session {
-    Id: Option<&'a str>,
-    Name: Option<&'a str>,
-    Status: Option<&'a str>,
-    MessagingChannelId: Option<&'a str>,
-    MessagingEndUserId: Option<&'a str>,
-    StartTime: Option<Stamp>,
-    AcceptTime: Option<Stamp>,
-    EndTime: Option<Stamp>,
-    EndedByType: Option<&'a str>,
-    AgentType: Option<&'a str>,
-    Origin: Option<&'a str>,
-    ChannelType: Option<&'a str>,
-    ChannelName: Option<&'a str>,
-    ChannelKey: Option<&'a str>,
-    ChannelLocale: Option<&'a str>,
-    EndUserLanguage: Option<&'a str>,
-    EndUserAccountId: Option<&'a str>,
-    EndUserContactId: Option<&'a str>,
-    CaseId: Option<&'a str>,
-    LeadId: Option<&'a str>,
-    OpportunityId: Option<&'a str>,
-    ConversationId: Option<&'a str>,
-    SessionKey: Option<&'a str>,
-    OwnerId: Option<&'a str>,
-    TargetUserId: Option<&'a str>,
-    CreatedDate: Option<Stamp>,
-    CreatedById: Option<&'a str>,
-    LastModifiedDate: Option<Stamp>,
-    LastModifiedById: Option<&'a str>,
-    SystemModstamp: Option<Stamp>,
-});
-
-records!(metric {
-    Id: Option<&'a str>,
-    Name: Option<&'a str>,
-    MessagingSessionId: Option<&'a str>,
-    MessagingSessionMetricType: Option<&'a str>,
-    MessagingSessionMetricValue: Option<i64>,
-    CreatedDate: Option<Stamp>,
-    CreatedById: Option<&'a str>,
-    LastModifiedDate: Option<Stamp>,
-    LastModifiedById: Option<&'a str>,
-    SystemModstamp: Option<Stamp>,
-});

@@ -134,20 +134,8 @@ fn whole(url: &str, folder: &Path) -> anyhow::Result<()> {
 /// A Python with polars; `None` where none is wanted.
 fn python(arguments: &Arguments) -> anyhow::Result<Option<PathBuf>> {
     match arguments.text("python") {
-        Some("none") => return Ok(None),
-        Some(path) => return Ok(Some(PathBuf::from(path))),
-        None => {}
+        Some("none") => Ok(None),
+        Some(path) => Ok(Some(PathBuf::from(path))),
+        None => ground::python("python", &["polars==2.*"]).map(Some),
     }
-    let folder = ground::folder()?.join("python");
-    let python = folder.join("bin/python");
-    if !python.exists() {
-        let done = |command: &mut Command| -> anyhow::Result<()> {
-            let status = command.status().context("Python cannot be started")?;
-            anyhow::ensure!(status.success(), "{command:?} failed");
-            Ok(())
-        };
-        done(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
-        done(Command::new(&python).args(["-m", "pip", "install", "--quiet", "polars==2.*"]))?;
-    }
-    Ok(Some(python))
 }

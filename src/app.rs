@@ -27,6 +27,8 @@ pub struct Limits {
     pub webhook: webhook::Bounds,
     /// What work under way gets after a stop signal.
     pub shutdown_grace: Duration,
+    /// What ending our business at the sources gets after that.
+    pub close: Duration,
 }
 
 impl Default for Limits {
@@ -35,6 +37,7 @@ impl Default for Limits {
             smtp: smtp::Bounds::default(),
             webhook: webhook::Bounds::default(),
             shutdown_grace: Duration::from_secs(25),
+            close: Duration::from_secs(5),
         }
     }
 }
@@ -56,6 +59,7 @@ impl App {
         prepare(&store, &plant)?;
         let seed = clock.now().timestamp_micros().unsigned_abs();
         let engine = Engine::new(plant, Arc::new(store), Arc::clone(&clock), seed);
+        engine.recall()?;
         Ok(App { engine: Arc::new(engine), config: Mutex::new(Arc::new(config)), clock, limits })
     }
 
@@ -118,8 +122,20 @@ impl App {
             );
             loops.abort_all();
         }
+        self.close().await;
         scheduler.shutdown().await.context("the heartbeat did not stop")?;
         Ok(())
+    }
+
+    /// Ends what is open at the sources and would outlive us, as far as it can be done in a moment.
+    /// To be called before the process ends, with nothing under way.
+    pub async fn close(&self) {
+        let plant = self.engine.plant();
+        let closing = plant.sources.values().map(|line| line.source.close());
+        let all = futures_util::future::join_all(closing);
+        if tokio::time::timeout(self.limits.close, all).await.is_err() {
+            tracing::warn!("stopped without having ended everything at the sources");
+        }
     }
 
     /// One beat a second, in UTC. A lost or doubled beat costs nothing: every loop looks for rows
@@ -141,6 +157,8 @@ fn prepare(store: &Store, plant: &Plant) -> Result<(), StoreError> {
         let history = plant.sources.get(&dataset.source).and_then(|line| line.history);
         // An account that nobody has touched for years still has customers who write today.
         let history = dataset.history.or(history.filter(|_| dataset.dated));
+        // What is not kept is not loaded.
+        let history = [history, dataset.keep].into_iter().flatten().min();
         store.ensure(dataset, history)?;
     }
     store.ensure_indexes(&plant.queries())

@@ -5,6 +5,7 @@
 //! on reload), the [`Store`] and the [`Clock`].
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -19,19 +20,24 @@ use crate::domain::route::Route;
 use crate::domain::rule::Rule;
 use crate::domain::zone::Zone;
 use crate::receiver::Receiver;
-use crate::source::Source;
+use crate::source::{Source, Spent};
+use crate::store::records::RecordsError;
 use crate::store::state::StateError;
 use crate::store::{Store, StoreError};
 
 pub mod digest;
 pub mod evaluate;
+pub mod health;
 pub mod housekeep;
+mod labels;
 pub mod notice;
 pub mod notify;
 pub mod outbox;
 pub mod plan;
 pub mod pull;
+mod spending;
 pub mod tables;
+pub mod verify;
 
 /// Definitions and edges of one config, as the engine sees them.
 pub struct Plant {
@@ -43,6 +49,8 @@ pub struct Plant {
     pub week_starts: u8,
     /// Told about postrider's own troubles.
     pub owner: Option<String>,
+    /// Where the metrics are written.
+    pub metrics: Option<PathBuf>,
     /// The mail server and the sender.
     pub mail: Option<Mail>,
     /// Sources by name.
@@ -75,6 +83,8 @@ pub struct SourceLine {
     pub pull_every: TimeDelta,
     /// How far back the first load reaches.
     pub history: Option<TimeDelta>,
+    /// Whether it knows how people call the values of picklists.
+    pub labels: bool,
 }
 
 /// Where a route's receiver leads.
@@ -94,6 +104,21 @@ pub enum EngineError {
     /// A task panicked.
     #[error("a task panicked: {0}")]
     Panic(String),
+    /// The metrics cannot be written.
+    #[error("metrics cannot be written to `{path}`")]
+    Metrics {
+        /// Where to.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+impl From<RecordsError> for EngineError {
+    fn from(err: RecordsError) -> Self {
+        EngineError::Store(StoreError::Records(err))
+    }
 }
 
 impl From<StateError> for EngineError {
@@ -108,12 +133,18 @@ pub struct Engine {
     store: Arc<Store>,
     clock: Arc<dyn Clock>,
     stopping: watch::Sender<bool>,
-    /// Receivers with a round under way, so that a doubled beat starts no second one.
+    /// Receivers and lanes with a round under way, so that a doubled beat starts no second one.
     rounds: Mutex<HashSet<String>>,
     /// Rules and reloads move incidents one at a time.
     evaluating: tokio::sync::Mutex<()>,
     pulls: Mutex<HashMap<String, pull::Memo>>,
+    /// What is written down of each source's requests.
+    spent: Mutex<BTreeMap<String, Spent>>,
     housekept: Mutex<Option<DateTime<Utc>>>,
+    /// When the metrics were last written.
+    measured: Mutex<Option<DateTime<Utc>>>,
+    /// When what is past its retention was last deleted from the records.
+    expired: Mutex<Option<DateTime<Utc>>>,
     jitter: AtomicU64,
 }
 
@@ -128,7 +159,10 @@ impl Engine {
             rounds: Mutex::new(HashSet::new()),
             evaluating: tokio::sync::Mutex::new(()),
             pulls: Mutex::new(HashMap::new()),
+            spent: Mutex::new(BTreeMap::new()),
             housekept: Mutex::new(None),
+            measured: Mutex::new(None),
+            expired: Mutex::new(None),
             jitter: AtomicU64::new(seed | 1),
         }
     }
@@ -140,6 +174,7 @@ impl Engine {
 
     /// Puts new definitions in force; work under way finishes with the old ones.
     pub fn replace_plant(&self, plant: Plant) {
+        self.hand_over(&plant);
         *self.plant.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(plant);
     }
 
@@ -187,13 +222,18 @@ impl Engine {
         blocking(move || Ok(store.state.read(work)?)).await
     }
 
-    /// The round of a receiver, unless one is under way. It is over when it is dropped, also by a
-    /// panic.
+    /// The round of a receiver or of a source's lane, unless one is under way. It is over when it is
+    /// dropped, also by a panic.
     fn begin_round(&self, receiver: &str) -> Option<Round<'_>> {
         let mut rounds = self.rounds.lock().unwrap_or_else(PoisonError::into_inner);
         rounds
             .insert(receiver.to_owned())
             .then(|| Round { engine: self, receiver: receiver.to_owned() })
+    }
+
+    /// Whether a round of this name is under way.
+    fn in_round(&self, name: &str) -> bool {
+        self.rounds.lock().unwrap_or_else(PoisonError::into_inner).contains(name)
     }
 
     /// What is remembered of a dataset's pulls.
@@ -203,16 +243,6 @@ impl Engine {
 
     fn memos(&self) -> MutexGuard<'_, HashMap<String, pull::Memo>> {
         self.pulls.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether the last housekeeping is so long ago; if it is, this one counts.
-    fn housekeeping_due(&self, now: DateTime<Utc>, every: TimeDelta) -> bool {
-        let mut last = self.housekept.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = last.is_none_or(|last| now - last >= every);
-        if due {
-            *last = Some(now);
-        }
-        due
     }
 
     /// The next jitter, in `-1.0..=1.0` (xorshift: it spreads retries, it guards nothing).
@@ -226,7 +256,17 @@ impl Engine {
     }
 }
 
-/// One receiver's round of attempts, while it is under way.
+/// Whether what was last done then is so long ago; if it is, this time counts.
+fn is_due(last: &Mutex<Option<DateTime<Utc>>>, now: DateTime<Utc>, every: TimeDelta) -> bool {
+    let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+    let due = last.is_none_or(|last| now - last >= every);
+    if due {
+        *last = Some(now);
+    }
+    due
+}
+
+/// One round, while it is under way.
 struct Round<'a> {
     engine: &'a Engine,
     receiver: String,

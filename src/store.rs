@@ -16,7 +16,7 @@ pub mod records;
 pub mod sql;
 pub mod state;
 
-use records::{DatasetState, Load, Records, RecordsError, SetAside};
+use records::{DatasetState, Labels, Load, Records, RecordsError, SetAside, Spending};
 use sql::AnswerError;
 use state::{State, StateError};
 
@@ -106,8 +106,14 @@ impl Store {
         dataset: &str,
         reason: &str,
         at: DateTime<Utc>,
+        spending: &Spending,
     ) -> Result<(), StoreError> {
-        Ok(self.records.failed(dataset, at, reason)?)
+        Ok(self.records.failed(dataset, at, reason, spending)?)
+    }
+
+    /// The records themselves.
+    pub fn records(&self) -> &Arc<Records> {
+        &self.records
     }
 
     /// Where every dataset stands.
@@ -167,6 +173,16 @@ impl View<'_> {
     /// The instant up to which all of some datasets are complete; `None` while one is not loaded.
     pub fn complete_to(&self, datasets: &[String]) -> Option<DateTime<Utc>> {
         complete_to(&self.states, datasets)
+    }
+
+    /// Where a dataset stands.
+    pub fn state(&self, dataset: &str) -> Option<&DatasetState> {
+        self.states.iter().find(|state| state.dataset == dataset)
+    }
+
+    /// Labels of picklist values, as sources described them.
+    pub fn labels(&self) -> Result<Labels, StoreError> {
+        Ok(records::labels(self.connection)?)
     }
 
     /// Records that changed before it were never loaded; `None`: there is no such bound.

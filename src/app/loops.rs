@@ -1,6 +1,7 @@
 //! The loops: at every beat each looks for what is due. A failure or a panic costs one turn and is
 //! written down where it changes.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -19,24 +20,29 @@ pub(super) fn start(
     heart: &watch::Receiver<u64>,
 ) -> JoinSet<()> {
     let mut loops = JoinSet::new();
-    let part = |name| Part { name, engine: Arc::clone(engine), failing: None };
+    let part = |name: &str| Part::new(name, engine);
     let (beat, heart) = (|| Arc::clone(beat), || heart.clone());
-    loops.spawn(part("pull").run(beat(), heart(), |e| async move { e.pull_all_due().await }));
+    loops.spawn(part("pulls").pull(beat(), heart()));
     loops.spawn(part("rules").run(beat(), heart(), |e| async move { e.evaluate_due().await }));
     loops.spawn(part("digests").run(beat(), heart(), |e| async move { e.digests_due().await }));
     loops.spawn(part("housekeeping").run(beat(), heart(), |e| async move { e.housekeep().await }));
+    loops.spawn(part("metrics").run(beat(), heart(), Engine::metrics_due));
     loops.spawn(part("deliveries").deliver(heart()));
     loops
 }
 
 /// One part of the engine's work.
 struct Part {
-    name: &'static str,
+    name: String,
     engine: Arc<Engine>,
     failing: Option<String>,
 }
 
 impl Part {
+    fn new(name: &str, engine: &Arc<Engine>) -> Part {
+        Part { name: name.to_owned(), engine: Arc::clone(engine), failing: None }
+    }
+
     /// One turn after the other. Work makes work: a pull lets rules speak, rules owe deliveries; so
     /// a turn that did something is a beat for all.
     async fn run<F>(
@@ -56,6 +62,47 @@ impl Part {
                 return;
             }
         }
+    }
+
+    /// Turns of all sources' lanes beside each other: a source that is slow or loads holds up no
+    /// other one. The engine sees to it that a lane has one turn at a time; lanes come and go with
+    /// the config.
+    async fn pull(self, beat: Beat, mut heart: watch::Receiver<u64>) {
+        let mut parts: BTreeMap<String, Part> = BTreeMap::new();
+        let mut turns = JoinSet::new();
+        while !self.engine.stopping() {
+            for (source, lane) in self.engine.lanes() {
+                let (engine, beat) = (Arc::clone(&self.engine), Arc::clone(&beat));
+                let name = lane.name(&source);
+                let turn = async move { engine.take_turn(&source, lane).await };
+                turns.spawn(async move {
+                    let done = tokio::spawn(turn).await;
+                    if matches!(done, Ok(Ok(1..))) {
+                        beat.send_modify(|count| *count += 1);
+                    }
+                    (name, done)
+                });
+            }
+            if heart.changed().await.is_err() {
+                break;
+            }
+            while let Some(ended) = turns.try_join_next() {
+                self.judge_lane(&mut parts, ended).await;
+            }
+        }
+        while let Some(ended) = turns.join_next().await {
+            self.judge_lane(&mut parts, ended).await;
+        }
+    }
+
+    async fn judge_lane(
+        &self,
+        parts: &mut BTreeMap<String, Part>,
+        ended: Result<(String, Done), JoinError>,
+    ) {
+        let Ok((name, done)) = ended else { return };
+        let part = parts.entry(name).or_insert_with_key(|name| Part::new(name, &self.engine));
+        part.judge(done).await;
     }
 
     /// Turns beside each other: one that waits for a slow server must not hold up those that deliver
@@ -88,8 +135,8 @@ impl Part {
             Err(err) => {
                 let text = format!("{:#}", anyhow::Error::from(err));
                 if self.failing.as_deref() != Some(text.as_str()) {
-                    tracing::error!(part = self.name, error = %text, "failed; tried again");
-                    self.engine.remember_trouble(self.name, &text).await;
+                    tracing::error!(part = %self.name, error = %text, "failed; tried again");
+                    self.engine.remember_trouble(&self.name, &text).await;
                 }
                 self.failing = Some(text);
                 0

@@ -47,6 +47,7 @@ pub(super) fn build(
         locale: config.locale.clone(),
         week_starts: config.week_starts,
         owner: config.owner.clone(),
+        metrics: config.metrics.clone(),
         mail,
         sources: Default::default(),
         datasets: config.datasets.clone(),
@@ -57,9 +58,10 @@ pub(super) fn build(
     };
     for (name, settings) in &config.sources {
         let (pull_every, history) = (settings.pull_every(), settings.history());
+        let labels = matches!(settings, SourceSettings::Salesforce(_));
         let source =
             source(settings, clock).with_context(|| format!("source `{name}` cannot be used"))?;
-        plant.sources.insert(name.clone(), SourceLine { source, pull_every, history });
+        plant.sources.insert(name.clone(), SourceLine { source, pull_every, history, labels });
     }
     for (name, settings) in &config.receivers {
         let destination = match settings {

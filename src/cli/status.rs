@@ -1,6 +1,7 @@
 //! `postrider status`: what runs, what waits, what failed. Derived from rows; works beside the
 //! daemon and without it.
 
+use chrono::TimeDelta;
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -8,6 +9,8 @@ use super::context::Context;
 use super::{Done, print};
 use crate::app::App;
 use crate::domain::zone::Zone;
+use crate::engine::health::{self, Health};
+use crate::store::records::DatasetState;
 use crate::store::state::{incidents, ledger, outbox, slots};
 
 #[derive(Debug, Args)]
@@ -15,12 +18,21 @@ pub(super) struct Status {
     /// As JSON
     #[arg(long)]
     json: bool,
+    /// As metrics for Prometheus
+    #[arg(long, conflicts_with = "json")]
+    metrics: bool,
 }
 
 impl Status {
     pub(super) fn execute(&self, context: &Context) -> Done {
         let app = context.app()?;
-        let value = facts(&app)?;
+        let running = app.engine().store().state.lock().is_err();
+        let health = app.engine().health(running)?;
+        if self.metrics {
+            print::bytes(health::exposition(&health).as_bytes());
+            return Ok(());
+        }
+        let value = facts(&app, &health)?;
         if self.json {
             print::json(&value);
         } else {
@@ -30,23 +42,21 @@ impl Status {
     }
 }
 
-fn facts(app: &App) -> anyhow::Result<Value> {
+fn facts(app: &App, health: &Health) -> anyhow::Result<Value> {
     let store = app.engine().store();
-    let running = store.state.lock().is_err();
-    let datasets: Vec<Value> = store
-        .dataset_states()?
-        .into_iter()
-        .map(|state| {
-            json!({
-                "dataset": state.dataset,
-                "ready": state.ready,
-                "complete_to": state.watermark.map(print::stamp),
-                "records": state.records,
-                "pulled_at": state.pulled_at.map(print::stamp),
-                "error": state.failure.map(|(_, reason)| reason),
-            })
+    let datasets = health.datasets.iter();
+    let datasets: Vec<Value> =
+        datasets.map(|(source, state)| dataset_facts(health, source, state)).collect();
+    let sources = health.sources.iter().map(|(name, known)| {
+        let quota = known.quota;
+        json!({
+            "source": name,
+            "spent": known.spent.total(health.at),
+            "used": quota.map(|quota| quota.used),
+            "allowed": quota.map(|quota| quota.allowed),
         })
-        .collect();
+    });
+    let sources: Vec<Value> = sources.collect();
     let (counts, holds, runs, open, troubles) = store.state.read(|tx| {
         Ok((
             outbox::counts(tx)?,
@@ -58,8 +68,9 @@ fn facts(app: &App) -> anyhow::Result<Value> {
     })?;
     let next = app.engine().planned(7).into_iter().filter(|planned| planned.slot.skipped.is_none());
     Ok(json!({
-        "daemon": if running { "running" } else { "not running" },
+        "daemon": if health.running { "running" } else { "not running" },
         "datasets": datasets,
+        "sources": sources,
         "outbox": counts.into_iter().map(|(state, count)| (state, json!(count))).collect::<serde_json::Map<_, _>>(),
         "receivers_held": holds.into_iter().map(|hold| json!({
             "receiver": hold.receiver, "until": print::stamp(hold.until),
@@ -87,14 +98,59 @@ fn facts(app: &App) -> anyhow::Result<Value> {
     }))
 }
 
+fn dataset_facts(health: &Health, source: &str, state: &DatasetState) -> Value {
+    let seconds = |length: TimeDelta| length.as_seconds_f64();
+    let loading = (!state.ready || state.load_records > 0).then(|| {
+        json!({
+            "records": state.load_records,
+            "expected": state.load_expected,
+            "share": health::load_share(state),
+        })
+    });
+    json!({
+        "dataset": state.dataset,
+        "source": source,
+        "ready": state.ready,
+        "loading": loading,
+        "complete_to": state.watermark.map(print::stamp),
+        "lag_seconds": health.lag(state).map(seconds),
+        "records": state.records,
+        "pulled_at": state.pulled_at.map(print::stamp),
+        "pull_seconds": state.took.map(seconds),
+        "requests": state.requests,
+        "requests_day": state.asked.total(health.at),
+        "left_out_records": state.lost_records,
+        "left_out_values": state.lost_values,
+        "hidden": state.hidden,
+        "reaches_back_to": state.history_start.map(print::stamp),
+        "verified_at": state.verified.as_ref().map(|(at, _)| print::stamp(*at)),
+        "verified": state.verified.as_ref().map(|(_, finding)| finding),
+        "failures": state.failures,
+        "failing_since": state.failing_since.map(print::stamp),
+        "error": state.failure.as_ref().map(|(_, reason)| reason),
+    })
+}
+
 fn show(facts: &Value, zone: &Zone) {
     print::line(format!("daemon: {}   zone: {}", text(&facts["daemon"], zone), zone.name()));
     let parts: &[(&str, &str, &[&str])] = &[
         (
             "datasets",
             "no dataset has been pulled yet",
-            &["dataset", "ready", "complete_to", "records", "pulled_at", "error"],
+            &[
+                "dataset",
+                "ready",
+                "complete_to",
+                "lag_seconds",
+                "records",
+                "pull_seconds",
+                "requests_day",
+                "verified_at",
+                "failing_since",
+                "error",
+            ],
         ),
+        ("sources", "there is no source", &["source", "spent", "used", "allowed"]),
         (
             "incidents",
             "no incident is open",
@@ -115,14 +171,17 @@ fn show(facts: &Value, zone: &Zone) {
             .as_array()
             .into_iter()
             .flatten()
-            .map(|row| headings.iter().map(|heading| text(&row[heading], zone)).collect())
+            .map(|row| headings.iter().map(|heading| cell(row, heading, zone)).collect())
             .collect();
         if rows.is_empty() {
             print::line(none);
         } else {
-            let headings: Vec<String> = headings.iter().map(|h| h.replace('_', " ")).collect();
+            let headings: Vec<String> = headings.iter().map(|h| shown(h)).collect();
             print::table(&headings.iter().map(String::as_str).collect::<Vec<_>>(), &rows);
         }
+    }
+    for row in facts["datasets"].as_array().into_iter().flatten() {
+        remarks(row);
     }
     let counts = facts["outbox"].as_object().into_iter().flatten();
     let counts: Vec<String> = counts.map(|(state, count)| format!("{count} {state}")).collect();
@@ -131,6 +190,62 @@ fn show(facts: &Value, zone: &Zone) {
         "outbox: {}",
         if counts.is_empty() { "empty".into() } else { counts.join(", ") }
     ));
+}
+
+/// What is worth a line of its own about a dataset.
+fn remarks(row: &Value) {
+    let name = row["dataset"].as_str().unwrap_or_default();
+    let (records, values) = (&row["left_out_records"], &row["left_out_values"]);
+    if (records.as_u64(), values.as_u64()) != (Some(0), Some(0)) {
+        let text = "records could not be read and are left out";
+        print::line(format!("{name}: {records} {text}, and {values} values of others"));
+    }
+    let hidden: Vec<&str> =
+        row["hidden"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    if !hidden.is_empty() {
+        print::line(format!("{name}: not shown to postrider: {}", hidden.join(", ")));
+    }
+    if let Some(finding) = row["verified"].as_str().filter(|found| *found != "no day differed") {
+        print::line(format!("{name}: {finding}"));
+    }
+}
+
+/// A heading as people read it.
+fn shown(key: &str) -> String {
+    match key {
+        "lag_seconds" => "lag".to_owned(),
+        "pull_seconds" => "pull took".to_owned(),
+        "requests_day" => "requests a day".to_owned(),
+        "verified_at" => "verified".to_owned(),
+        other => other.replace('_', " "),
+    }
+}
+
+/// One fact of a row as people read it.
+fn cell(row: &Value, key: &str, zone: &Zone) -> String {
+    let value = &row[key];
+    let loading = &row["loading"];
+    if key == "ready" && !loading.is_null() {
+        return match (loading["share"].as_f64(), loading["records"].as_u64()) {
+            (Some(share), _) => format!("loading, {:.0} %", share * 100.0),
+            (None, Some(records @ 1..)) => format!("loading, {records} records"),
+            _ => "no".to_owned(),
+        };
+    }
+    match value.as_f64().filter(|_| key.ends_with("_seconds")) {
+        Some(seconds) => length(seconds),
+        None => text(value, zone),
+    }
+}
+
+/// A length of time in its largest unit.
+fn length(seconds: f64) -> String {
+    match seconds {
+        s if s < 60.0 => format!("{s:.1} s"),
+        s if s < 3_600.0 => format!("{:.0} min", s / 60.0),
+        s if s < 48.0 * 3_600.0 => format!("{:.1} h", s / 3_600.0),
+        s => format!("{:.0} d", s / 86_400.0),
+    }
 }
 
 /// A fact as people read it: instants in the config's zone, nothing for null.

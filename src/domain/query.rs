@@ -113,6 +113,8 @@ pub struct Group {
     pub alias: Option<usize>,
     /// Of a field with a picklist: value and label, so that people read labels.
     pub labels: Vec<(String, String)>,
+    /// The field it is, where it is one.
+    pub origin: Option<FieldRef>,
 }
 
 /// One column.
@@ -131,6 +133,8 @@ pub struct Column {
     pub share: bool,
     /// Of a list column that is a field with a picklist: value and label.
     pub labels: Vec<(String, String)>,
+    /// The field it is, where it is one.
+    pub origin: Option<FieldRef>,
 }
 
 /// One sort key: a group or a column of the query.

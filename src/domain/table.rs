@@ -231,7 +231,7 @@ mod tests {
     }
 
     fn group(name: &str, expr: Expr, ty: Type) -> Group {
-        Group { name: name.to_owned(), expr, ty, alias: None, labels: Vec::new() }
+        Group { name: name.to_owned(), expr, ty, alias: None, labels: Vec::new(), origin: None }
     }
 
     fn value(name: &str, ty: Type) -> query::Column {
@@ -242,6 +242,7 @@ mod tests {
             alias: None,
             share: false,
             labels: Vec::new(),
+            origin: None,
         }
     }
 

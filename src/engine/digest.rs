@@ -3,7 +3,7 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use super::{Destination, Engine, EngineError, Plant};
 use crate::domain::delivery::Message;
@@ -14,10 +14,6 @@ use crate::render::{self, DigestMail, Envelope, NoticeMail, Rendered};
 use crate::store::state::outbox::{Kind, Owed, SMTP};
 use crate::store::state::slots::Run;
 use crate::store::state::{ledger, outbox, slots};
-
-/// A digest waits this long past its slot for its data to be complete, then goes out marked
-/// provisional.
-const WAIT_UP_TO: TimeDelta = TimeDelta::minutes(10);
 
 /// A digest made for a slot: what is stored and what is owed.
 #[derive(Debug)]
@@ -74,7 +70,7 @@ impl Engine {
                 skipped.push(slot);
                 continue;
             }
-            if now < slot.planned_at + WAIT_UP_TO
+            if now < slot.planned_at + digest.wait_up_to
                 && !self.data_is_there(plant, digest, slot.planned_at).await?
             {
                 // Slots after this one wait behind it.

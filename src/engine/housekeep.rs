@@ -1,8 +1,10 @@
 //! Housekeeping: what is past its retention goes, once an hour.
 
-use chrono::TimeDelta;
+use std::sync::Arc;
 
-use super::{Engine, EngineError};
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{Engine, EngineError, blocking, is_due};
 use crate::store::state::{ledger, outbox};
 
 /// Ended messages are kept this long, for `outbox show` and for questions.
@@ -11,6 +13,9 @@ const OUTBOX_KEPT: TimeDelta = TimeDelta::days(30);
 const LEDGER_KEPT: TimeDelta = TimeDelta::days(400);
 /// Time between two rounds.
 const EVERY: TimeDelta = TimeDelta::hours(1);
+
+/// Time between two deletions of records: finding them reads a dataset.
+const EXPIRE_EVERY: TimeDelta = TimeDelta::days(1);
 
 impl Engine {
     /// At start: deliveries that a crash cut off become due again, and incidents of rules that left
@@ -24,7 +29,7 @@ impl Engine {
     /// Forgets what is past its retention, if the last round is an hour ago.
     pub async fn housekeep(&self) -> Result<usize, EngineError> {
         let now = self.clock.now();
-        if !self.housekeeping_due(now, EVERY) {
+        if !is_due(&self.housekept, now, EVERY) {
             return Ok(0);
         }
         self.write(move |tx| {
@@ -32,6 +37,25 @@ impl Engine {
             ledger::prune(tx, now - LEDGER_KEPT)
         })
         .await?;
+        if is_due(&self.expired, now, EXPIRE_EVERY) {
+            self.expire(now).await?;
+        }
         Ok(0)
+    }
+
+    /// Deletes records that are older than their datasets keep them. Open incidents stay as they are:
+    /// what they were told from is written down with them.
+    async fn expire(&self, now: DateTime<Utc>) -> Result<(), EngineError> {
+        let plant = self.plant();
+        for dataset in plant.datasets.iter().filter(|dataset| dataset.keep.is_some()) {
+            let (store, name) = (Arc::clone(&self.store), dataset.name.clone());
+            let stopping = self.stopping.subscribe();
+            let go_on = move || !*stopping.borrow();
+            let deleted = blocking(move || Ok(store.records().expire(&name, now, go_on)?)).await?;
+            if deleted > 0 {
+                tracing::info!(dataset = %dataset.name, deleted, "records past their retention");
+            }
+        }
+        Ok(())
     }
 }

@@ -143,9 +143,9 @@ impl OwnerNotice {
 
 impl Engine {
     /// Writes a trouble of the engine itself into the ledger, as far as that is possible.
-    pub async fn remember_trouble(&self, part: &'static str, text: &str) {
-        let (now, text) = (self.clock.now(), text.to_owned());
-        let written = self.write(move |tx| ledger::note(tx, now, "trouble", part, &text)).await;
+    pub async fn remember_trouble(&self, part: &str, text: &str) {
+        let (now, part, text) = (self.clock.now(), part.to_owned(), text.to_owned());
+        let written = self.write(move |tx| ledger::note(tx, now, "trouble", &part, &text)).await;
         if let Err(err) = written {
             tracing::error!(error = %err, "the ledger cannot be written");
         }
@@ -172,16 +172,16 @@ impl Engine {
     }
 
     /// A source gives nothing of some datasets: what is down is remembered, and one notice names
-    /// everything that is blind. Without a `reason` the owner knows of the outage already.
+    /// everything that is blind. Without what was `said` the owner knows of the outage already.
     pub(super) async fn tell_source_down(
         &self,
         plant: &Plant,
         down: &[Arc<Dataset>],
         since: DateTime<Utc>,
-        reason: Option<&String>,
+        said: Option<Said>,
     ) -> Result<(), EngineError> {
         let now = self.clock.now();
-        let notice = reason.map(|reason| source_down(plant, down, since, reason, now));
+        let notice = said.map(|said| source_down(plant, down, since, &said, now));
         let names: Vec<String> = down.iter().map(|dataset| dataset.name.clone()).collect();
         self.write(move |tx| {
             for name in &names {
@@ -223,32 +223,61 @@ impl Engine {
     }
 }
 
+/// Why a source gives nothing.
+pub(super) enum Said {
+    /// It fails.
+    Down(String),
+    /// Our share of its requests is spent.
+    Spent {
+        /// In its words.
+        reason: String,
+        /// When it is asked again.
+        again: DateTime<Utc>,
+    },
+}
+
 fn source_down(
     plant: &Plant,
     down: &[Arc<Dataset>],
     since: DateTime<Utc>,
-    reason: &str,
+    said: &Said,
     now: DateTime<Utc>,
 ) -> OwnerNotice {
+    const BLIND: &str = "Rules on it see nothing until it is back: open incidents stay as they are, \
+                         none is resolved and none begins. Digests go out marked provisional.";
     let (digests, rules) = blind(plant, down);
     let names: Vec<String> = down.iter().map(|dataset| dataset.name.clone()).collect();
     let source = down.first().map_or("", |dataset| dataset.source.as_str());
+    let civil = |at| plant.zone.civil(at).format("%Y-%m-%d %H:%M").to_string();
+    let (reason, title, goes_on) = match said {
+        Said::Down(reason) => (
+            reason,
+            match names.as_slice() {
+                [one] => format!("source {source} gives no {one}"),
+                _ => format!("source {source} gives no data"),
+            },
+            "It is tried again every five minutes.".to_owned(),
+        ),
+        Said::Spent { reason, again } => (
+            reason,
+            format!("source {source}: the share of requests for postrider is spent"),
+            format!(
+                "Nothing is asked for before {} ({}); it goes on when others use less, or when our \
+                 own requests are a day old. What rules need comes first then. A larger \
+                 `quota_share` or a longer `pull_every` helps.",
+                civil(*again),
+                plant.zone.name()
+            ),
+        ),
+    };
     let trouble = Trouble {
         identity: vec!["source".into(), source.into(), names.join(","), since.to_rfc3339()],
         subject: source.into(),
-        title: match names.as_slice() {
-            [one] => format!("source {source} gives no {one}"),
-            _ => format!("source {source} gives no data"),
-        },
-        paragraphs: vec![
-            "Rules on it see nothing until it is back: open incidents stay as they are, none is \
-             resolved and none begins. Digests go out marked provisional. It is tried again every \
-             five minutes."
-                .into(),
-        ],
+        title,
+        paragraphs: vec![format!("{BLIND} {goes_on}")],
         facts: vec![
-            ("It said".into(), reason.to_owned()),
-            ("Since".into(), plant.zone.civil(since).format("%Y-%m-%d %H:%M").to_string()),
+            ("It said".into(), reason.clone()),
+            ("Since".into(), civil(since)),
             ("Datasets".into(), listed(&names)),
             ("Digests affected".into(), listed(&digests)),
             ("Rules blind".into(), listed(&rules)),

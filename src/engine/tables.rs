@@ -6,13 +6,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::StreamExt;
 
-use super::{Engine, EngineError, Plant, blocking};
+use super::{Engine, EngineError, Plant, blocking, labels};
 use crate::domain::period::Window;
 use crate::domain::query::Frame;
 use crate::domain::report::{Covering, Report};
 use crate::domain::table::{Section, Table};
 use crate::render::{self, Locale};
 use crate::store::{Store, StoreError, View};
+
+mod remarks;
 
 /// At most so many groups or list rows are read for one report.
 const ROWS_MAX: usize = 200_000;
@@ -134,17 +136,14 @@ fn table(
     store.read_records(|records| {
         let datasets: Vec<String> = report.query.reads().into_keys().collect();
         let complete_to = records.complete_to(&datasets);
+        let overlaid = labels::overlaid(report, &records.labels()?);
+        let report = overlaid.as_ref().unwrap_or(report);
         let answer = records.answer(&report.query, &frame)?;
         let mut lines = Vec::new();
         for covering in &report.coverage {
             lines.extend(counted.sentence(records, covering, &frame, window, locale)?);
         }
-        let loaded_from = datasets.iter().filter_map(|dataset| records.history_from(dataset)).max();
-        let began = loaded_from.filter(|start| window.is_none_or(|window| window.from < *start));
-        lines.extend(began.map(|start| {
-            let date = report.zone.civil(start).format("%-d %b %Y");
-            format!("Records reach back to {date}.")
-        }));
+        lines.extend(remarks::remarks(records, plant, report, window));
         let provisional = provisional(window, complete_to, slot);
         Ok(Table::shape(report, &answer, window, lines, complete_to, provisional))
     })

@@ -21,8 +21,10 @@ use super::{PullRequest, Pulled, Quota, Source, SourceError, Spent};
 use crate::clock::Clock;
 use crate::domain::dataset::{Batch, Dataset, DayCount, Described};
 
+mod bulk;
 mod count;
 mod describe;
+mod estimate;
 mod failure;
 mod http;
 mod instant;
@@ -94,6 +96,7 @@ pub struct Salesforce {
     login: login::Login,
     versions: version::Versions,
     seen: Mutex<Seen>,
+    bulk: Mutex<bulk::Known>,
 }
 
 /// What the org's answers have told so far.
@@ -121,8 +124,15 @@ impl Salesforce {
         settings.api_version.as_deref().map_or(Ok(()), version::check).map_err(refused)?;
         let login = login::Login::new(&settings).map_err(refused)?;
         let http = http::client().map_err(refused)?;
-        let (versions, seen) = (version::Versions::default(), Mutex::default());
-        Ok(Salesforce { settings, clock, http, login, versions, seen })
+        Ok(Salesforce {
+            settings,
+            clock,
+            http,
+            login,
+            versions: version::Versions::default(),
+            seen: Mutex::default(),
+            bulk: Mutex::default(),
+        })
     }
 
     /// The lock is held for moments and never across a wait.
@@ -179,7 +189,7 @@ impl Source for Salesforce {
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {
-        Box::pin(async {})
+        Box::pin(self.close_jobs())
     }
 }
 

@@ -19,13 +19,20 @@ use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
 use crate::domain::dataset::Dataset;
 
+mod keep;
+mod labels;
 mod load;
 mod open;
 mod schema;
+mod span;
+mod spent;
 mod state;
 
+pub use labels::{Labels, all as labels};
 pub use load::{Finished, Load};
 pub use open::SetAside;
+pub use span::{Mended, Span};
+pub use spent::{SourceSpent, Spending};
 pub use state::{DatasetState, states};
 
 /// The records of all datasets.
@@ -217,8 +224,30 @@ impl Records {
         dataset: &str,
         at: DateTime<Utc>,
         reason: &str,
+        spending: &Spending,
     ) -> Result<(), RecordsError> {
-        self.write(|tx| state::note_failure(tx, dataset, at, reason))
+        self.write(|tx| {
+            state::note_failure(tx, dataset, at, reason)?;
+            spent::add(tx, spending)
+        })
+    }
+
+    /// Of the datasets told of, those whose next pull is a load of everything.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub fn loads_due(&self, now: DateTime<Utc>) -> Result<BTreeSet<String>, RecordsError> {
+        let known: Vec<Wanted> = self.known().datasets.values().cloned().collect();
+        self.read(|tx| {
+            let mut loads = BTreeSet::new();
+            for wanted in known {
+                let need = state::need(tx, &wanted.dataset, wanted.history, now)?;
+                if matches!(need, state::Need::Load { .. }) {
+                    loads.insert(wanted.dataset.name.clone());
+                }
+            }
+            Ok(loads)
+        })
     }
 
     /// Notes that a reader met damage in the file, so that the next start checks it.
@@ -261,6 +290,16 @@ impl Records {
             tx.commit()?;
             Ok(done)
         })();
+        outcome.map_err(|err| self.told(err))
+    }
+
+    /// Looks at one moment through the writer, which knows what this process wrote.
+    fn read<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, RecordsError> {
+        let mut writer = self.writer();
+        let outcome = (|| work(&*writer.transaction()?))();
         outcome.map_err(|err| self.told(err))
     }
 

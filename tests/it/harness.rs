@@ -22,6 +22,7 @@ use tempfile::TempDir;
 pub(crate) mod letter;
 pub(crate) mod process;
 pub(crate) mod records;
+pub(crate) mod sources;
 
 pub(crate) use letter::Letter;
 
@@ -199,6 +200,14 @@ impl TestPostrider {
         entries.into_iter().rev().map(|entry| (entry.kind, entry.text)).collect()
     }
 
+    /// A number asked of the records as they lie on disk.
+    #[track_caller]
+    pub(crate) fn rows(&self, sql: &str) -> i64 {
+        let records = self.folder.path().join("state/records.db");
+        let db = rusqlite::Connection::open(records).unwrap();
+        db.query_row(sql, [], |row| row.get(0)).unwrap_or_else(|err| panic!("{sql}: {err}"))
+    }
+
     /// Open incidents.
     pub(crate) fn incidents(&self) -> Vec<Incident> {
         self.app.engine().store().state.read(incidents::open).unwrap()
@@ -262,6 +271,9 @@ fn loaded(
         ("SF_CLIENT_SECRET", org::CLIENT_SECRET),
         ("OPS_HOOK_URL", "https://hooks.example.com/1"),
         ("OPS_HOOK_SECRET", HOOK_SECRET),
+        // Of the recipes.
+        ("GITHUB_TOKEN", "secret"),
+        ("ZENDESK_TOKEN", "secret"),
     ] {
         env.variables.insert(name.into(), value.into());
     }

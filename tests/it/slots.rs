@@ -204,3 +204,17 @@ async fn a_digest_that_waits_survives_a_restart() {
     t.advance_to("2026-11-23T07:15:00Z").await;
     assert_eq!(letters(&t).len(), 1);
 }
+
+#[tokio::test]
+async fn a_digest_waits_as_long_as_it_is_told_to() {
+    let lines = format!("{EVERY_DAY}\nwait_up_to = \"3 min\"");
+    let config = digest(&lines).replace("yesterday", UP_TO_NOW);
+    let t = TestPostrider::start(&config, "2026-11-23T06:30:00Z", fill).await;
+    t.beat().await;
+    t.org.faults().always(Fault::Html(503), On::any());
+    t.advance_to("2026-11-23T07:02:00Z").await;
+    assert_eq!(letters(&t).len(), 0);
+    t.advance_to("2026-11-23T07:04:00Z").await;
+    assert_eq!(letters(&t).len(), 1);
+    assert!(letters(&t)[0].words().contains("Provisional"), "{}", letters(&t)[0].text);
+}

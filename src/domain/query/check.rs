@@ -309,8 +309,14 @@ impl<'a> Checker<'a> {
             let key = self.report_type.key(table);
             let name = item.name.as_ref().map_or_else(|| word.value.clone(), |n| n.0.clone());
             let ty = self.report_type.field(key).ty;
-            let group =
-                Group { name, expr: Expr::Field(key), ty, alias: Some(table), labels: vec![] };
+            let group = Group {
+                name,
+                expr: Expr::Field(key),
+                ty,
+                alias: Some(table),
+                labels: vec![],
+                origin: None,
+            };
             return Some(Keyed { group, origin: Some(key) });
         }
         let place = match item.part {
@@ -340,12 +346,10 @@ impl<'a> Checker<'a> {
             Some(known) => (known.alias, item.heading(self.report_type, None)),
             None => (None, item.heading(self.report_type, node.origin)),
         };
-        let labels = match alias {
-            Some(_) => vec![],
-            None => self.labels(node.origin),
-        };
+        let shown = node.origin.filter(|_| alias.is_none());
+        let labels = self.labels(shown);
         Some(Keyed {
-            group: Group { name, expr: node.expr, ty, alias, labels },
+            group: Group { name, expr: node.expr, ty, alias, labels, origin: shown },
             origin: node.origin,
         })
     }
@@ -406,6 +410,7 @@ impl<'a> Checker<'a> {
                 alias: None,
                 share: false,
                 labels: vec![],
+                origin: None,
             }));
         }
         if rule {
@@ -423,6 +428,7 @@ impl<'a> Checker<'a> {
                 alias: None,
                 share: false,
                 labels: vec![],
+                origin: None,
             });
         }
         grouping
@@ -480,10 +486,12 @@ impl<'a> Checker<'a> {
     }
 
     fn column(&self, item: &Item<'_>, node: Node, alias: Option<usize>) -> Column {
+        let shown = node.origin.filter(|_| alias.is_none());
         Column {
             name: item.heading(self.report_type, node.origin),
             share: is_share(&node.expr),
-            labels: if alias.is_some() { vec![] } else { self.labels(node.origin) },
+            labels: self.labels(shown),
+            origin: shown,
             expr: node.expr,
             ty: node.ty,
             alias,

@@ -61,12 +61,46 @@ pub(super) fn client() -> Result<reqwest::Client, String> {
         .map_err(|err| reason(&err))
 }
 
+/// An answer of which the body is still to come.
+pub(super) struct Opened {
+    /// Everything but the body.
+    pub(super) answer: Answer,
+    /// `Sforce-Locator`: where the next page of a file is.
+    pub(super) locator: Option<String>,
+    /// `Sforce-NumberOfRecords`: how many records this page of a file has.
+    pub(super) records: Option<u64>,
+    response: reqwest::Response,
+}
+
+impl Opened {
+    /// The next piece of the body, decompressed; `None` at its end.
+    pub(super) async fn piece(&mut self) -> Result<Option<impl AsRef<[u8]> + use<>>, Failure> {
+        self.response.chunk().await.map_err(broken)
+    }
+
+    /// The whole answer.
+    pub(super) async fn whole(mut self) -> Result<Answer, Failure> {
+        while let Some(piece) = self.response.chunk().await.map_err(broken)? {
+            if self.answer.body.len() + piece.len() > BODY_BYTES_MAX {
+                let limit = BODY_BYTES_MAX / (1024 * 1024);
+                return Err(Failure::Garbled(format!("an answer of more than {limit} MB")));
+            }
+            self.answer.body.extend_from_slice(&piece);
+        }
+        Ok(self.answer)
+    }
+}
+
 /// Sends a request and reads the whole answer.
 pub(super) async fn send(request: reqwest::RequestBuilder) -> Result<Answer, Failure> {
-    let broken = |err: reqwest::Error| Failure::transient(reason(&err));
-    let mut response = request.send().await.map_err(broken)?;
+    open(request).await?.whole().await
+}
+
+/// Sends a request and reads the answer up to its body.
+pub(super) async fn open(request: reqwest::RequestBuilder) -> Result<Opened, Failure> {
+    let response = request.send().await.map_err(broken)?;
     let headers = response.headers();
-    let mut answer = Answer {
+    let answer = Answer {
         status: response.status().as_u16(),
         date: date(headers),
         limits: text(headers, "sforce-limit-info"),
@@ -74,14 +108,13 @@ pub(super) async fn send(request: reqwest::RequestBuilder) -> Result<Answer, Fai
         content_type: text(headers, "content-type"),
         body: Vec::new(),
     };
-    while let Some(chunk) = response.chunk().await.map_err(broken)? {
-        if answer.body.len() + chunk.len() > BODY_BYTES_MAX {
-            let limit = BODY_BYTES_MAX / (1024 * 1024);
-            return Err(Failure::Garbled(format!("an answer of more than {limit} MB")));
-        }
-        answer.body.extend_from_slice(&chunk);
-    }
-    Ok(answer)
+    let locator = text(headers, "sforce-locator");
+    let records = text(headers, "sforce-numberofrecords").and_then(|text| text.trim().parse().ok());
+    Ok(Opened { answer, locator, records, response })
+}
+
+fn broken(err: reqwest::Error) -> Failure {
+    Failure::transient(reason(&err))
 }
 
 /// An address we may send secrets to: `https`, or `http` on this machine.

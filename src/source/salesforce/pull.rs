@@ -2,34 +2,35 @@
 //! them proves.
 
 use std::collections::HashSet;
+use std::mem;
 use std::sync::Arc;
 
-use chrono::{DateTime, DurationRound, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::mpsc;
 
 use super::Salesforce;
+use super::estimate::{self, Count};
 use super::failure::Failure;
 use super::misfits::Misfits;
 use super::objects;
 use super::page::PageReader;
 use super::request::{Hidden, Tally, Target};
-use super::soql::{self, Begin, Span};
-use crate::domain::dataset::{Batch, Cursor, Dataset};
+use super::soql::{self, Begin, Span, whole_second};
+use crate::domain::dataset::{Batch, Cursor, Dataset, Purpose};
 use crate::source::{PullRequest, Pulled, SourceError};
 
 /// The watermark stays this far behind the org's clock: what is committed in the last moment may
 /// not be visible yet.
 const MARGIN: TimeDelta = TimeDelta::minutes(1);
 
-/// A pull begins this far before the watermark: a transaction that began long ago stamps its
-/// records then and commits them now.
-const OVERLAP: TimeDelta = TimeDelta::minutes(10);
-
 /// A query the org cannot answer in time is halved down to this.
 const NARROWEST: TimeDelta = TimeDelta::minutes(1);
 
 /// A query that is lost so often without a record read in between is given up.
 const LOSSES_MAX: u32 = 3;
+
+/// Changes of more time than this may be so many that it pays to count them first.
+const WIDE: TimeDelta = TimeDelta::days(1);
 
 /// Reads what the request asks for.
 pub(super) async fn pull(
@@ -38,14 +39,17 @@ pub(super) async fn pull(
     into: &mpsc::Sender<Batch>,
 ) -> Result<Pulled, SourceError> {
     let hidden = org.known_hidden(&request.dataset);
+    let purpose = if request.since.is_none() { Purpose::History } else { request.purpose };
     let mut pull = Pull {
         org,
         dataset: &request.dataset,
         into,
         hidden,
-        tally: Tally::new(request.purpose),
+        tally: Tally::new(purpose),
         misfits: Misfits::default(),
         records: 0,
+        told: None,
+        tell_total: false,
     };
     match pull.read(request).await {
         Ok(watermark) => Ok(pull.pulled(watermark)),
@@ -53,24 +57,41 @@ pub(super) async fn pull(
     }
 }
 
-struct Pull<'a> {
-    org: &'a Salesforce,
-    dataset: &'a Dataset,
+/// A pull on its way.
+pub(super) struct Pull<'a> {
+    pub(super) org: &'a Salesforce,
+    pub(super) dataset: &'a Dataset,
     into: &'a mpsc::Sender<Batch>,
-    hidden: Arc<Hidden>,
-    tally: Tally,
-    misfits: Misfits,
-    records: u64,
+    pub(super) hidden: Arc<Hidden>,
+    pub(super) tally: Tally,
+    pub(super) misfits: Misfits,
+    /// Records read.
+    pub(super) records: u64,
+    /// The furthest place told: places never move back.
+    told: Option<Cursor>,
+    /// The next page says how many records the whole will have.
+    tell_total: bool,
+}
+
+/// What is left for pages to read.
+enum Left {
+    /// All of it.
+    All,
+    /// What lies behind this, up to now.
+    From(Begin),
+    /// Nothing.
+    Nothing,
 }
 
 impl Pull<'_> {
     /// Reads everything asked for and gives the watermark it proves.
     async fn read(&mut self, request: &PullRequest) -> Result<DateTime<Utc>, Failure> {
-        let end = whole_second(self.org.org_now().await? - MARGIN);
+        let mut end = self.end_of_now().await?;
         if self.dataset.whole {
+            self.tell_total = true;
             self.whole().await?;
         } else {
-            self.changes(request, end).await?;
+            end = self.changes(request, end).await?;
         }
         // Had our clock leapt forward since the org last told its own, `end` would lie in its
         // future; its first answer tells.
@@ -78,32 +99,86 @@ impl Pull<'_> {
         Ok(request.since.map_or(proven, |since| since.max(proven)))
     }
 
-    async fn changes(&mut self, request: &PullRequest, end: DateTime<Utc>) -> Result<(), Failure> {
+    /// Up to where the org is complete now.
+    async fn end_of_now(&self) -> Result<DateTime<Utc>, Failure> {
+        Ok(whole_second(self.org.org_now().await? - MARGIN))
+    }
+
+    /// Reads the changes up to `end` or later, and says up to where.
+    async fn changes(
+        &mut self,
+        request: &PullRequest,
+        end: DateTime<Utc>,
+    ) -> Result<DateTime<Utc>, Failure> {
+        let overlap = self.org.settings.overlap;
         let begin = match (&request.resume, request.since, request.from) {
             (Some(cursor), _, _) => {
                 // What was committed late just before where the reading stopped. Its place is not
                 // told: should this stop too, the next one begins where the first one stopped.
-                let late = whole_second(cursor.stamp - OVERLAP);
+                self.told = Some(cursor.clone());
+                let late = whole_second(cursor.stamp - overlap);
                 let span = Span { begin: Begin::At(late), end: cursor.stamp.min(end) };
-                self.walk(span, false).await?;
-                Begin::Behind(cursor.clone())
+                self.walk(span).await?;
+                Begin::behind(cursor)
             }
-            (None, Some(since), _) => Begin::At(whole_second(since - OVERLAP)),
+            (None, Some(since), _) => Begin::At(whole_second(since - overlap)),
             (None, None, Some(from)) => Begin::At(whole_second(from)),
             (None, None, None) => Begin::First,
         };
-        self.walk(Span { begin, end }, true).await
+        let span = Span { begin, end };
+        let left = match request.since {
+            Some(since) if end - since <= WIDE => Left::All,
+            since => self.in_bulk(&span, since.is_none()).await?,
+        };
+        match left {
+            Left::Nothing => Ok(end),
+            Left::All => self.walk(span).await.map(|()| end),
+            Left::From(begin) => {
+                // Hours may have passed: what was committed meanwhile is read too, and only an
+                // answer from now on says what time it is.
+                self.tally.first_date = None;
+                let end = self.end_of_now().await?.max(end);
+                self.walk(Span { begin, end }).await.map(|()| end)
+            }
+        }
+    }
+
+    /// Reads as much of a long span by the Bulk API as is better read so.
+    async fn in_bulk(&mut self, span: &Span, is_load: bool) -> Result<Left, Failure> {
+        self.tell_total = true;
+        let above = match self.org.settings.bulk_above {
+            Some(above) if !self.org.bulk_refuses(&self.dataset.object) => above,
+            _ => return Ok(Left::All),
+        };
+        let count = estimate::count(self.org, self.dataset, span, &mut self.tally).await?;
+        if let Count::Records(records) = count {
+            self.tell_total = false;
+            if records == 0 && !is_load {
+                return Ok(Left::Nothing);
+            }
+            self.send(Batch { expected: Some(records), ..Batch::default() }).await?;
+        }
+        let many = match count {
+            Count::Records(records) => records > above,
+            Count::TooMany | Count::Unknown => self.dataset.dated,
+        };
+        if !many {
+            return Ok(Left::All);
+        }
+        self.bulk(span, count).await.map(Left::From)
     }
 
     /// Reads a span of changes, in as many queries as it takes.
-    async fn walk(&mut self, span: Span, tell_place: bool) -> Result<(), Failure> {
+    async fn walk(&mut self, span: Span) -> Result<(), Failure> {
         let mut begin = span.begin;
         let mut end = span.end;
         let mut losses = 0;
         while begin.stamp().is_none_or(|stamp| stamp < span.end) {
             let asked = Span { begin: begin.clone(), end };
             let mut place = None;
-            let outcome = self.query(Some(&asked), &mut place, tell_place).await;
+            let outcome = self.query(Some(&asked), &mut place).await;
+            // Only the first query is of everything.
+            self.tell_total = false;
             if let Some(place) = place {
                 begin = Begin::Behind(place);
                 losses = 0;
@@ -112,12 +187,11 @@ impl Pull<'_> {
                 Ok(()) if end >= span.end => return Ok(()),
                 Ok(()) => {
                     // It got through: a wider one next.
-                    let width = asked.begin.stamp().map_or(NARROWEST, |stamp| end - stamp);
                     begin = Begin::At(end);
-                    end = span.end.min(end + width.max(NARROWEST) * 2);
+                    end = span.end.min(end + asked.width().max(NARROWEST) * 2);
                 }
                 Err(Failure::QueryTimeout) => {
-                    let half = (end - begin.stamp().unwrap_or_else(beginning_of_time)) / 2;
+                    let half = Span { begin: begin.clone(), end }.width() / 2;
                     if half < NARROWEST {
                         return Err(Failure::QueryTimeout);
                     }
@@ -139,12 +213,12 @@ impl Pull<'_> {
     /// twice, which upserts forgive.
     async fn whole(&mut self) -> Result<(), Failure> {
         for _ in 1..LOSSES_MAX {
-            match self.query(None, &mut None, false).await {
+            match self.query(None, &mut None).await {
                 Err(Failure::LocatorLost(_)) => {}
                 outcome => return outcome,
             }
         }
-        self.query(None, &mut None, false).await
+        self.query(None, &mut None).await
     }
 
     /// Asks one query and follows its pages to the end. `place` becomes the last record read.
@@ -152,33 +226,41 @@ impl Pull<'_> {
         &mut self,
         span: Option<&Span>,
         place: &mut Option<Cursor>,
-        tell_place: bool,
     ) -> Result<(), Failure> {
-        match self.pages(span, place, tell_place).await {
+        match self.pages(span, place).await {
             Err(Failure::UnknownField(said)) if place.is_none() => {
-                let hidden = self.org.learn_hidden(self.dataset, &mut self.tally).await?;
-                let vital = self.dataset.updated.into_iter().chain([self.dataset.key]);
-                if hidden == self.hidden || vital.into_iter().any(|at| hidden.fields.contains(&at))
-                {
-                    return Err(Failure::Refused(said));
-                }
-                self.hidden = hidden;
-                self.pages(span, place, tell_place).await
+                self.learn_hidden(said).await?;
+                self.pages(span, place).await
             }
             outcome => outcome,
         }
+    }
+
+    /// Finds out which fields the org does not show us, after it said so.
+    pub(super) async fn learn_hidden(&mut self, said: String) -> Result<(), Failure> {
+        let hidden = self.org.learn_hidden(self.dataset, &mut self.tally).await?;
+        let vital = self.dataset.updated.into_iter().chain([self.dataset.key]);
+        if hidden == self.hidden || vital.into_iter().any(|at| hidden.fields.contains(&at)) {
+            return Err(Failure::Refused(said));
+        }
+        self.hidden = hidden;
+        Ok(())
+    }
+
+    /// The fields to ask for, and whether to ask for the flag of deleted records.
+    pub(super) fn asked(&self) -> (Vec<usize>, bool) {
+        let shown = |at: &usize| !self.hidden.fields.contains(at);
+        let asked = (0..self.dataset.fields.len()).filter(shown).collect();
+        let has_flag = objects::has_deleted_flag(&self.dataset.object);
+        (asked, has_flag && !self.hidden.deleted_flag)
     }
 
     async fn pages(
         &mut self,
         span: Option<&Span>,
         place: &mut Option<Cursor>,
-        tell_place: bool,
     ) -> Result<(), Failure> {
-        let asked: Vec<usize> =
-            (0..self.dataset.fields.len()).filter(|at| !self.hidden.fields.contains(at)).collect();
-        let deleted_flag =
-            objects::has_deleted_flag(&self.dataset.name) && !self.hidden.deleted_flag;
+        let (asked, deleted_flag) = self.asked();
         let soql = soql::query(self.dataset, &asked, deleted_flag, span);
         // Without a span nothing is in the order of changes, so no row says how far it has come.
         let before = span.map_or(DateTime::<Utc>::MIN_UTC, |span| span.end);
@@ -186,20 +268,26 @@ impl Pull<'_> {
         let mut followed = HashSet::new();
         let mut target = Target::Query(soql);
         loop {
-            let misfits = &mut self.misfits;
-            let ask = self.org.ask(&target, &mut self.tally, |body| reader.read(body, misfits));
+            let (misfits, mut total) = (&mut self.misfits, None);
+            let ask = self.org.ask(&target, &mut self.tally, |body| {
+                total = estimate::total_of_page(body);
+                reader.read(body, misfits)
+            });
             let mut page = ask.await?;
+            page.batch.expected = total.filter(|_| mem::take(&mut self.tell_total));
             self.records += page.batch.rows() as u64;
-            // A place never moves back, whatever order the org keeps.
-            page.batch.cursor = page.batch.cursor.filter(|at| place.as_ref() < Some(at));
-            if let Some(cursor) = &page.batch.cursor {
-                *place = Some(cursor.clone());
+            if let Some(cursor) = page.batch.cursor.take() {
+                // A place never moves back, whatever order the org keeps.
+                if place.as_ref() < Some(&cursor) {
+                    *place = Some(cursor.clone());
+                }
+                if self.told.as_ref() < Some(&cursor) {
+                    self.told = Some(cursor.clone());
+                    page.batch.cursor = Some(cursor);
+                }
             }
-            if !tell_place {
-                page.batch.cursor = None;
-            }
-            if page.batch.rows() > 0 && self.into.send(page.batch).await.is_err() {
-                return Err(Failure::Final(SourceError::Stopped));
+            if page.batch.rows() > 0 {
+                self.send(page.batch).await?;
             }
             let Some(next) = page.next else { return Ok(()) };
             if !followed.insert(next.clone()) {
@@ -208,6 +296,22 @@ impl Pull<'_> {
             }
             target = Target::Next(next);
         }
+    }
+
+    /// Tells that everything up to the end of a span has been read.
+    pub(super) async fn tell_place(&mut self, span: &Span) -> Result<(), Failure> {
+        let place = span.last_place();
+        if self.told.as_ref() >= Some(&place) {
+            return Ok(());
+        }
+        self.told = Some(place.clone());
+        self.send(Batch { cursor: Some(place), ..Batch::default() }).await
+    }
+
+    /// Hands on a batch.
+    pub(super) async fn send(&self, batch: Batch) -> Result<(), Failure> {
+        let sent = self.into.send(batch).await;
+        sent.map_err(|_| Failure::Final(SourceError::Stopped))
     }
 
     fn pulled(self, watermark: DateTime<Utc>) -> Pulled {
@@ -223,14 +327,4 @@ impl Pull<'_> {
             unchanged: false,
         }
     }
-}
-
-/// The second an instant lies in: the org stamps in whole seconds.
-fn whole_second(at: DateTime<Utc>) -> DateTime<Utc> {
-    at.duration_trunc(TimeDelta::seconds(1)).unwrap_or(at)
-}
-
-/// No org has records from before.
-fn beginning_of_time() -> DateTime<Utc> {
-    DateTime::UNIX_EPOCH + TimeDelta::days(365 * 29)
 }

@@ -283,7 +283,7 @@ impl Salesforce {
     }
 
     /// Remembers a wait that a request could not sit out.
-    fn keep_away(&self, failure: Failure) -> Failure {
+    pub(super) fn keep_away(&self, failure: Failure) -> Failure {
         if let Failure::Transient { after: Some(after), .. } = &failure {
             let until = self.clock.now() + (*after).min(AWAY_MAX);
             self.seen().away_until = Some(until);

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 
 use super::instant;
 use super::page::DELETED;
@@ -38,6 +38,45 @@ impl Begin {
             Begin::Behind(cursor) => Some(cursor.stamp),
         }
     }
+
+    /// Behind a place a batch has told.
+    pub(super) fn behind(place: &Cursor) -> Begin {
+        if place.key.is_empty() {
+            // Of a whole span, see `last_place`: there is no record to go on behind.
+            return Begin::At(place.stamp + TimeDelta::milliseconds(1));
+        }
+        Begin::Behind(place.clone())
+    }
+
+    /// The same or a little earlier, not inside a tie.
+    pub(super) fn before_ties(self) -> Begin {
+        match self {
+            Begin::Behind(cursor) => Begin::At(cursor.stamp),
+            begin => begin,
+        }
+    }
+}
+
+impl Span {
+    /// How long it is, counted from 2000 on where it begins with the first change there is.
+    pub(super) fn width(&self) -> TimeDelta {
+        self.end - self.begin.stamp().unwrap_or_else(beginning_of_time)
+    }
+
+    /// Behind everything of it, as a place; a reading that goes on behind that goes on at its end.
+    pub(super) fn last_place(&self) -> Cursor {
+        Cursor { stamp: self.end - TimeDelta::milliseconds(1), key: String::new() }
+    }
+}
+
+/// The second an instant lies in: the org stamps in whole seconds.
+pub(super) fn whole_second(at: DateTime<Utc>) -> DateTime<Utc> {
+    at.duration_trunc(TimeDelta::seconds(1)).unwrap_or(at)
+}
+
+/// No org has records from before.
+pub(super) fn beginning_of_time() -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + TimeDelta::days(365 * 30 + 7)
 }
 
 /// The query for these fields of the dataset: of the span in the order of changes, or of all
@@ -48,38 +87,67 @@ pub(super) fn query(
     deleted_flag: bool,
     span: Option<&Span>,
 ) -> String {
-    let name_of = |at: &usize| dataset.fields[*at].name.as_str();
-    let mut names: Vec<&str> = asked.iter().map(name_of).collect();
+    let mut soql = select(dataset, asked, deleted_flag);
+    let key = path(dataset, dataset.key);
+    let _ = match span {
+        None => write!(soql, " ORDER BY {key}"),
+        Some(span) => {
+            let updated = updated(dataset);
+            write!(soql, " WHERE {} ORDER BY {updated}, {key}", condition(dataset, span))
+        }
+    };
+    soql
+}
+
+/// The query for these fields of the dataset of a span, in no order: an order would keep the Bulk
+/// API from cutting the work into pieces.
+pub(super) fn unordered(
+    dataset: &Dataset,
+    asked: &[usize],
+    deleted_flag: bool,
+    span: &Span,
+) -> String {
+    let select = select(dataset, asked, deleted_flag);
+    format!("{select} WHERE {}", condition(dataset, span))
+}
+
+/// How many changes a span has, deleted records among them.
+pub(super) fn count(dataset: &Dataset, span: &Span) -> String {
+    format!("SELECT COUNT() FROM {} WHERE {}", dataset.object, condition(dataset, span))
+}
+
+fn select(dataset: &Dataset, asked: &[usize], deleted_flag: bool) -> String {
+    let mut names: Vec<&str> = asked.iter().map(|&at| path(dataset, at)).collect();
     if deleted_flag {
         names.push(DELETED);
     }
-    let updated = dataset.updated.as_ref().map_or("SystemModstamp", |at| name_of(at));
-    let key = name_of(&dataset.key);
-    let mut soql = format!("SELECT {} FROM {}", names.join(", "), dataset.name);
-    match span {
-        None => {
-            let _ = write!(soql, " ORDER BY {key}");
+    format!("SELECT {} FROM {}", names.join(", "), dataset.object)
+}
+
+fn condition(dataset: &Dataset, span: &Span) -> String {
+    let (updated, key) = (updated(dataset), path(dataset, dataset.key));
+    let end = instant::literal(span.end);
+    match &span.begin {
+        Begin::First => format!("{updated} < {end}"),
+        Begin::At(at) => {
+            format!("{updated} >= {} AND {updated} < {end}", instant::literal(*at))
         }
-        Some(span) => {
-            soql.push_str(" WHERE ");
-            match &span.begin {
-                Begin::First => {}
-                Begin::At(at) => {
-                    let _ = write!(soql, "{updated} >= {} AND ", instant::literal(*at));
-                }
-                Begin::Behind(Cursor { stamp, key: last }) => {
-                    let (stamp, last) = (instant::literal(*stamp), text(last));
-                    let _ = write!(
-                        soql,
-                        "(({updated} = {stamp} AND {key} > {last}) OR {updated} > {stamp}) AND "
-                    );
-                }
-            }
-            let end = instant::literal(span.end);
-            let _ = write!(soql, "{updated} < {end} ORDER BY {updated}, {key}");
+        Begin::Behind(Cursor { stamp, key: last }) => {
+            let (stamp, last) = (instant::literal(*stamp), text(last));
+            format!(
+                "(({updated} = {stamp} AND {key} > {last}) OR {updated} > {stamp}) \
+                 AND {updated} < {end}"
+            )
         }
     }
-    soql
+}
+
+fn path(dataset: &Dataset, at: usize) -> &str {
+    &dataset.fields[at].path
+}
+
+fn updated(dataset: &Dataset) -> &str {
+    dataset.updated.map_or("SystemModstamp", |at| path(dataset, at))
 }
 
 /// A text literal.
@@ -132,6 +200,53 @@ mod tests {
             "((SystemModstamp = 2026-03-01T10:00:00.250Z AND Id > '0Mw\\'\\\\x') \
              OR SystemModstamp > 2026-03-01T10:00:00.250Z) AND ",
         );
+    }
+
+    #[test]
+    fn objects_and_fields_are_called_what_the_org_calls_them() {
+        let mut dataset = datasets("org")[1].clone();
+        dataset.name = "figures".to_owned();
+        dataset.object = "Figure__c".to_owned();
+        dataset.fields[0].path = "Key__c".to_owned();
+        dataset.fields[1].path = "Owner.Name".to_owned();
+        let begin = Begin::At(at("2026-03-01T00:00:00Z"));
+        let span = Span { begin, end: at("2026-03-02T00:00:00Z") };
+        let condition = "SystemModstamp >= 2026-03-01T00:00:00Z \
+                         AND SystemModstamp < 2026-03-02T00:00:00Z";
+        assert_eq!(
+            query(&dataset, &[0, 1], false, Some(&span)),
+            format!(
+                "SELECT Key__c, Owner.Name FROM Figure__c WHERE {condition} \
+                 ORDER BY SystemModstamp, Key__c"
+            )
+        );
+        assert_eq!(
+            unordered(&dataset, &[0, 1], true, &span),
+            format!("SELECT Key__c, Owner.Name, IsDeleted FROM Figure__c WHERE {condition}")
+        );
+        assert_eq!(
+            count(&dataset, &span),
+            format!("SELECT COUNT() FROM Figure__c WHERE {condition}")
+        );
+    }
+
+    #[test]
+    fn a_reading_goes_on_at_the_end_of_a_span_behind_its_last_place() {
+        let span = Span { begin: Begin::First, end: at("2026-03-02T00:00:00Z") };
+        let place = span.last_place();
+        assert!(place.stamp < span.end);
+        assert_eq!(Begin::behind(&place), Begin::At(span.end));
+        let place = Cursor { stamp: at("2026-03-01T10:00:00Z"), key: "0Mw1".to_owned() };
+        assert_eq!(Begin::behind(&place), Begin::Behind(place.clone()));
+        assert_eq!(Begin::behind(&place).before_ties(), Begin::At(place.stamp));
+        assert_eq!(Begin::First.before_ties(), Begin::First);
+    }
+
+    #[test]
+    fn time_begins_with_the_year_2000() {
+        assert_eq!(beginning_of_time(), at("2000-01-01T00:00:00Z"));
+        let span = Span { begin: Begin::First, end: at("2000-01-02T00:00:00Z") };
+        assert_eq!(span.width(), TimeDelta::days(1));
     }
 
     #[test]

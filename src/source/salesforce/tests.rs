@@ -9,6 +9,7 @@ use super::*;
 use crate::domain::dataset::{Cell, Cursor, Dataset, Purpose};
 use server::{Asked, LeapingClock, Reply, Server, SmallOrg, page, record, reply};
 
+mod bulk;
 mod count;
 mod describe;
 mod faults;

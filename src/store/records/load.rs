@@ -11,6 +11,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::types::Null;
 use rusqlite::{Connection, TransactionBehavior};
 
+use super::spent::{self, Spending};
 use super::state::{self, Need};
 use super::{Records, RecordsError, Wanted, schema};
 use crate::domain::dataset::{Batch, Cell, Dataset, PullRequest, Pulled, Purpose};
@@ -26,6 +27,12 @@ pub struct Load {
     /// The table rows go to, as SQL.
     into: String,
     upsert: String,
+    /// Whether that table is there: a pull that brings nothing needs none.
+    gathered: bool,
+    begun: DateTime<Utc>,
+    /// What a load that is gone on with had written before.
+    loaded_before: u64,
+    spending: Option<Spending>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -72,21 +79,22 @@ impl Load {
             kind: if dataset.whole { Kind::Whole } else { Kind::Changes },
             into: schema::gathering_table(name),
             upsert: String::new(),
+            gathered: false,
+            begun: now,
+            loaded_before: 0,
+            spending: None,
         };
-        let need = load.records.write(|tx| state::need(tx, &dataset, history, now))?;
+        let need = load.records.read(|tx| state::need(tx, &dataset, history, now))?;
         match need {
-            Need::Changes(since) => {
-                load.request.since = since;
-                let create = schema::create_quoted(&load.into, &dataset);
-                let drop = format!("DROP TABLE IF EXISTS {};", load.into);
-                let created = load.records.writer().execute_batch(&(drop + &create));
-                created.map_err(|err| load.records.told(err))?;
-            }
+            Need::Changes(since) => load.request.since = since,
             Need::Load { resume, start } => {
                 load.kind = Kind::Load;
+                load.gathered = true;
                 load.into = schema::ident(&schema::loading_table(name));
                 if resume.is_none() {
                     load.start_over(&dataset, history, start)?;
+                } else {
+                    load.loaded_before = load.records.read(|tx| state::load_records(tx, name))?;
                 }
                 load.request.resume = resume;
                 load.request.from = start;
@@ -114,6 +122,16 @@ impl Load {
         &self.request
     }
 
+    /// How many records an interrupted load had written, which this one goes on with.
+    pub fn loaded_before(&self) -> u64 {
+        self.loaded_before
+    }
+
+    /// What was spent on it, written down when it is finished.
+    pub fn spent(&mut self, spending: Spending) {
+        self.spending = Some(spending);
+    }
+
     /// Whether it is a first load or one after a change of the fields, and not just the latest
     /// changes.
     pub fn is_load(&self) -> bool {
@@ -130,6 +148,16 @@ impl Load {
             return Err(RecordsError::Misshapen(dataset.name.clone()));
         }
         let mut writer = self.records.writer();
+        if !self.gathered && batch.rows() > 0 {
+            let create = schema::create_quoted(&self.into, dataset);
+            let made =
+                writer.execute_batch(&format!("DROP TABLE IF EXISTS {}; {create}", self.into));
+            made.map_err(|err| self.records.told(err))?;
+            self.gathered = true;
+        }
+        if !self.gathered {
+            return Ok(());
+        }
         // A gathering table is nobody else's: its transactions take no lock on the file.
         let behavior = match self.kind {
             Kind::Load => TransactionBehavior::Immediate,
@@ -142,7 +170,9 @@ impl Load {
             let tx = writer.transaction_with_behavior(behavior)?;
             insert(&tx, &self.upsert, dataset, batch)?;
             if self.kind == Kind::Load {
-                state::advance_load(&tx, &dataset.name, batch.rows(), batch.cursor.as_ref())?;
+                let expected = batch.expected.map(|count| count + self.loaded_before);
+                let place = batch.cursor.as_ref();
+                state::advance_load(&tx, &dataset.name, batch.rows(), place, expected)?;
             }
             tx.commit()
         })();
@@ -175,8 +205,12 @@ impl Load {
         self.records.write(|tx| {
             let count = |sql: String| tx.query_row(&sql, [], |row| row.get::<_, i64>(0));
             let touched = || count(schema::count_touched(&self.into, &table, dataset));
-            let (mut records, was_hidden) = state::before(tx, &dataset.name)?;
-            let gathered = count(format!("SELECT count(*) FROM {}", self.into))?;
+            let before = state::before(tx, &dataset.name)?;
+            let mut records = before.records;
+            let gathered = match self.gathered {
+                true => count(format!("SELECT count(*) FROM {}", self.into))?,
+                false => 0,
+            };
             let mut changed = 0;
             if gathered > 0 {
                 records -= touched()?;
@@ -185,16 +219,19 @@ impl Load {
             }
             let read_whole = self.kind == Kind::Whole && !pulled.unchanged;
             let emptied = read_whole && gathered == 0 && records > 0;
-            if read_whole && !emptied {
+            if read_whole && gathered > 0 {
                 let gone = tx.execute(&schema::delete_missing(&self.into, &table, dataset), [])?;
                 changed += gone;
                 records -= gone as i64;
             }
-            if was_hidden.iter().any(|field| !pulled.hidden.contains(field)) {
+            let shown = |field: &String| !pulled.unchanged && !pulled.hidden.contains(field);
+            if before.hidden.iter().any(shown) {
                 // The org shows us more than before: older records lack it.
                 state::want_reload(tx, &dataset.name)?;
             }
-            state::note_pull(tx, &dataset.name, pulled, records, now)?;
+            let (kind, times) = ((records, read_whole), (self.begun, now));
+            state::note_pull(tx, &dataset.name, pulled, before, kind, times)?;
+            self.note_spending(tx)?;
             Ok(Finished {
                 changed: changed as u64,
                 records: records.max(0) as u64,
@@ -222,11 +259,24 @@ impl Load {
             schema::make_indexes(tx, &dataset.name, &indexes)?;
             let count = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
             let records = tx.query_row(&schema::count_existing(&table), [], count)?;
-            state::finish_load(tx, &dataset.name)?;
-            state::note_pull(tx, &dataset.name, pulled, records, now)?;
+            state::finish_load(tx, &dataset.name, now)?;
+            let before = state::before(tx, &dataset.name)?;
+            state::note_pull(
+                tx,
+                &dataset.name,
+                pulled,
+                before,
+                (records, true),
+                (self.begun, now),
+            )?;
+            self.note_spending(tx)?;
             let records = records as u64;
             Ok(Finished { changed: records, records, emptied: false, loaded: true })
         })
+    }
+
+    fn note_spending(&self, tx: &Connection) -> rusqlite::Result<()> {
+        self.spending.as_ref().map_or(Ok(()), |spending| spent::add(tx, spending))
     }
 
     /// After a load: statistics for the planner, the log folded into the file, the cache small
@@ -244,7 +294,7 @@ impl Load {
 
 impl Drop for Load {
     fn drop(&mut self) {
-        if self.kind != Kind::Load {
+        if self.kind != Kind::Load && self.gathered {
             let drop = format!("DROP TABLE IF EXISTS {}", self.into);
             let _ = self.records.writer().execute_batch(&drop);
         }
@@ -252,7 +302,13 @@ impl Drop for Load {
     }
 }
 
-fn insert(tx: &Connection, upsert: &str, dataset: &Dataset, batch: &Batch) -> rusqlite::Result<()> {
+/// Binds and writes the rows of a batch.
+pub(super) fn insert(
+    tx: &Connection,
+    upsert: &str,
+    dataset: &Dataset,
+    batch: &Batch,
+) -> rusqlite::Result<()> {
     let width = dataset.fields.len();
     let mut statement = tx.prepare_cached(upsert)?;
     for (row, deleted) in batch.cells.chunks_exact(width).zip(&batch.deleted) {

@@ -4,12 +4,12 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
-use super::{RecordsError, state};
+use super::{RecordsError, labels, spent, state};
 
 /// Written into the file; a higher one is from a newer postrider.
-const SCHEMA: i64 = 1;
+const SCHEMA: i64 = 2;
 
 /// The command line may write beside the daemon; each waits for the other this long.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -68,7 +68,7 @@ pub(super) fn mark_suspect(path: &Path) {
 }
 
 fn prepare(path: &Path) -> rusqlite::Result<Connection> {
-    let writer = Connection::open(path)?;
+    let mut writer = Connection::open(path)?;
     writer.busy_timeout(BUSY_TIMEOUT)?;
     // Has a say over a new file alone. Fewer, larger pages load a quarter faster than the default.
     writer.pragma_update(None, "page_size", 8192)?;
@@ -88,8 +88,7 @@ fn prepare(path: &Path) -> rusqlite::Result<Connection> {
     }
     let version: i64 = writer.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if version < SCHEMA {
-        writer.execute_batch(state::CREATE)?;
-        writer.pragma_update(None, "user_version", SCHEMA)?;
+        upgrade(&mut writer)?;
     }
     // Reads the schema and the state, so that damage there shows now.
     if version <= SCHEMA {
@@ -97,6 +96,24 @@ fn prepare(path: &Path) -> rusqlite::Result<Connection> {
     }
     writer.set_prepared_statement_cache_capacity(64);
     Ok(writer)
+}
+
+/// Makes the tables of a new file, and gives one of an earlier postrider what it lacks: its records
+/// stay.
+fn upgrade(writer: &mut Connection) -> rusqlite::Result<()> {
+    // Two processes that start together do it one after the other, the second one to no effect.
+    let tx = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    tx.execute_batch(state::CREATE)?;
+    for (column, ty) in state::ADDED {
+        let known = "SELECT 1 FROM pragma_table_info('_dataset_state') WHERE name = ?";
+        if !tx.prepare_cached(known)?.exists([column])? {
+            tx.execute_batch(&format!("ALTER TABLE _dataset_state ADD COLUMN {column} {ty}"))?;
+        }
+    }
+    tx.execute_batch(spent::CREATE)?;
+    tx.execute_batch(labels::CREATE)?;
+    tx.pragma_update(None, "user_version", SCHEMA)?;
+    tx.commit()
 }
 
 fn is_damage(err: &rusqlite::Error) -> bool {

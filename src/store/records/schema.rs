@@ -125,8 +125,8 @@ pub(super) fn delete_missing(from: &str, table: &str, dataset: &Dataset) -> Stri
     )
 }
 
-/// What a table must be made from anew when it changes: names, types, key and updated-at. The order
-/// of fields does not matter.
+/// What a table must be made from anew when it changes: names, types, key and updated-at, and where
+/// at the source it comes from. The order of fields does not matter.
 pub(super) fn fingerprint(dataset: &Dataset) -> String {
     let mut lines: Vec<String> = dataset
         .fields
@@ -141,9 +141,16 @@ pub(super) fn fingerprint(dataset: &Dataset) -> String {
             format!("{} {}{role}", field.name, field.ty.word())
         })
         .collect();
+    // No field is called like that.
+    let moved = dataset.fields.iter().filter(|field| field.path != field.name);
+    lines.extend(moved.map(|field| format!("{MOVED}{} {}", field.path, field.name)));
+    lines.extend((dataset.object != dataset.name).then(|| format!("{MOVED}{}", dataset.object)));
     lines.sort();
     lines.join("\n")
 }
+
+/// Begins a line of a fingerprint that tells where something comes from.
+const MOVED: char = '\u{1}';
 
 /// Fields of the dataset that a table with this fingerprint does not have.
 pub(super) fn missing_fields(dataset: &Dataset, fingerprint: &str) -> Vec<String> {

@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::schema;
 use crate::domain::dataset::{Cursor, Dataset, Pulled};
+use crate::domain::quota::Spent;
 
 /// The table of states. `fields` is the fingerprint of the dataset's table, `stale` says that it
 /// must be loaded again although nothing of that changed, `load_*` belong to a load on its way;
@@ -38,6 +39,23 @@ pub(super) const CREATE: &str = "
     ) WITHOUT ROWID;
 ";
 
+/// Columns that came later: a file of an earlier postrider is given them. `pull_ms` is how long the
+/// last complete pull took, `lost_*` count what could not be read since the last load, `asked` holds
+/// the requests of the last day by the hour.
+pub(super) const ADDED: &[(&str, &str)] = &[
+    ("pull_ms", "INTEGER"),
+    ("left_out", "INTEGER NOT NULL DEFAULT 0"),
+    ("lost_values", "INTEGER NOT NULL DEFAULT 0"),
+    ("lost_records", "INTEGER NOT NULL DEFAULT 0"),
+    ("asked", "TEXT NOT NULL DEFAULT '[]'"),
+    ("failures", "INTEGER NOT NULL DEFAULT 0"),
+    ("failing_since", "INTEGER"),
+    ("loaded_at", "INTEGER"),
+    ("verified_at", "INTEGER"),
+    ("finding", "TEXT"),
+    ("load_expected", "INTEGER"),
+];
+
 /// Touches the table.
 pub(super) const PROBE: &str = "SELECT count(*), max(load_records) FROM _dataset_state";
 
@@ -59,18 +77,38 @@ pub struct DatasetState {
     pub records: u64,
     /// Records written so far by a load on its way.
     pub load_records: u64,
+    /// How many it will have written, where the source has an idea.
+    pub load_expected: Option<u64>,
+    /// When the last load was complete.
+    pub loaded_at: Option<DateTime<Utc>>,
     /// When the last complete pull ended.
     pub pulled_at: Option<DateTime<Utc>>,
+    /// How long it took.
+    pub took: Option<TimeDelta>,
     /// Requests made by all complete pulls together.
     pub requests: u64,
+    /// Those of the last day.
+    pub asked: Spent,
     /// Values of the last pull that did not fit their fields.
     pub misfits: u64,
+    /// Records of the last pull that could not be read at all.
+    pub left_out: u64,
+    /// Values that were left out since the last load.
+    pub lost_values: u64,
+    /// Records that were left out since the last load.
+    pub lost_records: u64,
     /// The first few of them.
     pub misfit_samples: Vec<String>,
     /// Fields that the source does not show us.
     pub hidden: Vec<String>,
     /// When and why the last pull failed, if it did.
     pub failure: Option<(DateTime<Utc>, String)>,
+    /// When the first of the pulls failed that have failed since the last complete one.
+    pub failing_since: Option<DateTime<Utc>>,
+    /// Pulls that ever failed.
+    pub failures: u64,
+    /// When the records were last held against the source, and what was found.
+    pub verified: Option<(DateTime<Utc>, String)>,
 }
 
 /// What is known of these datasets, as this connection sees it: within a transaction, of the same
@@ -113,13 +151,28 @@ fn read(row: &Row<'_>, dataset: &Dataset) -> rusqlite::Result<DatasetState> {
         history_start: instant("history_start")?,
         records: count("records")?,
         load_records: count("load_records")?,
+        load_expected: row.get::<_, Option<i64>>("load_expected")?.map(|count| count.max(0) as u64),
+        loaded_at: instant("loaded_at")?,
         pulled_at: instant("pulled_at")?,
+        took: row.get::<_, Option<i64>>("pull_ms")?.map(TimeDelta::milliseconds),
         requests: count("requests")?,
+        asked: asked(row.get_ref("asked")?.as_str()?),
         misfits: count("misfits")?,
+        left_out: count("left_out")?,
+        lost_values: count("lost_values")?,
+        lost_records: count("lost_records")?,
         misfit_samples: list("misfit_samples")?,
         hidden: list("hidden")?,
         failure: instant("failed_at")?.zip(row.get("failure")?),
+        failing_since: instant("failing_since")?,
+        failures: count("failures")?,
+        verified: instant("verified_at")?.zip(row.get("finding")?),
     })
+}
+
+/// Requests by the hour, as stored.
+fn asked(json: &str) -> Spent {
+    Spent::of(serde_json::from_str::<Vec<(i64, u64)>>(json).unwrap_or_default())
 }
 
 /// How a dataset's next pull must be done.
@@ -197,7 +250,8 @@ pub(super) fn begin_load(
 ) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE _dataset_state SET load_fields = ?2, load_history = ?3, load_start = ?4,
-            load_stamp = NULL, load_key = NULL, load_records = 0 WHERE dataset = ?1",
+            load_stamp = NULL, load_key = NULL, load_records = 0, load_expected = NULL
+         WHERE dataset = ?1",
         params![
             dataset.name,
             schema::fingerprint(dataset),
@@ -214,10 +268,11 @@ pub(super) fn advance_load(
     dataset: &str,
     rows: usize,
     place: Option<&Cursor>,
+    expected: Option<u64>,
 ) -> rusqlite::Result<()> {
     tx.prepare_cached(
         "UPDATE _dataset_state SET load_records = load_records + ?2,
-            load_stamp = coalesce(?3, load_stamp), load_key = coalesce(?4, load_key)
+            load_expected = coalesce(?5, load_expected), load_stamp = coalesce(?3, load_stamp), load_key = coalesce(?4, load_key)
          WHERE dataset = ?1",
     )?
     .execute(params![
@@ -225,55 +280,120 @@ pub(super) fn advance_load(
         rows as i64,
         place.map(|cursor| cursor.stamp.timestamp_millis()),
         place.map(|cursor| cursor.key.as_str()),
+        expected.map(|count| count as i64),
     ])?;
     Ok(())
 }
 
+/// Records written so far by a load on its way.
+pub(super) fn load_records(tx: &Connection, dataset: &str) -> rusqlite::Result<u64> {
+    let sql = "SELECT load_records FROM _dataset_state WHERE dataset = ?";
+    tx.query_row(sql, [dataset], |row| row.get::<_, i64>(0)).map(|count| count.max(0) as u64)
+}
+
 /// Notes that a load is complete and its table is the dataset's.
-pub(super) fn finish_load(tx: &Connection, dataset: &str) -> rusqlite::Result<()> {
+pub(super) fn finish_load(
+    tx: &Connection,
+    dataset: &str,
+    now: DateTime<Utc>,
+) -> rusqlite::Result<()> {
     tx.execute(
-        "UPDATE _dataset_state SET ready = 1, stale = 0, watermark = NULL, fields = load_fields, history = load_history,
-            history_start = load_start, load_fields = NULL, load_history = NULL,
-            load_start = NULL, load_stamp = NULL, load_key = NULL, load_records = 0
-         WHERE dataset = ?",
-        [dataset],
+        "UPDATE _dataset_state SET ready = 1, stale = 0, watermark = NULL, fields = load_fields,
+            history = load_history, history_start = load_start, load_fields = NULL,
+            load_history = NULL, load_start = NULL, load_stamp = NULL, load_key = NULL,
+            load_records = 0, load_expected = NULL, loaded_at = ?2, misfits = 0, left_out = 0,
+            misfit_samples = '[]', lost_values = 0, lost_records = 0
+         WHERE dataset = ?1",
+        params![dataset, now.timestamp_millis()],
     )?;
     Ok(())
 }
 
-/// Notes a complete pull, after which so many records exist.
+/// What a dataset's row said before a pull.
+pub(super) struct Before {
+    /// Records that existed.
+    pub(super) records: i64,
+    /// Fields that were hidden.
+    pub(super) hidden: Vec<String>,
+    asked: Spent,
+    misfits: u64,
+    samples: Vec<String>,
+    left_out: u64,
+}
+
+/// What a dataset's row says.
+pub(super) fn before(tx: &Connection, dataset: &str) -> rusqlite::Result<Before> {
+    let sql = "SELECT records, hidden, asked, misfits, misfit_samples, left_out
+               FROM _dataset_state WHERE dataset = ?";
+    tx.prepare_cached(sql)?.query_row([dataset], |row| {
+        let list = |at: usize| -> rusqlite::Result<Vec<String>> {
+            Ok(serde_json::from_str(row.get_ref(at)?.as_str()?).unwrap_or_default())
+        };
+        Ok(Before {
+            records: row.get(0)?,
+            hidden: list(1)?,
+            asked: asked(row.get_ref(2)?.as_str()?),
+            misfits: row.get::<_, i64>(3)?.max(0) as u64,
+            samples: list(4)?,
+            left_out: row.get::<_, i64>(5)?.max(0) as u64,
+        })
+    })
+}
+
+/// Notes a complete pull that began and ended at these instants, after which so many records exist.
 pub(super) fn note_pull(
     tx: &Connection,
     dataset: &str,
     pulled: &Pulled,
-    records: i64,
-    now: DateTime<Utc>,
+    before: Before,
+    (records, whole): (i64, bool),
+    (begun, now): (DateTime<Utc>, DateTime<Utc>),
 ) -> rusqlite::Result<()> {
     let list = |texts: &[String]| serde_json::json!(texts).to_string();
-    tx.execute(
+    let mut asked = before.asked;
+    // What nothing was read of is as it was.
+    let pulled = match pulled.unchanged {
+        true => &Pulled {
+            misfits: before.misfits,
+            misfit_samples: before.samples.clone(),
+            left_out: before.left_out,
+            hidden: before.hidden,
+            ..pulled.clone()
+        },
+        false => pulled,
+    };
+    asked.add(now, pulled.requests);
+    // Pulls overlap: what the last one could not read comes again, and is not lost a second time.
+    let again = !whole
+        && (before.misfits, before.left_out) == (pulled.misfits, pulled.left_out)
+        && before.samples == pulled.misfit_samples;
+    let (values, lost) = if again { (0, 0) } else { (pulled.misfits, pulled.left_out) };
+    tx.prepare_cached(
         "UPDATE _dataset_state SET watermark = max(?2, coalesce(watermark, ?2)), records = ?3,
-            pulled_at = ?4, requests = requests + ?5, misfits = ?6, misfit_samples = ?7,
-            hidden = ?8, failed_at = NULL, failure = NULL
+            pulled_at = ?4, pull_ms = ?5, requests = requests + ?6, asked = ?7, misfits = ?8,
+            misfit_samples = ?9, left_out = ?10, hidden = ?11,
+            lost_values = iif(?14, 0, lost_values) + ?12,
+            lost_records = iif(?14, 0, lost_records) + ?13,
+            failed_at = NULL, failure = NULL, failing_since = NULL
          WHERE dataset = ?1",
-        params![
-            dataset,
-            pulled.watermark.timestamp_millis(),
-            records,
-            now.timestamp_millis(),
-            pulled.requests as i64,
-            pulled.misfits as i64,
-            list(&pulled.misfit_samples),
-            list(&pulled.hidden),
-        ],
-    )?;
+    )?
+    .execute(params![
+        dataset,
+        pulled.watermark.timestamp_millis(),
+        records,
+        now.timestamp_millis(),
+        (now - begun).num_milliseconds().max(0),
+        pulled.requests as i64,
+        serde_json::json!(asked.hours().collect::<Vec<_>>()).to_string(),
+        pulled.misfits as i64,
+        list(&pulled.misfit_samples),
+        pulled.left_out as i64,
+        list(&pulled.hidden),
+        values as i64,
+        lost as i64,
+        whole,
+    ])?;
     Ok(())
-}
-
-/// How many records existed after the last pull, and which fields were hidden then.
-pub(super) fn before(tx: &Connection, dataset: &str) -> rusqlite::Result<(i64, Vec<String>)> {
-    tx.query_row("SELECT records, hidden FROM _dataset_state WHERE dataset = ?", [dataset], |row| {
-        Ok((row.get(0)?, serde_json::from_str(row.get_ref(1)?.as_str()?).unwrap_or_default()))
-    })
 }
 
 /// Makes the next pull load everything again; until then the table serves as it is.
@@ -290,8 +410,45 @@ pub(super) fn note_failure(
     reason: &str,
 ) -> rusqlite::Result<()> {
     tx.execute(
-        "UPDATE _dataset_state SET failed_at = ?2, failure = ?3 WHERE dataset = ?1",
+        "UPDATE _dataset_state SET failed_at = ?2, failure = ?3, failures = failures + 1,
+            failing_since = coalesce(failing_since, ?2) WHERE dataset = ?1",
         params![dataset, at.timestamp_millis(), reason],
+    )?;
+    Ok(())
+}
+
+/// Notes how a comparison with the source came out.
+pub(super) fn note_verified(
+    tx: &Connection,
+    dataset: &str,
+    at: DateTime<Utc>,
+    finding: &str,
+) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE _dataset_state SET verified_at = ?2, finding = ?3 WHERE dataset = ?1",
+        params![dataset, at.timestamp_millis(), finding],
+    )?;
+    Ok(())
+}
+
+/// Moves the count of records that exist.
+pub(super) fn count_by(tx: &Connection, dataset: &str, by: i64) -> rusqlite::Result<()> {
+    let sql = "UPDATE _dataset_state SET records = max(0, records + ?2) WHERE dataset = ?1";
+    tx.execute(sql, params![dataset, by])?;
+    Ok(())
+}
+
+/// Notes that records that came to be before an instant are given up, and how much history is kept.
+pub(super) fn keep_from(
+    tx: &Connection,
+    dataset: &str,
+    start: DateTime<Utc>,
+    keep: TimeDelta,
+) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE _dataset_state SET history_start = max(?2, coalesce(history_start, ?2)),
+            history = min(?3, coalesce(history, ?3)) WHERE dataset = ?1",
+        params![dataset, start.timestamp_millis(), keep.num_milliseconds()],
     )?;
     Ok(())
 }

@@ -9,6 +9,8 @@ use super::*;
 use crate::domain::dataset::{Batch, Cell, Cursor, Field, Pulled};
 use crate::domain::value::Type;
 
+mod upkeep;
+
 fn field(name: &str, ty: Type) -> Field {
     Field::new(name, ty)
 }
@@ -198,7 +200,7 @@ fn changes_given_up_leave_no_trace() {
     drop(load);
     assert_eq!(store.rows(), "a 1@1");
     assert_eq!(store.begin().request().since, Some(at(10)));
-    store.records.failed(NAME, at(99), "source is down").unwrap();
+    store.records.failed(NAME, at(99), "source is down", &Spending::nothing("org")).unwrap();
     assert_eq!(store.state().failure, Some((at(99), "source is down".to_owned())));
     assert_eq!(store.pull("b 3@12", 20).changed, 1);
     assert_eq!(store.state().failure, None);

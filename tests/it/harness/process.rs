@@ -137,6 +137,11 @@ impl Folder {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// Starts one command and does not wait for it.
+    pub(crate) fn begin(&self, arguments: &[&str]) -> Daemon {
+        Daemon::start(self.command(arguments))
+    }
+
     /// Starts the daemon.
     pub(crate) fn daemon(&self, arguments: &[&str]) -> Daemon {
         let mut all = vec!["run", "-c", "config.toml"];

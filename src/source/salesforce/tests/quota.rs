@@ -17,7 +17,8 @@ async fn thrifty(allowed: u64) -> (Arc<AtomicU64>, Server, Salesforce, Arc<Leapi
 }
 
 fn wanted(purpose: Purpose) -> PullRequest {
-    PullRequest { purpose, ..request("User") }
+    let since = Some(at(NOW) - TimeDelta::hours(1));
+    PullRequest { purpose, since, ..request("User") }
 }
 
 #[track_caller]

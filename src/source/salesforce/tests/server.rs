@@ -1,9 +1,12 @@
 //! A small HTTP server that says exactly what a test wants it to say, and a small org behind it
 //! that answers the queries of a pull.
 
+use std::io::Write as _;
 use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use futures_util::future::BoxFuture;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -30,6 +33,11 @@ impl Asked {
         Some(percent_encoding::percent_decode_str(query).decode_utf8().unwrap().into_owned())
     }
 
+    /// The method, lower case.
+    pub(super) fn method(&self) -> &str {
+        self.head.split(' ').next().unwrap_or_default()
+    }
+
     /// Whether it is a login.
     pub(super) fn is_login(&self) -> bool {
         self.path == "/services/oauth2/token"
@@ -47,19 +55,27 @@ impl Asked {
 pub(super) struct Reply {
     pub(super) status: u16,
     pub(super) headers: Vec<(&'static str, String)>,
-    pub(super) body: String,
+    pub(super) body: Vec<u8>,
     /// How many bytes of the body are sent before the connection breaks.
     pub(super) cut: Option<usize>,
 }
 
 pub(super) fn reply(status: u16, body: impl Into<String>) -> Reply {
-    Reply { status, headers: vec![], body: body.into(), cut: None }
+    Reply { status, headers: vec![], body: body.into().into_bytes(), cut: None }
 }
 
 impl Reply {
     pub(super) fn with(mut self, name: &'static str, value: impl Into<String>) -> Reply {
         self.headers.push((name, value.into()));
         self
+    }
+
+    /// Compresses the body; a cut counts in compressed bytes.
+    pub(super) fn gzipped(mut self) -> Reply {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(&self.body).unwrap();
+        self.body = encoder.finish().unwrap();
+        self.with("content-encoding", "gzip")
     }
 
     pub(super) fn cut_at(mut self, bytes: usize) -> Reply {
@@ -112,6 +128,8 @@ async fn serve(
     home: &str,
     answer: &(dyn Fn(&Asked, &str) -> Reply + Send + Sync),
 ) -> Option<()> {
+    // Head and body are two writes: without this each answer waits for the client's late ACK.
+    stream.set_nodelay(true).ok()?;
     let mut buffer = Vec::new();
     loop {
         let end = loop {
@@ -143,7 +161,7 @@ async fn serve(
             out += &format!("{name}: {value}\r\n");
         }
         out += "\r\n";
-        let sent = &reply.body.as_bytes()[..reply.cut.unwrap_or(reply.body.len())];
+        let sent = &reply.body[..reply.cut.unwrap_or(reply.body.len())];
         stream.write_all(out.as_bytes()).await.ok()?;
         stream.write_all(sent).await.ok()?;
         if reply.cut.is_some() {
@@ -224,7 +242,8 @@ pub(super) fn page(records: &[String], next: Option<&str>) -> String {
     )
 }
 
-fn matches(soql: &str, key: &str, at: DateTime<Utc>) -> bool {
+/// Whether a record is in the span a statement asks for.
+pub(super) fn matches(soql: &str, key: &str, at: DateTime<Utc>) -> bool {
     let after = |mark: &str| -> Option<&str> {
         let (_, rest) = soql.split_once(mark)?;
         rest.split([' ', ')']).next()

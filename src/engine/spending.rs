@@ -1,0 +1,74 @@
+//! What sources were asked, kept across restarts: a restart cannot spend a share twice.
+
+use std::collections::BTreeMap;
+use std::sync::{MutexGuard, PoisonError};
+
+use super::{Engine, EngineError, Plant, SourceLine};
+use crate::source::Spent;
+use crate::store::StoreError;
+use crate::store::records::Spending;
+
+impl Engine {
+    /// Tells every source what earlier processes spent. To be called once, before the first pull.
+    /// Blocks.
+    pub fn recall(&self) -> Result<(), EngineError> {
+        let known = self.store.records().spent(self.clock.now()).map_err(StoreError::from)?;
+        let mut written = self.written();
+        *written = known.into_iter().map(|(source, known)| (source, known.spent)).collect();
+        for (name, line) in &self.plant().sources {
+            if let Some(spent) = written.get(name) {
+                line.source.recall(spent.clone());
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the sources of a new plant what those of the one in force have spent.
+    pub(super) fn hand_over(&self, next: &Plant) {
+        let old = self.plant();
+        for (name, line) in &next.sources {
+            let spent = match old.sources.get(name) {
+                Some(old) => Some(old.source.spent()),
+                None => self.written().get(name).cloned(),
+            };
+            if let Some(spent) = spent {
+                line.source.recall(spent);
+            }
+        }
+    }
+
+    /// What a source was asked beyond what is written down. The caller writes it.
+    pub(super) fn spending(&self, source: &str, line: &SourceLine) -> Spending {
+        let spent = line.source.spent();
+        let mut written = self.written();
+        let hours = beyond(written.get(source), &spent);
+        written.insert(source.to_owned(), spent);
+        Spending { source: source.to_owned(), hours, quota: line.source.quota() }
+    }
+
+    fn written(&self) -> MutexGuard<'_, BTreeMap<String, Spent>> {
+        self.spent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Requests by the hour beyond those known.
+fn beyond(known: Option<&Spent>, spent: &Spent) -> Vec<(i64, u64)> {
+    let known: BTreeMap<i64, u64> = known.into_iter().flat_map(Spent::hours).collect();
+    let more = |(hour, requests): (i64, u64)| {
+        (hour, requests.saturating_sub(known.get(&hour).copied().unwrap_or(0)))
+    };
+    spent.hours().map(more).filter(|(_, requests)| *requests > 0).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_new_is_written() {
+        let known = Spent::of([(10, 5), (11, 2)]);
+        assert_eq!(beyond(None, &known), [(10, 5), (11, 2)]);
+        assert_eq!(beyond(Some(&known), &Spent::of([(11, 6), (12, 1)])), [(11, 4), (12, 1)]);
+        assert_eq!(beyond(Some(&known), &known), []);
+    }
+}
