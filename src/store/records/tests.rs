@@ -237,10 +237,10 @@ fn a_dataset_read_whole_loses_what_is_gone_but_not_everything() {
     // And back again, unchanged since.
     let finished = store.pull("a 1@1 b 2@2 c 4@4 d 5@5", 40);
     assert_eq!((finished.changed, finished.records), (1, 4));
-    let unchanged = Pulled { unchanged: true, ..pulled(40) };
+    let unchanged = Pulled { unchanged: true, ..pulled(50) };
     let finished = store.begin().finish(&unchanged, at(70)).unwrap();
     assert_eq!((finished.changed, finished.records, finished.emptied), (0, 4, false));
-    assert_eq!(store.state().watermark, Some(at(40)));
+    assert_eq!(store.state().watermark, Some(at(50)));
 }
 
 #[test]
@@ -361,13 +361,21 @@ fn indexes_come_after_the_load_and_follow_what_is_wanted() {
     assert_eq!(indexes(&store), [unique, asked]);
     wanted(&["Nowhere"]);
     assert_eq!(indexes(&store), [unique]);
-    // The same after a reload.
+    // The same after a load, while the old table had its own.
     wanted(&["Stamp", "Count"]);
     let mut other = with_more();
     other.unique = vec![vec![2, 3]];
-    store.records.ensure(&Arc::new(other), None).unwrap();
-    store.begin().finish(&pulled(20), at(80)).unwrap();
-    assert_eq!(indexes(&store), [unique, asked]);
+    let on = |sql: &String| sql.split_once(" ON ").unwrap().1.to_owned();
+    for second in [20, 30, 40] {
+        other.fields[1].path += "x";
+        store.records.ensure(&Arc::new(other.clone()), None).unwrap();
+        assert!(store.begin().is_load());
+        store.begin().finish(&pulled(second), at(80)).unwrap();
+        let all: Vec<String> = indexes(&store).iter().map(on).collect();
+        assert_eq!(all, [unique, asked].map(|sql| on(&sql.to_owned())));
+    }
+    wanted(&["Nowhere"]);
+    assert_eq!(indexes(&store).len(), 1);
 }
 
 #[test]
