@@ -5,6 +5,7 @@ use super::*;
 use crate::domain::dataset::Batch;
 use org::{Bulk, Far, Route, counted, job, start};
 
+mod demo;
 mod org;
 mod trouble;
 
