@@ -241,3 +241,19 @@ async fn a_chaotic_org_gives_everything_in_the_end() {
         kept.check(&demo.org, "MessagingSession", pulled.watermark);
     }
 }
+
+#[tokio::test]
+async fn an_org_that_answers_a_month_at_a_time_is_read_from_the_beginning_of_time() {
+    let demo = demo().await;
+    let mut settings = demo.salesforce.settings.clone();
+    settings.bulk_above = None;
+    let salesforce = Salesforce::new(settings, demo.clock.clone()).unwrap();
+    let demo = Demo { salesforce, ..demo };
+    demo.org.faults().timeout_wider("MessagingSession", TimeDelta::days(30));
+    let (kept, outcome) = whole(&demo, request("MessagingSession")).await;
+    kept.check(&demo.org, "MessagingSession", outcome.unwrap().watermark);
+    assert_eq!(kept.rows, kept.records.len(), "half-open windows give no record twice");
+    let seen = demo.org.seen();
+    let too_slow = seen.iter().filter(|seen| seen.status == 400).count();
+    assert!(seen.len() < 700 && too_slow < seen.len() / 7, "{} {too_slow}", seen.len());
+}
