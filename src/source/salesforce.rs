@@ -22,6 +22,8 @@ use crate::clock::Clock;
 use crate::domain::dataset::{Batch, Dataset, DayCount, Described};
 
 mod bulk;
+mod count;
+mod describe;
 mod estimate;
 mod failure;
 mod http;
@@ -149,25 +151,24 @@ impl Source for Salesforce {
     }
 
     fn describe<'a>(&'a self, object: &'a str) -> BoxFuture<'a, Result<Described, SourceError>> {
-        Box::pin(async move { Err(self.unreadable(format!("`{object}` cannot be described"))) })
+        Box::pin(describe::describe(self, object))
     }
 
     fn day_counts<'a>(
         &'a self,
-        _dataset: &'a Arc<Dataset>,
-        _span: Range<DateTime<Utc>>,
+        dataset: &'a Arc<Dataset>,
+        span: Range<DateTime<Utc>>,
     ) -> BoxFuture<'a, Result<Option<Vec<DayCount>>, SourceError>> {
-        Box::pin(async move { Ok(None) })
+        Box::pin(count::day_counts(self, dataset, span))
     }
 
     fn reread<'a>(
         &'a self,
         dataset: &'a Arc<Dataset>,
-        _span: Range<DateTime<Utc>>,
-        _into: mpsc::Sender<Batch>,
+        span: Range<DateTime<Utc>>,
+        into: mpsc::Sender<Batch>,
     ) -> BoxFuture<'a, Result<Pulled, SourceError>> {
-        let name = &dataset.name;
-        Box::pin(async move { Err(self.unreadable(format!("`{name}` cannot be read again"))) })
+        Box::pin(async move { count::reread(self, dataset, span, &into).await })
     }
 
     fn quota(&self) -> Option<Quota> {

@@ -156,16 +156,28 @@ pub(super) fn of_rest(status: u16, body: &[u8]) -> Failure {
             Failure::Query(text)
         }
         (_, "INVALID_FIELD") => Failure::UnknownField(text),
-        (_, "INVALID_TYPE") => Failure::Refused(format!(
-            "{text}; the integration user may lack a permission (for conversation entries: \
-             Access Conversation Entries)"
-        )),
+        (_, "INVALID_TYPE") => Failure::Refused(format!("{text}; {}", unseen(&said.message))),
         (404 | 410, _) => Failure::NotFound(text),
         (414 | 431, _) => Failure::Refused(format!("{text}; the request is too large")),
         (_, "UNABLE_TO_LOCK_ROW" | "SERVER_UNAVAILABLE" | "UNKNOWN_EXCEPTION") => {
             Failure::transient(text)
         }
         _ => of_any(status, text),
+    }
+}
+
+/// What may be missing where the org does not know an object that a text names.
+pub(super) fn unseen(text: &str) -> &'static str {
+    let names = |object: &str| text.contains(object);
+    if names("ConversationEntry") {
+        "the integration user may lack the permission `Access Conversation Entries`"
+    } else if names("AgentWork") {
+        "Omni-Channel may be off, or the integration user may not read its objects"
+    } else if names("Messaging") {
+        "Messaging may be off, or the integration user may not read its objects"
+    } else {
+        "check its spelling (custom objects end in `__c`) and that the integration user's profile or \
+         permission sets may read it"
     }
 }
 

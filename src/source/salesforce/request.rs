@@ -1,21 +1,17 @@
 //! One request to the REST interface, with all the patience it deserves: retries, a new login, the
 //! quota guard.
 
-use std::sync::Arc;
-
 use chrono::{DateTime, TimeDelta, Utc};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::ExposeSecret;
-use serde::Deserialize;
 
 use super::Salesforce;
 use super::failure::{self, Failure, TRIES_MAX, beginning};
 use super::http::{self, Answer};
 use super::login::Session;
-use super::page::DELETED;
 use super::patience::Patience;
 use super::quota::Leave;
-use crate::domain::dataset::{Dataset, Purpose};
+use crate::domain::dataset::Purpose;
 use crate::source::SourceError;
 
 /// The org's limit on an address and its headers together.
@@ -26,9 +22,6 @@ const HEADER_BYTES: usize = 1_024;
 
 /// An org that asks for a longer time alone is asked again after this one.
 const AWAY_MAX: TimeDelta = TimeDelta::minutes(15);
-
-/// How long what an object hides is believed.
-const HIDDEN_FOR: TimeDelta = TimeDelta::hours(1);
 
 /// What is asked for.
 #[derive(Clone, Debug)]
@@ -133,47 +126,6 @@ impl Salesforce {
                 }
                 failure => return Err(self.keep_away(failure)),
             }
-        }
-    }
-
-    /// What the object does not show us of a dataset's fields; asked of the org where unknown.
-    pub(super) async fn learn_hidden(
-        &self,
-        dataset: &Dataset,
-        tally: &mut Tally,
-    ) -> Result<Arc<Hidden>, Failure> {
-        #[derive(Deserialize)]
-        struct Described {
-            fields: Vec<Name>,
-        }
-        #[derive(Deserialize)]
-        struct Name {
-            name: String,
-        }
-        let target = Target::Describe(dataset.name.clone());
-        let described = self
-            .ask(&target, tally, |body| {
-                serde_json::from_slice::<Described>(body).map_err(|err| err.to_string())
-            })
-            .await?;
-        let lacks = |name: &str| described.fields.iter().all(|field| field.name != name);
-        let hidden = Arc::new(Hidden {
-            fields: (0..dataset.fields.len())
-                .filter(|&at| lacks(&dataset.fields[at].name))
-                .collect(),
-            deleted_flag: lacks(DELETED),
-        });
-        let known = (self.clock.now(), hidden.clone());
-        self.seen().hidden.insert(dataset.name.clone(), known);
-        Ok(hidden)
-    }
-
-    /// What the object is known not to show us.
-    pub(super) fn known_hidden(&self, dataset: &Dataset) -> Arc<Hidden> {
-        let now = self.clock.now();
-        match self.seen().hidden.get(&dataset.name) {
-            Some((since, hidden)) if now - *since < HIDDEN_FOR => hidden.clone(),
-            _ => Arc::default(),
         }
     }
 
@@ -412,5 +364,37 @@ pub(super) fn garbled(why: &str, body: &[u8]) -> String {
         None => "an empty answer".to_owned(),
         Some(_) if why.contains("not in UTF-8") => why.to_owned(),
         Some(_) => beginning(&String::from_utf8_lossy(body)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(content_type: Option<&str>, body: &[u8], says: Option<&str>) {
+        let answer = Answer {
+            status: 200,
+            date: None,
+            limits: None,
+            retry_after: None,
+            content_type: content_type.map(str::to_owned),
+            body: body.to_owned(),
+        };
+        let told = foreign(&answer);
+        assert_eq!(told.is_some(), says.is_some(), "{told:?}");
+        assert!(told.unwrap_or_default().contains(says.unwrap_or_default()));
+    }
+
+    #[test]
+    fn a_body_that_says_it_is_not_in_utf8_and_is_not_is_told() {
+        let (utf8, latin) = ("Müller".as_bytes(), b"M\xfcller".as_slice());
+        check(Some("application/json;charset=ISO-8859-1"), latin, Some("`ISO-8859-1`"));
+        check(Some("text/html; charset=\"utf-16\"; x=y"), latin, Some("`utf-16`"));
+        check(Some("application/json;charset=ISO-8859-1"), utf8, None);
+        // Broken UTF-8 is mended, not refused.
+        check(Some("application/json;charset=UTF-8"), latin, None);
+        check(Some("application/json"), latin, None);
+        check(None, latin, None);
     }
 }

@@ -10,6 +10,9 @@ use crate::domain::dataset::{Cell, Cursor, Dataset, Purpose};
 use server::{Asked, LeapingClock, Reply, Server, SmallOrg, page, record, reply};
 
 mod bulk;
+mod count;
+mod describe;
+mod faults;
 mod login;
 mod quota;
 mod server;
