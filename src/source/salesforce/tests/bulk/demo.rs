@@ -257,3 +257,17 @@ async fn an_org_that_answers_a_month_at_a_time_is_read_from_the_beginning_of_tim
     let too_slow = seen.iter().filter(|seen| seen.status == 400).count();
     assert!(seen.len() < 700 && too_slow < seen.len() / 7, "{} {too_slow}", seen.len());
 }
+
+#[tokio::test]
+async fn closing_waits_for_a_silent_org_no_longer_than_it_must() {
+    let demo = demo().await;
+    let mut kept = Kept::default();
+    assert!(load(&demo, request("MessagingSession"), &mut kept, 2).await.is_none(), "dropped");
+    let minute = std::time::Duration::from_secs(60);
+    demo.org.faults().always(Fault::Slow(minute), On::call(Call::BulkAbort));
+    let begun = tokio::time::Instant::now();
+    demo.salesforce.close().await;
+    let took = begun.elapsed();
+    assert!(took < minute / 4, "{took:?}");
+    assert_eq!(demo.org.requests_of(Call::BulkDelete), 0);
+}
