@@ -125,6 +125,11 @@ impl TestPostrider {
         loaded(text, self.folder.path(), &self.inbox, &self.catcher, &self.serving)
     }
 
+    /// The org's address.
+    pub(crate) fn my_domain(&self) -> String {
+        self.serving.url()
+    }
+
     /// A process that ends and starts again on the same state.
     pub(crate) async fn restart(&mut self, config: &str) {
         let config = self.config(config);

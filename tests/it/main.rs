@@ -13,6 +13,7 @@ mod oracle;
 mod recipes;
 mod reload;
 mod restarts;
+mod salesforce_cases;
 mod retention;
 mod secrets;
 mod slice;

@@ -173,12 +173,33 @@ impl World {
         Ok(())
     }
 
-    /// Takes a record out of the bin.
+    /// Takes a record out of the bin; what went into it along with the record comes back too.
     pub(crate) fn undelete(&mut self, id: Id, at: i64) -> Result<(), ChangeError> {
         let (table, slot) = self.tables.find(id).ok_or(ChangeError::Record(id))?;
         let object = table.object;
-        self.bin.retain(|(_, ix, own)| (*ix, *own) != (object.ix, slot));
-        self.update(id, at, &[("IsDeleted", false.into())])
+        let binned = |own: &(i64, usize, u32)| (own.1, own.2) == (object.ix, slot);
+        let since = self.bin.iter().find(|own| binned(own)).map(|(since, _, _)| *since);
+        self.bin.retain(|own| !binned(own));
+        self.update(id, at, &[("IsDeleted", false.into())])?;
+        for id in self.metrics_binned_with(id, since) {
+            self.undelete(id, at)?;
+        }
+        Ok(())
+    }
+
+    /// The metrics of a session that went into the bin at this instant.
+    fn metrics_binned_with(&self, session: Id, since: Option<i64>) -> Vec<Id> {
+        let metrics = super::world::object("MessagingSessionMetrics");
+        let parent = metrics.position("MessagingSessionId").expect("metrics have a session");
+        let table = self.tables.of(metrics);
+        let binned = self.bin.iter().filter(|(at, ix, _)| Some(*at) == since && *ix == metrics.ix);
+        let rows = binned.filter_map(|(_, _, slot)| table.row(*slot));
+        let own = rows.filter(|row| row[parent] == Value::Id(session));
+        own.filter_map(|row| match row[schema::ID] {
+            Value::Id(id) => Some(id),
+            _ => None,
+        })
+        .collect()
     }
 
     /// Removes a record for good, as emptying the bin does.

@@ -8,7 +8,7 @@ use super::utc;
 #[derive(Clone, Copy)]
 pub(crate) struct Channel {
     pub(crate) id: Id,
-    person: Id,
+    pub(crate) person: Id,
 }
 
 /// An enhanced WhatsApp channel.
