@@ -130,10 +130,7 @@ impl App {
     /// Ends what is open at the sources and would outlive us, as far as it can be done in a moment.
     /// To be called before the process ends, with nothing under way.
     pub async fn close(&self) {
-        let plant = self.engine.plant();
-        let closing = plant.sources.values().map(|line| line.source.close());
-        let all = futures_util::future::join_all(closing);
-        if tokio::time::timeout(self.limits.close, all).await.is_err() {
+        if tokio::time::timeout(self.limits.close, self.engine.close()).await.is_err() {
             tracing::warn!("stopped without having ended everything at the sources");
         }
     }

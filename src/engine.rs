@@ -140,6 +140,8 @@ pub struct Engine {
     pulls: Mutex<HashMap<String, pull::Memo>>,
     /// What is written down of each source's requests.
     spent: Mutex<BTreeMap<String, Spent>>,
+    /// Sources of earlier plants, which may still end what is under way.
+    retired: Mutex<Vec<Arc<dyn Source>>>,
     housekept: Mutex<Option<DateTime<Utc>>>,
     /// When the metrics were last written.
     measured: Mutex<Option<DateTime<Utc>>>,
@@ -160,6 +162,7 @@ impl Engine {
             evaluating: tokio::sync::Mutex::new(()),
             pulls: Mutex::new(HashMap::new()),
             spent: Mutex::new(BTreeMap::new()),
+            retired: Mutex::new(Vec::new()),
             housekept: Mutex::new(None),
             measured: Mutex::new(None),
             expired: Mutex::new(None),
@@ -176,6 +179,19 @@ impl Engine {
     pub fn replace_plant(&self, plant: Plant) {
         self.hand_over(&plant);
         *self.plant.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(plant);
+    }
+
+    /// Ends what is open at the sources and would outlive us, also at those of earlier plants.
+    pub async fn close(&self) {
+        let plant = self.plant();
+        let retired = std::mem::take(&mut *self.retired());
+        let now = plant.sources.values().map(|line| Arc::clone(&line.source));
+        let all: Vec<Arc<dyn Source>> = now.chain(retired).collect();
+        futures_util::future::join_all(all.iter().map(|source| source.close())).await;
+    }
+
+    fn retired(&self) -> MutexGuard<'_, Vec<Arc<dyn Source>>> {
+        self.retired.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The store.

@@ -12,7 +12,7 @@ use crate::source::salesforce::Salesforce;
 use crate::source::{Source, SourceError};
 
 mod infer;
-mod sample;
+pub(super) mod sample;
 mod write;
 
 #[derive(Debug, Subcommand)]

@@ -2,8 +2,18 @@
 //! table enforced, locators, limits, and generated, living data.
 //!
 //! It implements Salesforce as its documentation describes it, not as some client calls it, and
-//! knows nothing of the rest of postrider but the clock. Not simulated:
-//! TYPEOF, HAVING, date functions and subqueries in SELECT.
+//! knows nothing of the rest of postrider but the clock.
+//!
+//! Simulated: logins by client credentials and JWT bearer; the list of versions; `query` and
+//! `queryAll` with pages by locator; describe; `deleted` and `updated`; `limits`; Bulk API 2.0
+//! queries; SOQL with dotted parents, TYPEOF, semi-joins, date literals and functions, GROUP BY and
+//! HAVING; the right to filter, group or sort of every field; second-exact stamps, the recycle bin,
+//! sessions that expire, a rolling daily usage; trouble on demand ([`Faults`]).
+//!
+//! Not simulated: writing through the API, SOSL, composite and other resources, sharing between
+//! users, formulas, multi-currency, records of other orgs' objects; ROLLUP and CUBE, toLabel,
+//! FORMAT and parent-to-child subqueries in SOQL. Where the documentation is silent (texts of some
+//! errors, the status of Bulk results asked for too early) a [`Settings`] value or a switch decides.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -30,19 +40,23 @@ mod life;
 mod names;
 mod plan;
 mod rng;
+mod row;
 mod schema;
 mod soql;
 mod story;
 mod table;
 #[cfg(test)]
 mod tests;
+mod text;
 mod traffic;
 mod value;
 mod world;
+mod zone;
 
 pub use faults::{Fault, Faults, On};
 pub use id::Id;
 pub use plan::{Incident, Plan, WEB_CHAT, WHATSAPP};
+pub use text::Text;
 pub use traffic::{Call, Seen};
 pub use value::{Record, Value};
 pub use world::ChangeError;
@@ -87,6 +101,8 @@ pub struct Settings {
     pub token_life: TimeDelta,
     /// Bulk jobs a rolling day allows.
     pub daily_bulk_jobs: u64,
+    /// Megabytes of results of Bulk jobs a rolling day allows; told, not enforced.
+    pub daily_bulk_mb: u64,
     /// Most records of one page of a Bulk job's results.
     pub bulk_page: usize,
 }
@@ -103,6 +119,7 @@ impl Default for Settings {
             daily_requests: 100_000,
             token_life: TimeDelta::hours(2),
             daily_bulk_jobs: 10_000,
+            daily_bulk_mb: 976_562,
             bulk_page: 250_000,
         }
     }
@@ -339,7 +356,8 @@ impl Org {
     fn instance_url(&self) -> Option<String> {
         self.instance_url.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
-    fn api_user(&self) -> Id {
+    /// The user that logins by client credentials are.
+    pub fn api_user(&self) -> Id {
         self.world().system_user
     }
 

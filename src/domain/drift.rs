@@ -99,6 +99,14 @@ impl Difference {
         !readers.is_empty()
     }
 
+    /// The field it is about.
+    pub fn field(&self) -> &str {
+        let (Difference::Hidden { field, .. }
+        | Difference::Typed { field, .. }
+        | Difference::Value { field, .. }) = self;
+        field
+    }
+
     /// What is wrong, as a fragment, without who reads it.
     pub fn words(&self) -> String {
         match self {

@@ -1,7 +1,7 @@
 //! What sources were asked, kept across restarts: a restart cannot spend a share twice.
 
 use std::collections::BTreeMap;
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use super::{Engine, EngineError, Plant, SourceLine};
 use crate::source::Spent;
@@ -23,9 +23,16 @@ impl Engine {
         Ok(())
     }
 
-    /// Tells the sources of a new plant what those of the one in force have spent.
+    /// Tells the sources of a new plant what those of the one in force have spent, and keeps those
+    /// until what is under way has ended.
     pub(super) fn hand_over(&self, next: &Plant) {
         let old = self.plant();
+        {
+            let mut retired = self.retired();
+            // Nobody else holds it: nothing is under way there.
+            retired.retain(|source| Arc::strong_count(source) > 1);
+            retired.extend(old.sources.values().map(|line| Arc::clone(&line.source)));
+        }
         for (name, line) in &next.sources {
             let spent = match old.sources.get(name) {
                 Some(old) => Some(old.source.spent()),

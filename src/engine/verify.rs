@@ -40,8 +40,6 @@ pub struct Verified {
     pub days: Vec<Day>,
     /// Days beyond them that differ too.
     pub left: usize,
-    /// Requests made for it, as far as the source tells.
-    pub requests: u64,
 }
 
 /// A day that differs.
@@ -94,7 +92,6 @@ impl Verified {
             remark: Some(why.to_owned()),
             days: Vec::new(),
             left: 0,
-            requests: 0,
         }
     }
 }
@@ -161,7 +158,7 @@ impl Engine {
             )
         });
         let dataset = dataset.name.clone();
-        Ok(Verified { dataset, span: Some(span), remark, days, left, requests: 0 })
+        Ok(Verified { dataset, span: Some(span), remark, days, left })
     }
 
     /// Reads a day again and puts it in place of what is stored.

@@ -20,6 +20,8 @@ mod body;
 mod door;
 mod failure;
 mod http;
+mod infer;
+mod learn;
 mod paging;
 mod pull;
 mod record;
@@ -29,6 +31,8 @@ mod spec;
 mod template;
 mod value;
 
+pub use infer::{Inferred, InferredField};
+pub use learn::infer_url;
 pub use settings::{Format, More, Paging, Reading, RestAuth, RestDataset, RestSettings};
 pub use spec::{check_pointer, parse_field_spec};
 pub use template::{check_template, placeholders};
@@ -58,7 +62,7 @@ impl Rest {
     /// Prepares the source; nothing is sent before the first pull.
     ///
     /// # Errors
-    /// [`SourceError::Refused`] where the settings cannot work: no `https` address, headers that
+    /// [`SourceError::Refused`] where the settings cannot work: credentials without `https`, headers that
     /// cannot be sent, placeholders or pointers that mean nothing, TLS that cannot be set up.
     pub fn new(settings: RestSettings, clock: Arc<dyn Clock>) -> Result<Self, SourceError> {
         Rest::within(settings, clock, http::Bounds::default())
@@ -70,7 +74,11 @@ impl Rest {
         bounds: http::Bounds,
     ) -> Result<Self, SourceError> {
         let refused = |reason: String| SourceError::Refused { name: settings.name.clone(), reason };
-        let base = http::safe_url(&settings.base_url).map_err(refused)?;
+        let base = match settings.auth {
+            RestAuth::None => http::web_url(&settings.base_url),
+            _ => http::safe_url(&settings.base_url),
+        };
+        let base = base.map_err(refused)?;
         check(&settings).map_err(refused)?;
         let auth = auth::Auth::new(&settings).map_err(refused)?;
         let http = http::client(bounds).map_err(refused)?;
@@ -122,7 +130,7 @@ impl Source for Rest {
     }
 
     fn describe<'a>(&'a self, object: &'a str) -> BoxFuture<'a, Result<Described, SourceError>> {
-        Box::pin(async move { Err(self.told(failure::Failure::Unreadable(object.to_owned()))) })
+        Box::pin(async move { Ok(self.infer(object).await?.described(object)) })
     }
 
     fn day_counts<'a>(

@@ -1,6 +1,7 @@
 //! Sources and datasets in the config: what is right becomes exact settings, what is wrong is told
 //! at once at its place, and no secret is ever shown.
 
+mod commands;
 mod edits;
 
 use std::path::Path;

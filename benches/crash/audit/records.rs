@@ -103,6 +103,12 @@ fn cell(value: &OrgValue) -> Value {
         OrgValue::Hundredths(number) => Value::Real(*number as f64 / 100.0),
         OrgValue::Pick(text) => Value::Text((*text).to_owned()),
         OrgValue::Text(text) => Value::Text(text.to_string()),
+        OrgValue::Day(days) => Value::Text(
+            chrono::DateTime::from_timestamp(days * 86_400, 0)
+                .unwrap_or_default()
+                .date_naive()
+                .to_string(),
+        ),
         OrgValue::At(seconds) => Value::Integer(seconds * 1000),
         OrgValue::Id(id) => Value::Text(id.as_str().to_owned()),
     }

@@ -2,13 +2,18 @@
 
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use serde_json::{Value, json};
 
+use crate::cli::source::sample::{empty_fields, first_rows};
 use crate::cli::{print, source};
-use crate::config::Config;
+use crate::config::{Config, SourceSettings};
 use crate::domain::dataset::Dataset;
 use crate::domain::drift::{Difference, Uses, compare};
 use crate::source::{Quota, Source, SourceError};
+
+/// So many records of an API are looked at.
+const SAMPLE_ROWS: usize = 50;
 
 /// All sources, asked.
 pub(super) struct Online {
@@ -56,7 +61,7 @@ impl Online {
                 error: None,
             };
             match source::open(settings) {
-                Ok(source) => asked.hold(&*source, &datasets, &uses).await,
+                Ok(source) => asked.hold(settings, &*source, &datasets, &uses).await,
                 Err(err) => asked.error = Some(err.to_string()),
             }
             show(&asked);
@@ -100,28 +105,64 @@ fn uses(config: &Config) -> Uses {
     uses
 }
 
+/// Records there are, where the source tells, and what differs.
+type Told = Result<(Option<u64>, Vec<Difference>), SourceError>;
+
+/// An org describes its objects.
+async fn described(source: &dyn Source, dataset: &Dataset, uses: &Uses) -> Told {
+    let described = source.describe(&dataset.object).await?;
+    Ok((described.records, compare(dataset, &described, uses)))
+}
+
+/// An API describes nothing: its first records are read as the daemon would read them. A field that
+/// holds a value in one of them is right, whatever else a description made from a sample says.
+async fn sampled(
+    source: &dyn Source,
+    dataset: &Arc<Dataset>,
+    history: Option<TimeDelta>,
+    uses: &Uses,
+) -> Told {
+    let (rows, pulled) = first_rows(source, dataset, history, SAMPLE_ROWS).await?;
+    let empty = empty_fields(dataset, &rows);
+    let mut differences = match source.describe(&dataset.name).await {
+        Ok(described) if !empty.is_empty() => compare(dataset, &described, uses),
+        // What can be pulled is right, even where nothing can be learned from it.
+        _ => Vec::new(),
+    };
+    differences.retain(|found| empty.contains(&found.field()));
+    Ok((pulled.map(|pulled| pulled.records), differences))
+}
+
 impl Asked {
-    async fn hold(&mut self, source: &dyn Source, datasets: &[Arc<Dataset>], uses: &Uses) {
+    async fn hold(
+        &mut self,
+        settings: &SourceSettings,
+        source: &dyn Source,
+        datasets: &[Arc<Dataset>],
+        uses: &Uses,
+    ) {
         for dataset in datasets {
-            let mut held = Held {
-                name: dataset.name.clone(),
-                records: None,
-                differences: Vec::new(),
-                error: None,
+            let told = match settings {
+                SourceSettings::Salesforce(_) => described(source, dataset, uses).await,
+                SourceSettings::Rest(settings) => {
+                    sampled(source, dataset, settings.history, uses).await
+                }
             };
-            match source.describe(&dataset.object).await {
-                Ok(described) => {
-                    held.records = described.records;
-                    held.differences = compare(dataset, &described, uses);
+            let name = dataset.name.clone();
+            match told {
+                Ok((records, differences)) => {
+                    self.datasets.push(Held { name, records, differences, error: None });
                 }
                 // A source that is down or lets nobody in says the same of its other datasets.
                 Err(err @ (SourceError::Down { .. } | SourceError::QuotaSpent { .. })) => {
                     self.error = Some(err.to_string());
                     break;
                 }
-                Err(err) => held.error = Some(err.to_string()),
+                Err(err) => {
+                    let (differences, error) = (Vec::new(), Some(err.to_string()));
+                    self.datasets.push(Held { name, records: None, differences, error });
+                }
             }
-            self.datasets.push(held);
         }
         self.quota = source.quota();
         self.requests = source::requests(source);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::anyhow;
-use chrono::DateTime;
+use chrono::{DateTime, TimeDelta};
 use clap::Args;
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
@@ -75,16 +75,8 @@ impl Test {
             settings.bulk_above = None;
         }
         let source = open(&settings)?;
-        let history = dataset.history.or(settings.history().filter(|_| dataset.dated));
-        let request = PullRequest {
-            dataset: Arc::clone(&dataset),
-            since: None,
-            resume: None,
-            from: history.map(|length| clock().now() - length),
-            purpose: Purpose::Digest,
-        };
         let wanted = usize::from(self.rows);
-        let (rows, pulled) = first_rows(&*source, request, wanted).await?;
+        let (rows, pulled) = first_rows(&*source, &dataset, settings.history(), wanted).await?;
         let requests = requests(&*source);
         source.close().await;
         Ok(Sample { dataset, rows, pulled, requests })
@@ -113,13 +105,23 @@ fn dataset(config: &Config, name: &str) -> Result<Arc<Dataset>, Failure> {
     Err(Failure::Config(Some(anyhow!(message))))
 }
 
-/// Reads until there are enough rows or there are no more.
-async fn first_rows(
+/// Reads a dataset as a first load does until there are enough rows or there are no more; the whole
+/// pull comes with them where it ended by itself.
+pub(in crate::cli) async fn first_rows(
     source: &dyn Source,
-    request: PullRequest,
+    dataset: &Arc<Dataset>,
+    history: Option<TimeDelta>,
     wanted: usize,
 ) -> Result<(Vec<Vec<Value>>, Option<Pulled>), SourceError> {
-    let width = request.dataset.fields.len();
+    let history = dataset.history.or(history.filter(|_| dataset.dated));
+    let request = PullRequest {
+        dataset: Arc::clone(dataset),
+        since: None,
+        resume: None,
+        from: history.map(|length| clock().now() - length),
+        purpose: Purpose::Digest,
+    };
+    let width = dataset.fields.len();
     let (sender, mut batches) = mpsc::channel::<Batch>(1);
     let pulling = source.pull(request, sender);
     tokio::pin!(pulling);
@@ -142,6 +144,15 @@ async fn first_rows(
             done = &mut pulling, if pulled.is_none() => pulled = Some(done?),
         }
     }
+}
+
+/// Fields without a value in any of the rows; of no rows nothing is known.
+pub(in crate::cli) fn empty_fields<'d>(dataset: &'d Dataset, rows: &[Vec<Value>]) -> Vec<&'d str> {
+    let fields = dataset.fields.iter().enumerate().filter(|_| !rows.is_empty());
+    fields
+        .filter(|(index, _)| rows.iter().all(|row| row[*index].is_null()))
+        .map(|(_, field)| field.name.as_str())
+        .collect()
 }
 
 /// Adds the rows of a batch that exist.
@@ -173,16 +184,8 @@ fn value_of(batch: &Batch, cell: &Cell) -> Value {
 }
 
 impl Sample {
-    /// Fields without a value in any row.
     fn empty_fields(&self) -> Vec<&str> {
-        if self.rows.is_empty() {
-            return Vec::new();
-        }
-        let fields = self.dataset.fields.iter().enumerate();
-        fields
-            .filter(|(index, _)| self.rows.iter().all(|row| row[*index].is_null()))
-            .map(|(_, field)| field.name.as_str())
-            .collect()
+        empty_fields(&self.dataset, &self.rows)
     }
 
     fn facts(&self) -> Value {

@@ -64,7 +64,12 @@ pub(super) fn quoted(text: &str) -> String {
 }
 
 /// The block of an object of an org. `base` is what a dataset of it has by itself.
-pub(super) fn object_block(source: &str, described: &Described, base: &Dataset) -> String {
+pub(super) fn object_block(
+    source: &str,
+    name: &str,
+    described: &Described,
+    base: &Dataset,
+) -> String {
     let object = described.object.as_str();
     let mut lines = Lines::default();
     let count = described.records.map_or_else(String::new, |count| format!(", {count} records"));
@@ -72,9 +77,9 @@ pub(super) fn object_block(source: &str, described: &Described, base: &Dataset) 
         "{}{count}.",
         if described.label.is_empty() { object } else { &described.label }
     ));
-    lines.line(&format!("[datasets.{}]", identifier(object)));
+    lines.line(&format!("[datasets.{name}]"));
     lines.line(&format!("source = {}", quoted(source)));
-    if identifier(object) != object {
+    if name != object {
         lines.line(&format!("object = {}", quoted(object)));
     }
     let label = (described.fields.iter())
@@ -92,7 +97,7 @@ pub(super) fn object_block(source: &str, described: &Described, base: &Dataset) 
         .collect();
     if !kept.is_empty() {
         lines.line("");
-        lines.line(&format!("[datasets.{}.fields]", identifier(object)));
+        lines.line(&format!("[datasets.{name}.fields]"));
         for field in &kept {
             let ty = field.ty.map_or("text", |ty| ty.word());
             let spec = match field.name == field.path {
@@ -230,7 +235,7 @@ mod tests {
             records: Some(12),
         };
         let base = Dataset::new("org", "Case", vec![Field::new("Id", Type::Text)], 0);
-        let block = object_block("org", &described, &base);
+        let block = object_block("org", "Case", &described, &base);
         assert_eq!(
             block,
             r#"# Case, 12 records.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::Org;
 use super::bulk::{Dialect, Job};
 use super::faults::Oddities;
-use super::json::{decimal, instant};
+use super::json::{day, decimal, instant};
 use super::soql::bind::Query;
 use super::table::Row;
 use super::value::Cell;
@@ -33,7 +33,8 @@ impl Csv {
     pub(crate) fn new(org: Arc<Org>, job: &Job, stretch: Range<usize>, odd: Oddities) -> Csv {
         let (rows, query) = (Arc::clone(&job.rows), Arc::clone(&job.query));
         let dialect = job.dialect;
-        Csv { org, rows, query, dialect, left: stretch, begun: false, odd, torn: false }
+        let begun = rows.is_empty() && org.faults().no_header_when_empty;
+        Csv { org, rows, query, dialect, left: stretch, begun, odd, torn: false }
     }
 
     /// Leaves only the first half, which ends in the middle of a line.
@@ -78,6 +79,7 @@ impl Csv {
                 }
             }
             Cell::Id(id) => out.extend_from_slice(id.as_str().as_bytes()),
+            Cell::Day(days) => day(out, days),
             Cell::At(seconds) => instant(out, seconds, "Z"),
         }
         out.push(b'"');
@@ -113,6 +115,8 @@ impl Iterator for Csv {
         if self.torn && self.left.is_empty() {
             out.truncate(out.len().saturating_sub(7));
         }
+        let now = self.org.clock.now();
+        self.org.traffic().result_bytes(now, out.len() as u64);
         Some(out)
     }
 }

@@ -29,7 +29,8 @@
 //! Lasting switches: [`Faults::hide_object`], [`Faults::hide_field`] (rights), [`Faults::refuse_bulk`]
 //! (`INVALIDENTITY`), [`Faults::timeout_over`] (records), [`Faults::timeout_wider`] (dates),
 //! [`Faults::token_calls`], [`Faults::limit_info`], [`Faults::random_pages`], [`Faults::bulk_polls`],
-//! [`Faults::early_results`] (412, 409 or 204), [`Faults::clock_skew`] and [`Faults::chaos`].
+//! [`Faults::early_results`] (412, 409 or 204), [`Faults::no_header_when_empty`],
+//! [`Faults::clock_skew`] and [`Faults::chaos`].
 //!
 //! Trouble with records needs no switch: a row inserted with a `SystemModstamp` in the past was
 //! committed late, and [`purge`](super::Org::purge) removes one without a trace.
@@ -100,6 +101,8 @@ pub struct Faults {
     /// Status of results asked for too early.
     pub(crate) early_results: u16,
     bulk_refuses: BTreeSet<String>,
+    /// Whether results without records lack the header too.
+    pub(crate) no_header_when_empty: bool,
     /// Widest window of a query by any date, by object in lower case.
     widest: BTreeMap<String, TimeDelta>,
     chaos: Option<Chaos>,
@@ -120,6 +123,7 @@ impl Default for Faults {
             bulk_polls: 1,
             early_results: 412,
             bulk_refuses: BTreeSet::new(),
+            no_header_when_empty: false,
             widest: BTreeMap::new(),
             chaos: None,
             clock_skew: TimeDelta::zero(),
@@ -186,6 +190,10 @@ impl Faults {
     /// 409 or 204 elsewhere.
     pub fn early_results(&mut self, status: u16) {
         self.early_results = status;
+    }
+    /// Bulk results without records are an empty body, not a header alone.
+    pub fn no_header_when_empty(&mut self, on: bool) {
+        self.no_header_when_empty = on;
     }
     /// The Bulk API knows nothing of this object (`INVALIDENTITY`); REST does.
     pub fn refuse_bulk(&mut self, object: &str) {

@@ -104,10 +104,11 @@ pub(crate) async fn handle(State(org): State<Arc<Org>>, request: Request) -> Res
             rest(&org, &asked, now)
         }
     };
-    if !matches!(call, Call::Versions | Call::Token) && !answer.is_html() {
-        if let Some(info) = org.limit_info(now) {
-            answer = answer.with("Sforce-Limit-Info", info);
-        }
+    if !matches!(call, Call::Versions | Call::Token)
+        && !answer.is_html()
+        && let Some(info) = org.limit_info(now)
+    {
+        answer = answer.with("Sforce-Limit-Info", info);
     }
     let status = answer.status;
     org.traffic().saw(Seen { call, target, soql, status, fault: fault.clone() });

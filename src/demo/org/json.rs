@@ -7,7 +7,9 @@ use chrono::{DateTime, Datelike, Timelike};
 use super::faults::Oddities;
 use super::schema::{self, Kind, Object};
 use super::soql::aggregate::Figure;
-use super::soql::bind::{Groups, Node, Output};
+use super::soql::bind::Node;
+use super::soql::groups::{Groups, Output};
+use super::soql::part::date;
 use super::soql::path::naming;
 use super::table::{Row, Tables, id_of};
 use super::value::{Cell, Value};
@@ -85,6 +87,10 @@ impl Writer<'_> {
                         _ => out.extend_from_slice(b"null"),
                     }
                 }
+                Node::Choice { step, whens, otherwise } => {
+                    key(out, relation(object, *step));
+                    self.choice(out, row, *step, whens, otherwise);
+                }
                 Node::Naming { step, fields } => {
                     key(out, relation(object, *step));
                     self.naming(out, row, *step, fields);
@@ -92,6 +98,30 @@ impl Writer<'_> {
             }
         }
         out.push(b'}');
+    }
+
+    fn choice(
+        &self,
+        out: &mut Vec<u8>,
+        row: &Row,
+        step: usize,
+        whens: &[(&'static Object, Vec<Node>)],
+        otherwise: &[&'static str],
+    ) {
+        let target = match row[step] {
+            Value::Id(id) => self.tables.find(id),
+            _ => None,
+        };
+        let target = target.and_then(|(table, slot)| Some((table.object, table.row(slot)?)));
+        let chosen = target.and_then(|(object, row)| {
+            let (_, nodes) = whens.iter().find(|(own, _)| *own == object)?;
+            Some((object, row, nodes))
+        });
+        match chosen {
+            Some((object, row, nodes)) => self.record(out, object, nodes, row),
+            None if otherwise.is_empty() => out.extend_from_slice(b"null"),
+            None => self.naming(out, row, step, otherwise),
+        }
     }
 
     fn naming(&self, out: &mut Vec<u8>, row: &Row, step: usize, fields: &[&'static str]) {
@@ -179,12 +209,22 @@ fn cell(out: &mut Vec<u8>, cell: Cell<'_>) {
             out.extend_from_slice(id.as_str().as_bytes());
             out.push(b'"');
         }
+        Cell::Day(days) => {
+            out.push(b'"');
+            day(out, days);
+            out.push(b'"');
+        }
         Cell::At(seconds) => {
             out.push(b'"');
             instant(out, seconds, UTC);
             out.push(b'"');
         }
     }
+}
+
+/// `2024-10-01`.
+pub(crate) fn day(out: &mut Vec<u8>, days: i64) {
+    let _ = write!(out, "{}", date(days).unwrap_or_default());
 }
 
 /// `2024-10-01T00:00:00.000` and the offset: milliseconds always.

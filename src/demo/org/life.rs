@@ -279,7 +279,7 @@ impl Life {
                     .slots()
                     .filter_map(|slot| sessions.row(slot))
                     .filter(|row| !super::table::is_deleted(row))
-                    .map(|row| super::table::id_of(row))
+                    .map(super::table::id_of)
                     .collect();
                 let from = all.len().saturating_sub(self.plan.mass_update);
                 for id in &all[from..] {

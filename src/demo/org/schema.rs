@@ -32,6 +32,7 @@ pub(crate) enum Kind {
     /// Money or another number with two decimals.
     Currency,
     Bool,
+    Date,
     DateTime,
     /// A compound field: its parts are fields of their own.
     Address,
@@ -211,6 +212,7 @@ fn kind(word: &str) -> (Kind, u32) {
         "currency" => (Kind::Currency, 0),
         "address" => (Kind::Address, 0),
         "boolean" => (Kind::Bool, 0),
+        "date" => (Kind::Date, 0),
         "datetime" => (Kind::DateTime, 0),
         other => unreachable!("no kind of field is called `{other}`"),
     }
@@ -260,6 +262,7 @@ mod tests {
     #[test]
     fn system_fields_have_their_places_and_no_datetime_groups() {
         for object in objects() {
+            assert!(object.fields.len() <= 64, "a row has a bit for each field");
             assert_eq!(object.fields[MODSTAMP].name, "SystemModstamp");
             assert_eq!(object.fields[CREATED_DATE].name, "CreatedDate");
             assert_eq!(object.fields[IS_DELETED].name, "IsDeleted");

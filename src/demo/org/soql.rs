@@ -1,17 +1,20 @@
 //! SOQL as far as the org speaks it: text to syntax ([`parse`]), syntax against the property table
-//! ([`bind`]), and answers from the tables ([`run`]). What it does not speak (TYPEOF, HAVING,
-//! date functions, parent-to-child subqueries, ROLLUP) it refuses as a malformed query.
+//! ([`bind`]), and answers from the tables ([`run`]). What it does not speak (parent-to-child
+//! subqueries, ROLLUP and CUBE, FORMAT, toLabel, geolocation) it refuses as a malformed query.
 
 use std::fmt::Write as _;
 
 pub(crate) mod aggregate;
 pub(crate) mod bind;
 pub(crate) mod filter;
+pub(crate) mod groups;
 pub(crate) mod lexer;
 pub(crate) mod literal;
 pub(crate) mod parse;
+pub(crate) mod part;
 pub(crate) mod path;
 pub(crate) mod run;
+pub(crate) mod syntax;
 
 /// Why a query is refused: the code and text an org answers.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,15 +3,12 @@
 
 use std::collections::BTreeSet;
 use std::ops::Bound;
-use std::sync::Arc;
 
 use super::id::Id;
+pub(crate) use super::row::Row;
+pub(crate) use super::row::{id_of, is_deleted, stamp_of};
 use super::schema::{self, Object};
 use super::value::Value;
-
-/// The values of one record, in the order of the object's fields. Shared, so that the results of a
-/// Bulk job keep what was there when the job was made and cost a pointer a record.
-pub(crate) type Row = Arc<[Value]>;
 
 /// Ids start here, so that they look like those of an org that has lived.
 const FIRST_NUMBER: u64 = 238_400;
@@ -53,7 +50,7 @@ impl Table {
         let slot = self.rows.len() as u32;
         debug_assert_eq!(self.slot(id), None);
         self.order.insert((stamp_of(&row), slot));
-        self.rows.push(Some(row.into()));
+        self.rows.push(Some(Row::pack(row)));
         id
     }
 
@@ -61,7 +58,9 @@ impl Table {
     pub(crate) fn change(&mut self, slot: u32, edit: impl FnOnce(&mut [Value])) {
         let Some(row) = self.rows.get_mut(slot as usize).and_then(Option::as_mut) else { return };
         let before = stamp_of(row);
-        edit(Arc::make_mut(row));
+        let mut values = row.unpack(self.object.fields.len());
+        edit(&mut values);
+        *row = Row::pack(values);
         let after = stamp_of(row);
         if before != after {
             self.order.remove(&(before, slot));
@@ -145,27 +144,6 @@ impl Tables {
         let (table, slot) = self.find(id)?;
         table.row(slot)
     }
-}
-
-/// The id of a row.
-pub(crate) fn id_of(row: &[Value]) -> Id {
-    match row[schema::ID] {
-        Value::Id(id) => id,
-        _ => unreachable!("every row has an id"),
-    }
-}
-
-/// The stamp of a row, in seconds.
-pub(crate) fn stamp_of(row: &[Value]) -> i64 {
-    match row[schema::MODSTAMP] {
-        Value::At(seconds) => seconds,
-        _ => i64::MIN,
-    }
-}
-
-/// Whether the row lies in the recycle bin.
-pub(crate) fn is_deleted(row: &[Value]) -> bool {
-    matches!(row[schema::IS_DELETED], Value::Bool(true))
 }
 
 #[cfg(test)]

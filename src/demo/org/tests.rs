@@ -16,6 +16,7 @@ mod faults;
 mod fields;
 mod login;
 mod paging;
+mod soql;
 
 /// A clock that stands until it is moved.
 pub(crate) struct Standing(Mutex<DateTime<Utc>>);

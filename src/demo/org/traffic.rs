@@ -118,6 +118,8 @@ pub(crate) struct Traffic {
     usage: VecDeque<(i64, u64)>,
     /// Bulk jobs made, by hour, the last day only.
     jobs: VecDeque<(i64, u64)>,
+    /// Bytes of results of Bulk jobs sent, by hour, the last day only.
+    result_bytes: VecDeque<(i64, u64)>,
     counts: BTreeMap<Call, u64>,
     seen: VecDeque<Seen>,
 }
@@ -131,6 +133,7 @@ impl Traffic {
             cursors_opened: 0,
             usage: VecDeque::new(),
             jobs: VecDeque::new(),
+            result_bytes: VecDeque::new(),
             counts: BTreeMap::new(),
             seen: VecDeque::new(),
         }
@@ -227,6 +230,11 @@ impl Traffic {
     /// Bulk jobs made in the last day.
     pub(crate) fn jobs_made(&mut self, now: DateTime<Utc>) -> u64 {
         rolling(&mut self.jobs, now, 0)
+    }
+
+    /// Bytes of results sent in the last day; `count` of them now.
+    pub(crate) fn result_bytes(&mut self, now: DateTime<Utc>, count: u64) -> u64 {
+        rolling(&mut self.result_bytes, now, count)
     }
 
     /// Whether one more job may be made today; it is counted if so.

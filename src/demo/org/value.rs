@@ -1,11 +1,11 @@
 //! Values and records as the org keeps them, and the plain access tests have to them.
 
-use std::sync::Arc;
-
 use chrono::{DateTime, Utc};
 
 use super::id::Id;
 use super::schema::Object;
+use super::table::Row;
+use super::text::Text;
 
 /// One value of a record.
 #[derive(Clone, Debug)]
@@ -21,9 +21,11 @@ pub enum Value {
     /// A text known when the org was built: picklist values.
     Pick(&'static str),
     /// Any other text.
-    Text(Arc<str>),
+    Text(Text),
     /// An instant in whole seconds since 1970, as an org keeps them.
     At(i64),
+    /// A date, in days since 1970.
+    Day(i64),
     /// A record's id.
     Id(Id),
 }
@@ -37,6 +39,7 @@ pub(crate) enum Cell<'a> {
     Hundredths(i64),
     Text(&'a str),
     At(i64),
+    Day(i64),
     Id(Id),
 }
 
@@ -51,6 +54,7 @@ impl Value {
             Value::Pick(text) => Cell::Text(text),
             Value::Text(text) => Cell::Text(text),
             Value::At(seconds) => Cell::At(*seconds),
+            Value::Day(days) => Cell::Day(*days),
             Value::Id(id) => Cell::Id(*id),
         }
     }
@@ -79,6 +83,7 @@ impl From<Cell<'_>> for Value {
             Cell::Hundredths(number) => Value::Hundredths(number),
             Cell::Text(text) => Value::Text(text.into()),
             Cell::At(seconds) => Value::At(seconds),
+            Cell::Day(days) => Value::Day(days),
             Cell::Id(id) => Value::Id(id),
         }
     }
@@ -90,7 +95,7 @@ impl From<&str> for Value {
 }
 impl From<String> for Value {
     fn from(text: String) -> Self {
-        Value::Text(text.into())
+        Value::Text(text.as_str().into())
     }
 }
 impl From<i64> for Value {
@@ -127,7 +132,7 @@ impl<T: Into<Value>> From<Option<T>> for Value {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
     pub(crate) object: &'static Object,
-    pub(crate) values: Arc<[Value]>,
+    pub(crate) values: Row,
 }
 
 impl Record {

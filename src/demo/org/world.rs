@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use super::id::Id;
 use super::schema::{self, Field, Kind, Object};
 use super::table::{Tables, is_deleted};
-use super::value::Value;
+use super::value::{Cell, Value};
+use super::zone::Zone;
 
 /// Seconds a deleted record stays in the recycle bin.
 const BIN_SECONDS: i64 = 15 * 86_400;
@@ -67,9 +68,19 @@ impl World {
             ("Alias", "autoproc".into()),
             ("IsActive", true.into()),
             ("UserType", Value::Pick("AutomatedProcess")),
+            ("TimeZoneSidKey", Value::Pick("GMT")),
         ];
         world.insert(users, at, &fields).expect("the first user is complete");
         world
+    }
+
+    /// Time zone of the API's own user.
+    pub(crate) fn user_zone(&self) -> Zone {
+        let ix = object("User").position("TimeZoneSidKey").expect("users have a time zone");
+        match self.tables.row(self.system_user).map(|row| row[ix].cell()) {
+            Some(Cell::Text(name)) => Zone::named(name),
+            _ => Zone::named("GMT"),
+        }
     }
 
     /// Makes a record at this instant; fields named win over stamps and defaults.
@@ -138,7 +149,7 @@ impl World {
     pub(crate) fn delete(&mut self, id: Id, at: i64) -> Result<(), ChangeError> {
         let (table, slot) = self.tables.find(id).ok_or(ChangeError::Record(id))?;
         let object = table.object;
-        if table.row(slot).is_some_and(|row| is_deleted(row)) {
+        if table.row(slot).is_some_and(is_deleted) {
             return Ok(());
         }
         let mut doomed = vec![(object, slot)];

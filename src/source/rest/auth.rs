@@ -11,7 +11,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
-use url::Url;
+use url::{Url, form_urlencoded};
 
 use super::door::{Next, Patience};
 use super::failure::{self, Failure};
@@ -41,7 +41,7 @@ enum Kind {
     None,
     Header(HeaderName, HeaderValue),
     Query(String, SecretString),
-    OAuth2(OAuth2),
+    OAuth2(Box<OAuth2>),
 }
 
 struct OAuth2 {
@@ -106,13 +106,13 @@ impl Auth {
             }
             RestAuth::OAuth2 { token_url, client_id, client_secret, scope } => {
                 secrets.push(client_secret.clone());
-                Kind::OAuth2(OAuth2 {
+                Kind::OAuth2(Box::new(OAuth2 {
                     url: http::safe_url(token_url)?,
                     client_id: client_id.clone(),
                     client_secret: client_secret.clone(),
                     scope: scope.clone(),
                     state: tokio::sync::Mutex::default(),
-                })
+                }))
             }
         };
         Ok(Auth { kind, secrets, tokens_seen: Mutex::default() })
@@ -205,6 +205,8 @@ impl Auth {
                 continue;
             }
             text = text.replace(secret, "***");
+            let in_query: String = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+            text = text.replace(&in_query, "***");
             text = text.replace(&utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string(), "***");
         }
         text
@@ -302,4 +304,37 @@ pub(super) fn sensitive(value: &str) -> Result<HeaderValue, String> {
     })?;
     value.set_sensitive(true);
     Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn no_text_shows_a_secret_however_it_is_written() {
+        let settings = RestSettings {
+            name: "desk".to_owned(),
+            base_url: "https://desk.example.com".to_owned(),
+            auth: RestAuth::Basic {
+                username: "me".to_owned(),
+                password: SecretString::from("a-b +c/d"),
+            },
+            headers: vec![("X-Key".to_owned(), SecretString::from("k3y!"))],
+            pull_every: TimeDelta::minutes(5),
+            history: None,
+            rate: None,
+            datasets: BTreeMap::new(),
+        };
+        let auth = Auth::new(&settings).unwrap();
+        auth.saw(SecretString::from("t0ken"));
+        for text in
+            ["a-b +c/d", "a-b+%2Bc%2Fd", "a%2Db%20%2Bc%2Fd", "bWU6YS1iICtjL2Q=", "k3y!", "t0ken"]
+        {
+            assert_eq!(auth.clean(&format!("x={text}.")), "x=***.", "{text}");
+        }
+        (0..9).for_each(|at| auth.saw(SecretString::from(format!("token{at}"))));
+        assert_eq!(auth.clean("token4 token8"), "token4 ***");
+    }
 }

@@ -144,17 +144,31 @@ pub(super) async fn send(
     Ok(answer)
 }
 
-/// An address we may send secrets to: `https`, or `http` on this machine.
+/// An address of the web.
 ///
 /// # Errors
 /// What is wrong with it, as a fragment.
-pub(super) fn safe_url(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|err| format!("`{text}` is no address: {err}"))?;
+pub(super) fn web_url(text: &str) -> Result<Url, String> {
+    // Without the query, which may hold secrets.
+    let shown = text.split('?').next().unwrap_or_default();
+    let url = Url::parse(text).map_err(|err| format!("`{shown}` is no address: {err}"))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(format!("`{shown}` must begin with https://"));
+    }
     if !url.username().is_empty() || url.password().is_some() {
         return Err("credentials do not belong in an address; write `auth = { basic = { username \
                     = ..., password = ... } }`"
             .to_owned());
     }
+    Ok(url)
+}
+
+/// An address we may send secrets to: `https`, or `http` on this machine.
+///
+/// # Errors
+/// What is wrong with it, as a fragment.
+pub(super) fn safe_url(text: &str) -> Result<Url, String> {
+    let url = web_url(text)?;
     let loopback = match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(ip)) => ip.is_loopback(),
@@ -164,7 +178,7 @@ pub(super) fn safe_url(text: &str) -> Result<Url, String> {
     match url.scheme() {
         "https" => Ok(url),
         "http" if loopback => Ok(url),
-        _ => Err(format!("`{text}` must begin with https://")),
+        _ => Err(format!("`{}` must begin with https://", address(&url))),
     }
 }
 

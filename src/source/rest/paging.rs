@@ -130,7 +130,7 @@ impl<'a> Pages<'a> {
         }
         if self.pages >= self.pages_max {
             return Err(format!(
-                "more than {} pages: raise `pages_max`, ask for larger pages, or cut the pull into \
+                "more than {} pages: raise `max_pages`, ask for larger pages, or cut the pull into \
                  a `window`",
                 self.pages_max
             ));

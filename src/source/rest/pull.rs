@@ -267,6 +267,14 @@ impl Pull<'_> {
     }
 }
 
+/// Checks that there is a body.
+pub(super) fn not_empty(answer: &Answer) -> Result<(), Failure> {
+    match answer.body.trim_ascii().is_empty() {
+        true => Err(Failure::Unreadable(format!("an empty body (status {})", answer.status))),
+        false => Ok(()),
+    }
+}
+
 /// Reads the records of an answer, and what stands beside them.
 fn read_page(
     answer: &Answer,
@@ -276,9 +284,7 @@ fn read_page(
     if matches!(answer.status, 204 | 205) {
         return Ok((reader.page().done(), vec![None; wanted.asides.len()]));
     }
-    if answer.body.trim_ascii().is_empty() {
-        return Err(Failure::Unreadable(format!("an empty body (status {})", answer.status)));
-    }
+    not_empty(answer)?;
     let walked = body::walk(
         &answer.body,
         answer.charset(),

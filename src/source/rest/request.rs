@@ -44,7 +44,7 @@ pub(super) struct Asking<'a> {
 pub(super) struct Got<T> {
     /// What `parse` made of the body; `None`: nothing changed since the marks.
     pub(super) parsed: Option<T>,
-    /// The answer.
+    /// The answer, without the body.
     pub(super) answer: Answer,
     /// How long the last try took.
     pub(super) took: TimeDelta,
@@ -70,13 +70,17 @@ impl Rest {
             let began = clock.now();
             let outcome = self.attempt(asking, token.as_ref()).await;
             let failure = match outcome {
-                Ok(answer) => {
+                Ok(mut answer) => {
                     let took = (clock.now() - began).max(TimeDelta::zero());
                     if answer.status == 304 {
                         return Ok(Got { parsed: None, answer, took });
                     }
                     match parse(&answer) {
-                        Ok(parsed) => return Ok(Got { parsed: Some(parsed), answer, took }),
+                        Ok(parsed) => {
+                            // Its rows may wait for the store; the body need not.
+                            answer.body = Vec::new();
+                            return Ok(Got { parsed: Some(parsed), answer, took });
+                        }
                         Err(failure) => failure,
                     }
                 }

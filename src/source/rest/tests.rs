@@ -12,6 +12,7 @@ use server::{Asked, LeapingClock, Reply, Server, reply};
 mod auth;
 mod faults;
 mod pages;
+mod samples;
 mod server;
 
 const NOW: &str = "2026-03-01T12:00:00Z";
@@ -99,13 +100,19 @@ impl Desk {
         change(&mut settings, &mut spec);
         settings.datasets.insert("tickets".to_owned(), spec);
         let clock = LeapingClock::at(NOW);
+        let rest = Rest::new(settings, clock.clone()).unwrap();
+        Desk { server, rest, clock, dataset }
+    }
+
+    /// The same with little patience for slow answers.
+    fn hasty(self) -> Desk {
         let bounds = http::Bounds {
-            read: Duration::from_millis(400),
-            total: Duration::from_millis(1_500),
+            read: Duration::from_secs(1),
+            total: Duration::from_secs(3),
             ..http::Bounds::default()
         };
-        let rest = Rest::within(settings, clock.clone(), bounds).unwrap();
-        Desk { server, rest, clock, dataset }
+        let settings = self.rest.settings.clone();
+        Desk { rest: Rest::within(settings, self.clock.clone(), bounds).unwrap(), ..self }
     }
 
     fn request(&self) -> PullRequest {
@@ -398,6 +405,9 @@ fn settings_that_cannot_work_are_refused() {
         let said = err.to_string();
         assert!(said.contains(expected) && !said.contains("s3cr3t"), "{said}");
     };
+    let mut open = settings("http://desk.example.com", tickets(&["id = text"]).1);
+    open.auth = RestAuth::None;
+    assert!(Rest::new(open, LeapingClock::at(NOW)).is_ok());
     let header = |name: &str, value: &str| (name.to_owned(), SecretString::from(value));
     check(&|settings| settings.base_url = "http://desk.example.com".to_owned(), "https://");
     check(&|settings| settings.headers = vec![header("X Y", "a")], "`X Y` is no name");

@@ -102,7 +102,7 @@ async fn spans(org: &Salesforce, span: Span) -> Result<Vec<Span>, Failure> {
 fn halves(span: &Span) -> Option<[Span; 2]> {
     let half = TimeDelta::seconds((span.end - span.start).num_seconds() / 2);
     let middle = span.start + half;
-    (half >= NARROWEST).then(|| [middle..span.end, span.start..middle])
+    (half >= NARROWEST).then_some([middle..span.end, span.start..middle])
 }
 
 /// Whether less would have been answered.

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::TimeDelta;
 use serde::Deserialize;
@@ -17,6 +18,9 @@ use crate::source::SourceError;
 
 /// How long what an object hides is believed.
 const HIDDEN_FOR: TimeDelta = TimeDelta::hours(1);
+
+/// A count that takes longer is done without.
+const COUNT_WITHIN: Duration = Duration::from_secs(20);
 
 /// Objects asked about for one dataset; fields of parents beyond are taken to be there.
 const OBJECTS_MAX: usize = 12;
@@ -88,7 +92,9 @@ pub(super) async fn describe(org: &Salesforce, object: &str) -> Result<Described
             failure => failure,
         })
     })?;
-    let records = count(org, &wire.name, &mut tally).await.ok();
+    // Of a huge object the count takes minutes, and nobody needs it that much.
+    let records = tokio::time::timeout(COUNT_WITHIN, count(org, &wire.name, &mut tally)).await;
+    let records = records.ok().and_then(Result::ok);
     Ok(Described { records, ..wire.described() })
 }
 

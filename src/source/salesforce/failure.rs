@@ -14,6 +14,8 @@ pub(super) enum Failure {
     Transient { reason: String, tries_max: u32, after: Option<TimeDelta> },
     /// The body was no answer; worth another try.
     Garbled(String),
+    /// The body is larger than any answer; worth one more try, in case it was an accident.
+    TooLarge(String),
     /// The token is dead; a new one may help.
     Session(String),
     /// The locator is gone: ask the query again.
@@ -60,6 +62,7 @@ impl Failure {
                 Failure::Transient { reason: clean(reason), tries_max, after }
             }
             Failure::Garbled(text) => Failure::Garbled(clean(text)),
+            Failure::TooLarge(text) => Failure::TooLarge(clean(text)),
             Failure::Session(text) => Failure::Session(clean(text)),
             Failure::LocatorLost(text) => Failure::LocatorLost(clean(text)),
             Failure::UnknownField(text) => Failure::UnknownField(clean(text)),
@@ -152,9 +155,14 @@ pub(super) fn of_rest(status: u16, body: &[u8]) -> Failure {
             Failure::transient(text)
         }
         (_, "REQUEST_LIMIT_EXCEEDED") => Failure::QuotaSpent,
-        (_, "MALFORMED_QUERY" | "QUERY_TOO_COMPLICATED" | "EXCEEDED_ID_LIMIT") => {
-            Failure::Query(text)
-        }
+        (
+            _,
+            "MALFORMED_QUERY"
+            | "QUERY_TOO_COMPLICATED"
+            | "EXCEEDED_ID_LIMIT"
+            | "INVALID_QUERY_FILTER_OPERATOR"
+            | "EXTERNAL_OBJECT_UNSUPPORTED_EXCEPTION",
+        ) => Failure::Query(text),
         (_, "INVALID_FIELD") => Failure::UnknownField(text),
         (_, "INVALID_TYPE") => Failure::Refused(format!("{text}; {}", unseen(&said.message))),
         (404 | 410, _) => Failure::NotFound(text),
@@ -217,6 +225,7 @@ fn login_hint(flow: Flow, status: u16, said: &Said) -> &'static str {
         _ if says("client credentials user") => {
             "choose the user the app runs as, in its client credentials settings"
         }
+        _ if says("rate exceeded") => "too many logins of this user: wait for them to be forgotten",
         "inactive_user" | "inactive_org" => "the integration user or the org is inactive",
         "unsupported_grant_type" if client => "enable the client credentials flow of the app",
         "unsupported_grant_type" => "enable the JWT bearer flow of the app",

@@ -83,7 +83,7 @@ impl Opened {
         while let Some(piece) = self.response.chunk().await.map_err(broken)? {
             if self.answer.body.len() + piece.len() > BODY_BYTES_MAX {
                 let limit = BODY_BYTES_MAX / (1024 * 1024);
-                return Err(Failure::Garbled(format!("an answer of more than {limit} MB")));
+                return Err(Failure::TooLarge(format!("an answer of more than {limit} MB")));
             }
             self.answer.body.extend_from_slice(&piece);
         }

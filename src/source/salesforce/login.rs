@@ -52,7 +52,7 @@ pub(super) struct Login {
 
 enum Credentials {
     Client { id: SecretString, secret: SecretString },
-    Jwt(Signer),
+    Jwt(Box<Signer>),
 }
 
 #[derive(Default)]
@@ -85,7 +85,7 @@ impl Login {
                 Credentials::Client { id: client_id.clone(), secret: client_secret.clone() }
             }
             SalesforceAuth::JwtBearer { client_id, username, private_key, audience } => {
-                Credentials::Jwt(Signer::new(client_id, username, private_key, audience)?)
+                Credentials::Jwt(Box::new(Signer::new(client_id, username, private_key, audience)?))
             }
         };
         Ok(Login { credentials, token_url, state: Mutex::default() })

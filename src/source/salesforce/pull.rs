@@ -29,6 +29,10 @@ const NARROWEST: TimeDelta = TimeDelta::minutes(1);
 /// So many empty pages in a row are followed.
 const EMPTY_PAGES_MAX: u32 = 20;
 
+/// After a query was too slow, so many narrower ones must get through before a wider one is tried:
+/// each that is too slow costs the org minutes.
+const CALM: u32 = 8;
+
 /// A query that is lost so often without a record read in between is given up.
 const LOSSES_MAX: u32 = 3;
 
@@ -175,7 +179,7 @@ impl Pull<'_> {
     async fn walk(&mut self, span: Span) -> Result<(), Failure> {
         let mut begin = span.begin;
         let mut end = span.end;
-        let mut losses = 0;
+        let (mut losses, mut calm) = (0, CALM);
         while begin.stamp().is_none_or(|stamp| stamp < span.end) {
             let asked = Span { begin: begin.clone(), end };
             let mut place = None;
@@ -189,16 +193,22 @@ impl Pull<'_> {
             match outcome {
                 Ok(()) if end >= span.end => return Ok(()),
                 Ok(()) => {
-                    // It got through: a wider one next.
+                    calm += 1;
+                    let factor = if calm > CALM { 2 } else { 1 };
                     begin = Begin::At(end);
-                    end = span.end.min(end + asked.width().max(NARROWEST) * 2);
+                    end = span.end.min(end + asked.width().max(NARROWEST) * factor);
                 }
                 Err(Failure::QueryTimeout) => {
                     let half = Span { begin: begin.clone(), end }.width() / 2;
                     if half < NARROWEST {
                         return Err(Failure::QueryTimeout);
                     }
+                    calm = 0;
                     end = whole_second(end - half);
+                    if begin == Begin::First {
+                        // What has no beginning may be too much however early it ends.
+                        begin = Begin::At(soql::beginning_of_time());
+                    }
                 }
                 Err(Failure::LocatorLost(reason)) => {
                     losses += 1;

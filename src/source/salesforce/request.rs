@@ -2,7 +2,7 @@
 //! quota guard.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::ExposeSecret;
 
 use super::Salesforce;
@@ -19,6 +19,10 @@ const REQUEST_BYTES_MAX: usize = 16_384;
 
 /// What our headers but the token take of it, generously.
 const HEADER_BYTES: usize = 1_024;
+
+/// Statements are lists of names: what names and lists are made of stays as it is, or an object
+/// with many fields would not fit into an address.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'_').remove(b'.').remove(b'-').remove(b',');
 
 /// An org that asks for a longer time alone is asked again after this one.
 const AWAY_MAX: TimeDelta = TimeDelta::minutes(15);
@@ -118,6 +122,7 @@ impl Salesforce {
                 Failure::Transient { tries_max, after, .. }
                     if patience.wait(tries_max, after).await => {}
                 Failure::Garbled(_) if patience.wait(TRIES_MAX, None).await => {}
+                Failure::TooLarge(_) if patience.wait(2, None).await => {}
                 Failure::NotFound(said) if !matches!(target, Target::Next(_)) => {
                     return Err(self.nothing_there(&session, said).await);
                 }
@@ -142,7 +147,8 @@ impl Salesforce {
         let token = session.token.expose_secret();
         if url.len() + token.len() + HEADER_BYTES > REQUEST_BYTES_MAX {
             return Err(Failure::Refused(format!(
-                "a request of {} bytes would exceed its limit of {REQUEST_BYTES_MAX}",
+                "a request of {} bytes would exceed its limit of {REQUEST_BYTES_MAX}: name fewer \
+                 fields in the dataset",
                 url.len() + token.len() + HEADER_BYTES
             )));
         }
@@ -192,7 +198,7 @@ impl Salesforce {
 
     async fn address(&self, session: &Session, target: &Target) -> Result<String, Failure> {
         let instance = &session.instance;
-        let encoded = |soql| utf8_percent_encode(soql, NON_ALPHANUMERIC);
+        let encoded = |soql| utf8_percent_encode(soql, ENCODED);
         Ok(match target {
             Target::Query(soql) => {
                 format!("{}/queryAll?q={}", self.data_url(session).await?, encoded(soql))
@@ -329,7 +335,9 @@ impl Salesforce {
         match failure {
             Failure::Final(err) => err,
             Failure::QuotaSpent => self.refused_more(Purpose::Rule),
-            Failure::Garbled(reason) => SourceError::Unreadable { name, reason },
+            Failure::Garbled(reason) | Failure::TooLarge(reason) => {
+                SourceError::Unreadable { name, reason }
+            }
             Failure::Refused(reason)
             | Failure::Session(reason)
             | Failure::NotFound(reason)

@@ -419,7 +419,8 @@ async fn next_pages_stay_on_the_host_and_end() {
         ("//evil.example.com/steal", "another host"),
         (circle, "circle"),
     ] {
-        let (server, salesforce, _) = scripted(move |_, _| reply(200, page(&[], Some(next)))).await;
+        let (server, salesforce, _) =
+            scripted(move |_, _| reply(200, page(&[record("a", at(NOW))], Some(next)))).await;
         let outcome = pull(&salesforce, request("MessagingSession")).await.outcome;
         let Err(SourceError::Unreadable { reason, .. }) = outcome else { panic!("{outcome:?}") };
         assert!(reason.contains(says), "{reason}");

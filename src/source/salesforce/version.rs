@@ -82,7 +82,9 @@ impl Salesforce {
         if let Some(version) = &self.settings.api_version {
             return Ok(version.clone());
         }
-        let offered = self.offered(session).await?;
+        // It was tried as often as may be: whoever asks further must not try as often again.
+        let final_told = |failure| Failure::Final(self.told(self.keep_away(failure)));
+        let offered = self.offered(session).await.map_err(final_told)?;
         choose(&offered).map(|major| format!("{major}.0")).map_err(Failure::Refused)
     }
 

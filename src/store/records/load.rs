@@ -249,13 +249,21 @@ impl Load {
     ) -> Result<Finished, RecordsError> {
         let table = schema::ident(&dataset.name);
         let indexes = self.records.indexes_of(dataset);
+        let loading = schema::loading_table(&dataset.name);
+        // One a transaction, beside the table that still serves: other datasets' pulls come between.
+        for list in self.records.read(|tx| schema::lacking(tx, &loading, &indexes))? {
+            self.records.write(|tx| {
+                // Sorting takes as much memory as the cache may have.
+                tx.pragma_update(None, "cache_size", super::open::CACHE_KIB)?;
+                schema::make_index(tx, &loading, &dataset.name, &list)
+            })?;
+        }
         self.records.write(|tx| {
             tx.execute_batch(&format!(
                 "DROP TABLE IF EXISTS {table}; ALTER TABLE {} RENAME TO {table};",
                 self.into
             ))?;
-            // Sorting takes as much memory as the cache may have.
-            tx.pragma_update(None, "cache_size", super::open::CACHE_KIB)?;
+            // Those that a config wants since.
             schema::make_indexes(tx, &dataset.name, &indexes)?;
             let count = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
             let records = tx.query_row(&schema::count_existing(&table), [], count)?;

@@ -175,36 +175,92 @@ pub(super) fn make_indexes(
     table: &str,
     wanted: &BTreeSet<Vec<String>>,
 ) -> rusqlite::Result<()> {
-    let mut columns = tx.prepare("SELECT lower(name) FROM pragma_table_info(?)")?;
-    let columns: BTreeSet<String> =
-        columns.query_map([table], |row| row.get(0))?.collect::<Result<_, _>>()?;
-    let possible =
-        |fields: &&Vec<String>| fields.iter().all(|field| columns.contains(&field.to_lowercase()));
-    let wanted: BTreeSet<(String, &Vec<String>)> = wanted
-        .iter()
-        .filter(possible)
-        .map(|fields| (format!("{table}: {}", fields.join(", ")), fields))
-        .collect();
-    let mut there = tx.prepare(
-        "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL",
-    )?;
-    let there: BTreeSet<String> =
-        there.query_map([table], |row| row.get(0))?.collect::<Result<_, _>>()?;
-    for name in &there {
-        if !wanted.iter().any(|(wanted, _)| wanted == name) {
+    let wanted = possible(tx, table, wanted)?;
+    let there = there(tx, table)?;
+    for (name, list) in &there {
+        if !wanted.contains(list) {
             tx.execute_batch(&format!("DROP INDEX {}", ident(name)))?;
         }
     }
-    for (name, fields) in wanted {
-        let fields: Vec<String> = fields.iter().map(|field| ident(field)).collect();
-        if !there.contains(&name) && !fields.is_empty() {
-            tx.execute_batch(&format!(
-                "CREATE INDEX {} ON {} ({}) WHERE {DELETED} = 0",
-                ident(&name),
-                ident(table),
-                fields.join(", ")
-            ))?;
+    for list in wanted {
+        if !there.iter().any(|(_, known)| *known == list) {
+            make_index(tx, table, table, &list)?;
         }
     }
     Ok(())
+}
+
+/// The lists of columns, as SQL, that a table lacks an index of.
+pub(super) fn lacking(
+    tx: &Connection,
+    table: &str,
+    wanted: &BTreeSet<Vec<String>>,
+) -> rusqlite::Result<Vec<String>> {
+    let there = there(tx, table)?;
+    let lacks = |list: &String| there.iter().all(|(_, known)| known != list);
+    Ok(possible(tx, table, wanted)?.into_iter().filter(lacks).collect())
+}
+
+/// Of the lists of columns wanted those, as SQL, that a table has the columns for.
+fn possible(
+    tx: &Connection,
+    table: &str,
+    wanted: &BTreeSet<Vec<String>>,
+) -> rusqlite::Result<BTreeSet<String>> {
+    let mut columns = tx.prepare("SELECT lower(name) FROM pragma_table_info(?)")?;
+    let columns: BTreeSet<String> =
+        columns.query_map([table], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    let possible = wanted.iter().filter(|fields| {
+        !fields.is_empty() && fields.iter().all(|field| columns.contains(&field.to_lowercase()))
+    });
+    let list = |fields: &Vec<String>| {
+        fields.iter().map(|field| ident(field)).collect::<Vec<_>>().join(", ")
+    };
+    Ok(possible.map(list).collect())
+}
+
+/// The indexes of a table: names, and the lists of columns as SQL.
+fn there(tx: &Connection, table: &str) -> rusqlite::Result<Vec<(String, String)>> {
+    let mut there = tx.prepare(
+        "SELECT name, sql FROM sqlite_master
+         WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL ORDER BY name",
+    )?;
+    let on = on(table);
+    let there = there.query_map([table], |row| {
+        let sql: String = row.get(1)?;
+        let list = sql.strip_suffix(EXISTING).and_then(|sql| sql.rsplit_once(&on));
+        Ok((row.get(0)?, list.map_or(String::new(), |(_, list)| list.to_owned())))
+    })?;
+    there.collect()
+}
+
+/// The part of an index's statement before its columns. When a table is renamed, SQLite writes the
+/// new name there.
+fn on(table: &str) -> String {
+    format!(" ON {} (", ident(table))
+}
+
+/// The part after them.
+const EXISTING: &str = ") WHERE _deleted = 0";
+
+/// Makes one index of a table that is or will be the dataset's.
+pub(super) fn make_index(
+    tx: &Connection,
+    table: &str,
+    dataset: &str,
+    list: &str,
+) -> rusqlite::Result<()> {
+    // Names are of the whole file: while a dataset is loaded again the old table has its own.
+    let plain = format!("{dataset}: {}", list.replace('"', ""));
+    let taken = |name: &String| {
+        let known = "SELECT 1 FROM sqlite_master WHERE type = 'index' AND name = ?";
+        tx.prepare_cached(known)?.exists([name])
+    };
+    let mut name = plain.clone();
+    let mut number = 2;
+    while taken(&name)? {
+        name = format!("{plain} ({number})");
+        number += 1;
+    }
+    tx.execute_batch(&format!("CREATE INDEX {}{}{list}{EXISTING}", ident(&name), on(table)))
 }

@@ -361,13 +361,21 @@ fn indexes_come_after_the_load_and_follow_what_is_wanted() {
     assert_eq!(indexes(&store), [unique, asked]);
     wanted(&["Nowhere"]);
     assert_eq!(indexes(&store), [unique]);
-    // The same after a reload.
+    // The same after a load, while the old table had its own.
     wanted(&["Stamp", "Count"]);
     let mut other = with_more();
     other.unique = vec![vec![2, 3]];
-    store.records.ensure(&Arc::new(other), None).unwrap();
-    store.begin().finish(&pulled(20), at(80)).unwrap();
-    assert_eq!(indexes(&store), [unique, asked]);
+    let on = |sql: &String| sql.split_once(" ON ").unwrap().1.to_owned();
+    for second in [20, 30, 40] {
+        other.fields[1].path += "x";
+        store.records.ensure(&Arc::new(other.clone()), None).unwrap();
+        assert!(store.begin().is_load());
+        store.begin().finish(&pulled(second), at(80)).unwrap();
+        let all: Vec<String> = indexes(&store).iter().map(on).collect();
+        assert_eq!(all, [unique, asked].map(|sql| on(&sql.to_owned())));
+    }
+    wanted(&["Nowhere"]);
+    assert_eq!(indexes(&store).len(), 1);
 }
 
 #[test]

@@ -135,9 +135,8 @@ async fn play(rows: &[Job]) {
         let fill = |org: &Org| {
             let web = channel(org, "Web");
             let first = utc("2026-11-20T08:00:00Z");
-            let rows = (0..SESSIONS_MADE).map(|at| {
-                session(&web, first + TimeDelta::minutes(at as i64))
-            });
+            let rows =
+                (0..SESSIONS_MADE).map(|at| session(&web, first + TimeDelta::minutes(at as i64)));
             org.load("MessagingSession", rows).unwrap();
         };
         let t = TestPostrider::start(&config, "2026-11-22T12:00:00Z", fill).await;

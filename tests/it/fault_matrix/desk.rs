@@ -177,7 +177,10 @@ fn broken(books: &mut Books, cursor: Option<&str>, gzip: bool) -> Response<Body>
             body.truncate(length / 2);
             let cut = Err(std::io::Error::from(std::io::ErrorKind::ConnectionAborted));
             let pieces = stream::iter([Ok(body), cut]);
-            Response::builder().header("content-length", length).body(Body::from_stream(pieces)).unwrap()
+            Response::builder()
+                .header("content-length", length)
+                .body(Body::from_stream(pieces))
+                .unwrap()
         }
         Some(Wrong::TornGzip) if gzip => {
             let mut packed = packed(&body);

@@ -240,7 +240,7 @@ const PAGES: &[Row<Acme>] = &[
 /// Small on the wire; of what it unpacks to, 64 MB are read.
 const BOMB: &[Row<Acme>] = &[Row {
     fault: "gzip bomb",
-    arm: |acme| acme.always(Fault::GzipBomb(400 << 20), On::call(Call::QueryAll)),
+    arm: |acme| acme.always(Fault::GzipBomb(66 << 20), On::call(Call::QueryAll)),
     ends: Fails(&["unreadable", "more than 64 MB"]),
     requests_max: 5,
     minutes: 5,

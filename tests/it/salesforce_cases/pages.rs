@@ -17,6 +17,18 @@ fn sessions(org: &Org, count: usize, stamp: impl Fn(usize) -> DateTime<Utc>) -> 
     org.load("MessagingSession", (0..count).map(|at| ended_row(&web, stamp(at)))).unwrap()
 }
 
+/// The pages of the next reading have these sizes, whatever is asked for.
+fn sizes(w: &World, sizes: &[usize]) {
+    let mut faults = w.t.org.faults();
+    for (at, size) in sizes.iter().enumerate() {
+        let on = match at {
+            0 => On::soql("ORDER BY SystemModstamp"),
+            _ => On::call(Call::QueryMore),
+        };
+        faults.next(Fault::Page(*size), on, 1);
+    }
+}
+
 #[tokio::test]
 async fn tie_wall() {
     let tie = utc("2026-03-01T10:00:00Z");
@@ -25,9 +37,9 @@ async fn tie_wall() {
     let mut w = World::start(SESSIONS, NOON, fill).await;
     ids.sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
 
-    // The count of records, then three pages of 200 come; the fourth never does, and the process is killed while it waits.
-    w.t.org.faults().page_sizes(&[200; 4]);
-    w.t.org.faults().next(Fault::Slow(Duration::from_secs(3_600)), On::any(), 1);
+    // Three pages of 200 come; the fourth never does, and the process is killed while it waits.
+    sizes(&w, &[200; 3]);
+    w.t.org.faults().next(Fault::Slow(Duration::from_secs(3_600)), On::call(Call::QueryMore), 1);
     w.t.org.faults().always(Fault::Page(200), On::any());
     let killed = async {
         while w.state("MessagingSession").load_records < 600 {
@@ -113,8 +125,8 @@ async fn short_and_shrinking_pages() {
         sessions(org, 3_000, |at| first + chrono::TimeDelta::seconds(at as i64 / 3));
     };
     let w = World::start(SESSIONS, NOON, fill).await;
-    // The first is for the count of records. The rest, 749, comes with `done`.
-    w.t.org.faults().page_sizes(&[1, 250, 2_000, 1, 0]);
+    // The rest, 749, comes with `done`.
+    sizes(&w, &[250, 2_000, 1, 0]);
     w.pull().await;
     let state = w.state("MessagingSession");
     assert_eq!((state.ready, state.records, &state.failure), (true, 3_000, &None));
@@ -129,7 +141,7 @@ async fn pages_smaller_than_any_that_may_be_asked_for() {
         sessions(org, 40, |_| first);
     };
     let w = World::start(SESSIONS, NOON, fill).await;
-    w.t.org.faults().page_sizes(&[1; 40]);
+    sizes(&w, &[1; 39]);
     w.pull().await;
     assert_eq!(w.count("MessagingSession"), 40);
     assert_eq!(w.asked(Call::QueryMore), 39);
@@ -141,7 +153,7 @@ async fn rows_that_change_while_pages_are_read_come_once_and_as_they_are() {
     let mut ids = Vec::new();
     let fill = |org: &Org| ids = sessions(org, 400, |_| first);
     let w = World::start(SESSIONS, NOON, fill).await;
-    w.t.org.faults().page_sizes(&[200; 2]);
+    sizes(&w, &[200]);
     w.t.org.faults().next(Fault::Slow(Duration::from_millis(1)), On::call(Call::QueryMore), 1);
     let changing = async {
         while w.asked(Call::QueryAll) == 0 {

@@ -16,8 +16,9 @@ use crate::demo::org::bulk::{self, Course, Dialect, Job, State};
 use crate::demo::org::csv::Csv;
 use crate::demo::org::faults::{Fault, Oddities};
 use crate::demo::org::soql::bind::{Binder, Query};
-use crate::demo::org::soql::parse::{self, Item, Select, Statement, Term};
+use crate::demo::org::soql::parse;
 use crate::demo::org::soql::path::Scope;
+use crate::demo::org::soql::syntax::{Item, Select, Statement, Term};
 use crate::demo::org::soql::{SoqlError, run};
 use crate::demo::org::table::Row;
 use crate::demo::org::traffic::Call;
@@ -132,7 +133,8 @@ fn check(org: &Org, asked: &Asked, soql: &str, now: DateTime<Utc>) -> Result<Que
     }
     let world = org.world();
     let scope = Scope { version: asked.version_number(), hidden: &hidden };
-    (Binder { scope, tables: &world.tables, now }).bind(&parsed)
+    let zone = world.user_zone();
+    (Binder { zone: &zone, scope, tables: &world.tables, now }).bind(&parsed)
 }
 
 /// What the Bulk API does not do, if the statement asks for it.
@@ -142,11 +144,13 @@ fn unsupported(statement: &Statement) -> Option<&'static str> {
         Term::Field(path) => bulk::is_compound(&path.last().text),
         _ => false,
     };
+    let is_choice = |item: &Item| matches!(item.what, Term::TypeOf(_));
     match &statement.select {
         _ if !statement.group.is_empty() => Some("GROUP BY"),
         _ if statement.offset.is_some() => Some("OFFSET"),
         Select::Count => Some("COUNT()"),
         Select::Items(items) if items.iter().any(is_aggregate) => Some("Aggregate functions"),
+        Select::Items(items) if items.iter().any(is_choice) => Some("TYPEOF"),
         Select::Items(items) if items.iter().any(is_compound) => Some("Selecting compound data"),
         Select::Items(_) => None,
     }

@@ -78,6 +78,7 @@ fn described(field: &Field) -> Value {
         Kind::Currency => "currency",
         Kind::Address => "address",
         Kind::Bool => "boolean",
+        Kind::Date => "date",
         Kind::DateTime => "datetime",
     };
     let picks = field.picks.iter().map(|(value, label)| {
@@ -137,6 +138,8 @@ pub(crate) fn limits(org: &Org, now: DateTime<Utc>) -> Answer {
     let used = org.traffic().used(now, 0);
     let jobs = org.settings.daily_bulk_jobs;
     let made = org.traffic().jobs_made(now);
+    let storage = org.settings.daily_bulk_mb;
+    let sent_mb = org.traffic().result_bytes(now, 0).div_ceil(1_000_000);
     let full = |max: u64| json!({ "Max": max, "Remaining": max });
     Answer::json(
         200,
@@ -144,7 +147,10 @@ pub(crate) fn limits(org: &Org, now: DateTime<Utc>) -> Answer {
             "DailyApiRequests": { "Max": max, "Remaining": max.saturating_sub(used) },
             "DailyBulkApiBatches": full(15_000),
             "DailyBulkV2QueryJobs": { "Max": jobs, "Remaining": jobs.saturating_sub(made) },
-            "DailyBulkV2QueryFileStorageMB": full(976_562),
+            "DailyBulkV2QueryFileStorageMB": {
+                "Max": storage,
+                "Remaining": storage.saturating_sub(sent_mb),
+            },
             "ConcurrentSyncReportRuns": full(20),
             "HourlySyncReportRuns": full(500),
             "HourlyAsyncReportRuns": full(1_200),

@@ -34,7 +34,8 @@ pub(crate) fn first(org: &Org, asked: &Asked, with_deleted: bool, now: DateTime<
     let world = org.world();
     let tables = &world.tables;
     let scope = Scope { version: asked.version_number(), hidden: &hidden };
-    let query = match (Binder { scope, tables, now }).bind(&parsed) {
+    let zone = world.user_zone();
+    let query = match (Binder { zone: &zone, scope, tables, now }).bind(&parsed) {
         Ok(query) => query,
         Err(error) => return refused(error),
     };

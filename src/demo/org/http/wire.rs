@@ -45,7 +45,7 @@ pub(super) fn send(
     match fault {
         Some(Fault::TruncatedJson) => answer.content.keep(2, 3),
         Some(Fault::Disconnect | Fault::TruncatedGzip) => answer.content.keep(1, 2),
-        Some(Fault::WrongCharset) => answer.content.to_latin(),
+        Some(Fault::WrongCharset) => answer.content.make_latin(),
         _ => {}
     }
     let gzip = accepts_gzip && answer.content.is_worth_compressing();
@@ -85,7 +85,7 @@ impl Content {
     }
 
     /// Characters as single bytes, as far as that goes: what is not ASCII is no UTF-8 any more.
-    fn to_latin(&mut self) {
+    fn make_latin(&mut self) {
         if let Content::Whole(body) = self {
             let text = String::from_utf8_lossy(body);
             *body = text.chars().map(|char| u8::try_from(char).unwrap_or(b'?')).collect();

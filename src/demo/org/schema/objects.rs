@@ -233,6 +233,7 @@ AccountId   reference       CFGNSU  Account Account
 ContactId   reference       CFGNSU  Contact Contact
 IsClosed    boolean         DFGS
 ClosedDate  datetime        FNS
+Due__c      date            CFGNSU
 Description textarea(32000) CNU
 ";
 

@@ -4,11 +4,12 @@ use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 
 use super::SoqlError;
-use super::bind::{Groups, Output, Query};
-use super::filter::order;
-use super::parse::Function;
+use super::bind::Query;
+use super::filter::{Operand, agrees, holds, order};
+use super::groups::{Groups, Having, Output};
 use super::path::Column;
 use super::run::{directed, select};
+use super::syntax::{Function, Op};
 use crate::demo::org::table::Tables;
 use crate::demo::org::value::{Cell, Value};
 
@@ -50,6 +51,9 @@ pub(crate) fn aggregate(
             sum.add(column, column.cell(tables, row));
         }
     }
+    if let Some(having) = &groups.having {
+        found.retain(|group| passes(having, group));
+    }
     found.sort_by(|a, b| compare(groups, a, b));
     let offset = usize::try_from(query.offset).unwrap_or(usize::MAX);
     let limit = query.limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
@@ -71,6 +75,27 @@ pub(crate) fn aggregate(
         return Err(SoqlError::plain("EXCEEDED_ID_LIMIT", text));
     }
     Ok(rows)
+}
+
+fn passes(having: &Having, group: &(Vec<Value>, Vec<Sum>)) -> bool {
+    match having {
+        Having::All(all) => all.iter().all(|one| passes(one, group)),
+        Having::Any(any) => any.iter().any(|one| passes(one, group)),
+        Having::Not(one) => !passes(one, group),
+        Having::Compare { output, op, value } => {
+            let figure = match output {
+                Output::Key(at) => Figure::Value(group.0[*at].clone()),
+                Output::Measure(at) => group.1[*at].figure(),
+            };
+            match (figure, value) {
+                (Figure::Value(own), _) => holds(own.cell(), *op, value),
+                (Figure::Decimal(own), Operand::Number(number)) => {
+                    agrees(own.total_cmp(number), *op)
+                }
+                (Figure::Decimal(_), _) => *op == Op::Ne,
+            }
+        }
+    }
 }
 
 fn compare(groups: &Groups, a: &(Vec<Value>, Vec<Sum>), b: &(Vec<Value>, Vec<Sum>)) -> Ordering {

@@ -1,18 +1,21 @@
 //! Statements against the objects: what a query may not do is refused here, as an org refuses it.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
 use super::SoqlError;
 use super::filter::{Checker, Filter};
-use super::parse::{Condition, Function, Item, Order, Path, Select, Statement, Term};
-use super::path::{Column, Leaf, Scope, resolve};
+use super::groups::{Groups, groups};
+use super::path::{Column, Leaf, Scope, naming_field, resolve};
 use super::run;
+use super::syntax::{Condition, Item, Order, Select, Statement, Term, TypeOf};
 use crate::demo::org::id::Id;
 use crate::demo::org::schema::{Kind, Object};
 use crate::demo::org::table::Tables;
 use crate::demo::org::value::Cell;
+use crate::demo::org::zone::Zone;
 
 /// Most rows an OFFSET skips.
 const OFFSET_MAX: u64 = 2_000;
@@ -56,6 +59,12 @@ pub(crate) enum Node {
         step: usize,
         fields: Vec<&'static str>,
     },
+    /// TYPEOF: what is read depends on what the reference points to.
+    Choice {
+        step: usize,
+        whens: Vec<(&'static Object, Vec<Node>)>,
+        otherwise: Vec<&'static str>,
+    },
 }
 
 /// One sort key.
@@ -66,24 +75,10 @@ pub(crate) struct Key {
     pub(crate) nulls_last: bool,
 }
 
-/// An aggregate query.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Groups {
-    pub(crate) keys: Vec<Column>,
-    pub(crate) measures: Vec<(Function, Column)>,
-    pub(crate) outputs: Vec<(String, Output)>,
-    /// What to sort by, whether descending, whether nulls last.
-    pub(crate) order: Vec<(Output, bool, bool)>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Output {
-    Key(usize),
-    Measure(usize),
-}
-
 /// What statements are checked against.
 pub(crate) struct Binder<'a> {
+    /// The querying user's.
+    pub(crate) zone: &'a Zone,
     pub(crate) scope: Scope<'a>,
     pub(crate) tables: &'a Tables,
     pub(crate) now: DateTime<Utc>,
@@ -114,14 +109,13 @@ impl Binder<'_> {
             let text = "The inner and outer selects should not be on the same object type";
             return Err(SoqlError::malformed(from.at, text));
         }
-        let column = |path: &Path| resolve(self.scope, object, statement.alias.as_deref(), path);
+        let column = |term: &Term| self.column(object, statement.alias.as_deref(), term);
         let filter = match &statement.filter {
             None => None,
             Some(condition) => {
                 semi_joins(condition, outer.is_some())?;
                 let select = |query: &Statement| self.semi_join(query, object);
-                let checker = Checker { now: self.now, resolve: &column, select: &select };
-                Some(checker.check(condition)?)
+                Some(self.checker(&column, &select).check(condition)?)
             }
         };
         let offset = statement.offset.map_or(0, |(offset, _)| offset);
@@ -145,16 +139,117 @@ impl Binder<'_> {
                 return Err(SoqlError::malformed(at, "Grouping is not allowed with COUNT()"));
             }
             Select::Items(items) if is_aggregate(statement, items) => {
-                query.shape = Shape::Groups(groups(statement, items, &column)?);
+                let nothing = |_: &Statement| Ok(HashSet::new());
+                let checker = self.checker(&column, &nothing);
+                query.shape = Shape::Groups(groups(statement, items, &column, &checker)?);
             }
             Select::Items(items) => {
-                let (nodes, columns) = nodes(items, object, &column)?;
+                let (nodes, columns) = self.nodes(items, object, &column)?;
                 query.shape = Shape::Rows(nodes);
                 query.columns = columns;
                 query.order = keys(&statement.order, &column)?;
             }
         }
         Ok(query)
+    }
+
+    fn checker<'b>(
+        &'b self,
+        resolve: Resolve<'b>,
+        select: &'b dyn Fn(&Statement) -> Result<HashSet<Id>, SoqlError>,
+    ) -> Checker<'b> {
+        Checker { now: self.now, zone: self.zone, resolve, select }
+    }
+
+    /// What a field or a part of one means.
+    fn column(
+        &self,
+        object: &'static Object,
+        alias: Option<&str>,
+        term: &Term,
+    ) -> Result<Column, SoqlError> {
+        match term {
+            Term::Field(path) => resolve(self.scope, object, alias, path),
+            Term::Part { part, converted, path, .. } => {
+                let mut column = resolve(self.scope, object, alias, path)?;
+                let kind = column.kind();
+                if !part.takes(kind) || (*converted && kind != Kind::DateTime) {
+                    let name = &path.last().text;
+                    let text = format!("field '{name}' does not support this date function");
+                    return Err(SoqlError::malformed(path.at(), text));
+                }
+                let zone = converted.then(|| Arc::new(self.zone.clone()));
+                column.part = Some((*part, zone));
+                Ok(column)
+            }
+            Term::Aggregate { at, .. } => {
+                let text = "aggregate expressions are not allowed here; use HAVING";
+                Err(SoqlError::malformed(*at, text))
+            }
+            Term::TypeOf(choice) => {
+                Err(SoqlError::malformed(choice.at, "TYPEOF is only allowed in SELECT"))
+            }
+        }
+    }
+
+    /// Checks a SELECT list for rows.
+    fn nodes(
+        &self,
+        items: &[Item],
+        object: &'static Object,
+        column: Resolve<'_>,
+    ) -> Result<Selected, SoqlError> {
+        let (mut nodes, mut columns) = (Vec::new(), Vec::new());
+        for item in items {
+            if let Term::TypeOf(choice) = &item.what {
+                nodes.push(self.choice(choice, object)?);
+                continue;
+            }
+            let path = item.what.path();
+            if item.alias.is_some() {
+                let text = "only aggregate expressions use field aliasing";
+                return Err(SoqlError::malformed(path.at(), text));
+            }
+            let column = column(&item.what)?;
+            if !place(&mut nodes, &column.steps, column.leaf) {
+                let text = format!("duplicate field selected: {}", path.last().text);
+                return Err(SoqlError::malformed(path.at(), text));
+            }
+            columns.push((column.name(object), column));
+        }
+        Ok((nodes, columns))
+    }
+
+    /// Checks a TYPEOF.
+    fn choice(&self, choice: &TypeOf, object: &'static Object) -> Result<Node, SoqlError> {
+        let name = choice.relation.last();
+        let step = object
+            .relation(&name.text)
+            .filter(|&step| choice.relation.0.len() == 1 && object.fields[step].is_polymorphic())
+            .filter(|&step| self.scope.shows(object, &object.fields[step]))
+            .ok_or_else(|| {
+                let text = "TYPEOF is only allowed on a polymorphic relationship of the object";
+                SoqlError::malformed(name.at, text)
+            })?;
+        let mut whens = Vec::new();
+        for (of, paths) in &choice.whens {
+            let target = self
+                .scope
+                .object(&of.text)
+                .filter(|target| object.fields[step].targets.contains(&target.name))
+                .ok_or_else(|| {
+                    let text = format!("invalid type '{}' in TYPEOF", of.text);
+                    SoqlError::malformed(of.at, text)
+                })?;
+            let mut nodes = Vec::new();
+            for path in paths {
+                let column = resolve(self.scope, target, None, path)?;
+                place(&mut nodes, &column.steps, column.leaf);
+            }
+            whens.push((target, nodes));
+        }
+        let otherwise = choice.otherwise.iter().map(naming_field).collect::<Result<_, _>>()?;
+        Ok(Node::Choice { step, whens, otherwise })
     }
 
     /// The ids a subquery selects.
@@ -225,36 +320,15 @@ fn semi_joins(condition: &Condition, nested: bool) -> Result<usize, SoqlError> {
 
 fn is_aggregate(statement: &Statement, items: &[Item]) -> bool {
     !statement.group.is_empty()
-        || items.iter().any(|item| matches!(item.what, Term::Aggregate { .. }))
+        || statement.having.is_some()
+        || items.iter().any(|item| matches!(item.what, Term::Aggregate { .. } | Term::Part { .. }))
 }
 
-type Resolve<'a> = &'a dyn Fn(&Path) -> Result<Column, SoqlError>;
+/// What a term means.
+pub(super) type Resolve<'a> = &'a dyn Fn(&Term) -> Result<Column, SoqlError>;
 
 /// What rows consist of: the keys of a record with its parents gathered, and the plain list.
 type Selected = (Vec<Node>, Vec<(String, Column)>);
-
-/// Checks a SELECT list for rows.
-fn nodes(
-    items: &[Item],
-    object: &'static Object,
-    column: Resolve<'_>,
-) -> Result<Selected, SoqlError> {
-    let (mut nodes, mut columns) = (Vec::new(), Vec::new());
-    for item in items {
-        let Term::Field(path) = &item.what else { unreachable!("aggregates were told apart") };
-        if item.alias.is_some() {
-            let text = "only aggregate expressions use field aliasing";
-            return Err(SoqlError::malformed(path.at(), text));
-        }
-        let column = column(path)?;
-        if !place(&mut nodes, &column.steps, column.leaf) {
-            let text = format!("duplicate field selected: {}", path.last().text);
-            return Err(SoqlError::malformed(path.at(), text));
-        }
-        columns.push((column.name(object), column));
-    }
-    Ok((nodes, columns))
-}
 
 /// Puts a leaf below its parents; false if it is there already.
 fn place(nodes: &mut Vec<Node>, steps: &[usize], leaf: Leaf) -> bool {
@@ -299,11 +373,11 @@ fn keys(order: &[Order], column: Resolve<'_>) -> Result<Vec<Key>, SoqlError> {
     order
         .iter()
         .map(|order| match &order.what {
-            Term::Aggregate { at, .. } => {
+            Term::Aggregate { at, .. } | Term::Part { at, .. } => {
                 Err(SoqlError::malformed(*at, "Ordered aggregates need a GROUP BY"))
             }
-            Term::Field(path) => {
-                let column = sortable(path, column)?;
+            what => {
+                let column = sortable(what, column)?;
                 // Documented: NULLS LAST is not honoured on nullable fields of a relationship.
                 let nulls_last = order.nulls_last && column.steps.is_empty();
                 Ok(Key { column, descending: order.descending, nulls_last })
@@ -312,115 +386,14 @@ fn keys(order: &[Order], column: Resolve<'_>) -> Result<Vec<Key>, SoqlError> {
         .collect()
 }
 
-fn sortable(path: &Path, column: Resolve<'_>) -> Result<Column, SoqlError> {
-    let column = column(path)?;
+/// The column, if it may be sorted by.
+pub(super) fn sortable(what: &Term, column: Resolve<'_>) -> Result<Column, SoqlError> {
+    let column = column(what)?;
     match column.field() {
         Some(field) if !field.has('S') => Err(SoqlError::malformed(
-            path.last().at,
+            what.path().last().at,
             format!("field '{}' can not be sorted in a query call", field.name),
         )),
         _ => Ok(column),
-    }
-}
-
-/// An aggregate query's parts.
-fn groups(statement: &Statement, items: &[Item], column: Resolve<'_>) -> Result<Groups, SoqlError> {
-    let mut groups = Groups::default();
-    for path in &statement.group {
-        let key = column(path)?;
-        if key.field().is_some_and(|field| !field.has('G')) {
-            let name = &path.last().text;
-            let text = format!("field '{name}' can not be grouped in a query call");
-            return Err(SoqlError::malformed(path.last().at, text));
-        }
-        groups.keys.push(key);
-    }
-    if groups.keys.is_empty()
-        && let Some((_, at)) = statement.limit.or(statement.offset)
-    {
-        let text = "Non-grouped query that uses overall aggregate functions cannot also use LIMIT";
-        return Err(SoqlError::malformed(at, text));
-    }
-    let mut unnamed = 0;
-    for item in items {
-        let output = groups.output(&item.what, column)?;
-        let name = match (&item.alias, &item.what) {
-            (Some(alias), _) => alias.clone(),
-            (None, Term::Aggregate { .. }) => {
-                unnamed += 1;
-                format!("expr{}", unnamed - 1)
-            }
-            (None, Term::Field(path)) => match (groups.keys.as_slice(), output) {
-                (keys, Output::Key(key)) => keys[key]
-                    .field()
-                    .map_or_else(|| path.last().text.clone(), |field| field.name.to_owned()),
-                _ => path.last().text.clone(),
-            },
-        };
-        if groups.outputs.iter().any(|(known, _)| known.eq_ignore_ascii_case(&name)) {
-            let at = match &item.what {
-                Term::Field(path) => path.at(),
-                Term::Aggregate { at, .. } => *at,
-            };
-            return Err(SoqlError::malformed(at, format!("duplicate alias: {name}")));
-        }
-        groups.outputs.push((name, output));
-    }
-    for order in &statement.order {
-        if let Term::Field(path) = &order.what {
-            sortable(path, column)?;
-        }
-        let output = groups.output(&order.what, column)?;
-        groups.order.push((output, order.descending, order.nulls_last));
-    }
-    Ok(groups)
-}
-
-impl Groups {
-    /// Where a selected or ordered term is computed; a new measure is added.
-    fn output(&mut self, term: &Term, column: Resolve<'_>) -> Result<Output, SoqlError> {
-        match term {
-            Term::Field(path) => {
-                let wanted = column(path)?;
-                self.keys.iter().position(|key| *key == wanted).map(Output::Key).ok_or_else(|| {
-                    let name = &path.last().text;
-                    let text = format!("Field must be grouped or aggregated: {name}");
-                    SoqlError::malformed(path.at(), text)
-                })
-            }
-            Term::Aggregate { function, path, .. } => {
-                let measured = column(path)?;
-                if !supports(*function, &measured) {
-                    let text = format!(
-                        "field {} does not support aggregate operator {}",
-                        path.last().text,
-                        function.name()
-                    );
-                    return Err(SoqlError::malformed(path.at(), text));
-                }
-                self.measures.push((*function, measured));
-                Ok(Output::Measure(self.measures.len() - 1))
-            }
-        }
-    }
-}
-
-fn supports(function: Function, column: &Column) -> bool {
-    let Some(field) = column.field() else { return function == Function::Count };
-    field.is_aggregatable()
-        && (!matches!(function, Function::Sum | Function::Avg)
-            || matches!(field.kind, Kind::Int | Kind::Currency))
-}
-
-impl Function {
-    fn name(self) -> &'static str {
-        match self {
-            Function::Count => "COUNT",
-            Function::CountDistinct => "COUNT_DISTINCT",
-            Function::Sum => "SUM",
-            Function::Avg => "AVG",
-            Function::Min => "MIN",
-            Function::Max => "MAX",
-        }
     }
 }

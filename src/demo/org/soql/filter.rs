@@ -8,12 +8,14 @@ use chrono::{DateTime, Utc};
 use super::SoqlError;
 use super::lexer::plain;
 use super::literal;
-use super::parse::{Condition, Literal, LiteralWord, Op};
+use super::part;
 use super::path::{Column, Leaf};
+use super::syntax::{Condition, Literal, LiteralWord, Op, Term};
 use crate::demo::org::id::Id;
 use crate::demo::org::schema::{self, Kind};
 use crate::demo::org::table::{Row, Tables};
 use crate::demo::org::value::Cell;
+use crate::demo::org::zone::Zone;
 
 /// A checked filter.
 #[derive(Clone, Debug)]
@@ -37,6 +39,8 @@ pub(crate) enum Operand {
     Id(Id),
     /// Milliseconds, half-open; a point is one millisecond long.
     Instants(i64, i64),
+    /// Days since 1970, half-open.
+    Days(i64, i64),
 }
 
 /// One piece of a LIKE pattern.
@@ -50,10 +54,12 @@ pub(crate) enum Piece {
 /// Checks conditions against fields.
 pub(crate) struct Checker<'a> {
     pub(crate) now: DateTime<Utc>,
-    /// What a path means.
-    pub(crate) resolve: &'a dyn Fn(&super::parse::Path) -> Result<Column, SoqlError>,
+    /// Zone of date literals.
+    pub(crate) zone: &'a Zone,
+    /// What a term means.
+    pub(crate) resolve: &'a dyn Fn(&Term) -> Result<Column, SoqlError>,
     /// The ids a subquery selects.
-    pub(crate) select: &'a dyn Fn(&super::parse::Statement) -> Result<HashSet<Id>, SoqlError>,
+    pub(crate) select: &'a dyn Fn(&super::syntax::Statement) -> Result<HashSet<Id>, SoqlError>,
 }
 
 impl Checker<'_> {
@@ -65,21 +71,22 @@ impl Checker<'_> {
             Condition::And(conditions) => Ok(Filter::All(all(conditions)?)),
             Condition::Or(conditions) => Ok(Filter::Any(all(conditions)?)),
             Condition::Not(condition) => Ok(Filter::Not(Box::new(self.check(condition)?))),
-            Condition::Compare { path, op, value } => {
-                let column = self.filterable(path)?;
-                let value = self.operand(path, &column, *op, value)?;
+            Condition::Compare { what, op, value } => {
+                let column = self.filterable(what)?;
+                let value = self.operand(&what.path().last().text, column.kind(), *op, value)?;
                 Ok(Filter::Compare { column, op: *op, value })
             }
-            Condition::In { path, negated, values } => {
-                let column = self.filterable(path)?;
+            Condition::In { what, negated, values } => {
+                let column = self.filterable(what)?;
+                let name = &what.path().last().text;
                 let operands = values
                     .iter()
-                    .map(|value| self.operand(path, &column, Op::Eq, value))
+                    .map(|value| self.operand(name, column.kind(), Op::Eq, value))
                     .collect::<Result<Vec<_>, _>>()?;
                 Ok(members(column, *negated, operands))
             }
             Condition::Semi { path, negated, query } => {
-                let column = self.filterable(path)?;
+                let column = self.filterable(&Term::Field(path.clone()))?;
                 if !matches!(column.kind(), Kind::Id | Kind::Reference) || path.0.len() > 1 {
                     let text = "The left operand of a semi join must be an ID of the object itself";
                     return Err(SoqlError::malformed(path.at(), text));
@@ -90,26 +97,25 @@ impl Checker<'_> {
         }
     }
 
-    fn filterable(&self, path: &super::parse::Path) -> Result<Column, SoqlError> {
-        let column = (self.resolve)(path)?;
+    fn filterable(&self, what: &Term) -> Result<Column, SoqlError> {
+        let column = (self.resolve)(what)?;
         match column.field() {
             Some(field) if !field.has('F') => Err(SoqlError::field(
-                path.last().at,
+                what.path().last().at,
                 format!("field '{}' can not be filtered in a query call", field.name),
             )),
             _ => Ok(column),
         }
     }
 
-    /// A literal as the column's kind needs it.
-    fn operand(
+    /// A literal as the kind of what is compared needs it.
+    pub(crate) fn operand(
         &self,
-        path: &super::parse::Path,
-        column: &Column,
+        name: &str,
+        kind: Kind,
         op: Op,
         literal: &Literal,
     ) -> Result<Operand, SoqlError> {
-        let name = &path.last().text;
         let wrong = |kind: &str, quotes: &str| {
             let message = format!(
                 "value of filter criterion for field '{name}' must be of type {kind} and should \
@@ -117,7 +123,6 @@ impl Checker<'_> {
             );
             SoqlError::field(literal.at, message)
         };
-        let kind = column.kind();
         let is_text = matches!(kind, Kind::Text | Kind::TextArea | Kind::Picklist);
         let no_operator = |kind: &str| {
             let message = format!("invalid operator on {kind} field");
@@ -141,10 +146,22 @@ impl Checker<'_> {
             (Kind::Int | Kind::Currency, _) => Err(wrong(kind_name(kind), "not ")),
             (Kind::DateTime, LiteralWord::DateTime(at)) => Ok(Operand::Instants(*at, at + 1)),
             (Kind::DateTime, LiteralWord::Range(word, n)) => {
-                let range = literal::range(word, *n, self.now);
+                let today = self.zone.local(self.now.timestamp()).date();
+                let range = literal::range(word, *n, today);
                 let (from, to) = range.ok_or_else(|| wrong("dateTime", "not "))?;
-                Ok(Operand::Instants(from, to))
+                let millis = |date| self.zone.midnight(date).saturating_mul(1_000);
+                Ok(Operand::Instants(millis(from), millis(to)))
             }
+            (Kind::Date, LiteralWord::Date(date)) => {
+                Ok(Operand::Days(part::days(*date), part::days(*date) + 1))
+            }
+            (Kind::Date, LiteralWord::Range(word, n)) => {
+                let today = self.zone.local(self.now.timestamp()).date();
+                let range = literal::range(word, *n, today);
+                let (from, to) = range.ok_or_else(|| wrong("date", "not "))?;
+                Ok(Operand::Days(part::days(from), part::days(to)))
+            }
+            (Kind::Date, _) => Err(wrong("date", "not ")),
             (Kind::DateTime, _) => Err(wrong("dateTime", "not ")),
             (Kind::Id | Kind::Reference, LiteralWord::Text(text)) => {
                 Id::parse(text).map(Operand::Id).ok_or_else(|| SoqlError {
@@ -168,6 +185,7 @@ fn kind_name(kind: Kind) -> &'static str {
         Kind::Currency => "currency",
         Kind::Address => "address",
         Kind::Bool => "boolean",
+        Kind::Date => "date",
         Kind::DateTime => "dateTime",
         Kind::Text | Kind::TextArea | Kind::Picklist => "string",
     }
@@ -315,7 +333,8 @@ impl Filter {
     }
 }
 
-fn holds(cell: Cell<'_>, op: Op, value: &Operand) -> bool {
+/// Whether a value stands to a checked one as the operator wants it.
+pub(crate) fn holds(cell: Cell<'_>, op: Op, value: &Operand) -> bool {
     let ordering = match (cell, value) {
         (Cell::Null, Operand::Null) => return op == Op::Eq,
         (_, Operand::Null) => return op == Op::Ne,
@@ -338,8 +357,22 @@ fn holds(cell: Cell<'_>, op: Op, value: &Operand) -> bool {
                 Ordering::Greater
             }
         }
+        (Cell::Day(days), Operand::Days(from, to)) => {
+            if days < *from {
+                Ordering::Less
+            } else if days < *to {
+                Ordering::Equal
+            } else {
+                Ordering::Greater
+            }
+        }
         _ => return false,
     };
+    agrees(ordering, op)
+}
+
+/// Whether an operator is content with how two values compare.
+pub(crate) fn agrees(ordering: Ordering, op: Op) -> bool {
     match op {
         Op::Eq => ordering.is_eq(),
         Op::Ne => ordering.is_ne(),
@@ -359,7 +392,7 @@ pub(crate) fn order(column: &Column, a: Cell<'_>, b: Cell<'_>) -> Ordering {
         (_, Cell::Null) => Ordering::Greater,
         (Cell::Bool(a), Cell::Bool(b)) => a.cmp(&b),
         (Cell::Int(a), Cell::Int(b)) | (Cell::Hundredths(a), Cell::Hundredths(b)) => a.cmp(&b),
-        (Cell::At(a), Cell::At(b)) => a.cmp(&b),
+        (Cell::At(a), Cell::At(b)) | (Cell::Day(a), Cell::Day(b)) => a.cmp(&b),
         (Cell::Id(a), Cell::Id(b)) => a.cmp(&b),
         (Cell::Text(a), Cell::Text(b)) => match column.leaf {
             Leaf::Field { object, ix } if object.fields[ix].kind == Kind::Picklist => {

@@ -1,6 +1,6 @@
-//! Date literals as half-open ranges. The querying user lives in UTC and her weeks begin on Monday.
+//! Date literals as half-open ranges of dates. The querying user's weeks begin on Monday.
 
-use chrono::{DateTime, Datelike, Days, Months, NaiveDate, Utc};
+use chrono::{Datelike, Days, Months, NaiveDate};
 
 const PLAIN: &[&str] = &[
     "TODAY",
@@ -39,15 +39,18 @@ pub(crate) fn takes_number(word: &str) -> bool {
     NUMBERED.contains(&word)
 }
 
-/// First and one past the last millisecond the literal covers; `None` beyond the calendar.
-pub(crate) fn range(word: &str, n: Option<i64>, now: DateTime<Utc>) -> Option<(i64, i64)> {
-    let today = now.date_naive();
+/// First and one past the last date the literal covers; `None` beyond the calendar.
+pub(crate) fn range(
+    word: &str,
+    n: Option<i64>,
+    today: NaiveDate,
+) -> Option<(NaiveDate, NaiveDate)> {
     let n = n.unwrap_or(0);
     let week = today - Days::new(u64::from(today.weekday().num_days_from_monday()));
     let month = today.with_day(1)?;
     let quarter = month.with_month(month.month0() / 3 * 3 + 1)?;
     let year = month.with_month(1)?;
-    let (from, to) = match word {
+    let range = match word {
         "TODAY" => (today, days(today, 1)?),
         "YESTERDAY" => (days(today, -1)?, today),
         "TOMORROW" => (days(today, 1)?, days(today, 2)?),
@@ -73,12 +76,7 @@ pub(crate) fn range(word: &str, n: Option<i64>, now: DateTime<Utc>) -> Option<(i
         "LAST_N_YEARS" => (months(year, -12 * n)?, year),
         _ => return None,
     };
-    Some((millis(from), millis(to)))
-}
-
-/// The first millisecond of a civil date in the user's zone.
-pub(crate) fn millis(date: NaiveDate) -> i64 {
-    date.and_time(chrono::NaiveTime::MIN).and_utc().timestamp_millis()
+    Some(range)
 }
 
 fn days(date: NaiveDate, by: i64) -> Option<NaiveDate> {
@@ -108,8 +106,8 @@ mod tests {
 
     #[track_caller]
     fn check(word: &str, n: Option<i64>, from: &str, to: &str) {
-        let now = "2026-03-11T15:00:00Z".parse().unwrap();
-        let expected = (millis(from.parse().unwrap()), millis(to.parse().unwrap()));
-        assert_eq!(range(word, n, now), Some(expected), "{word}");
+        let today = "2026-03-11".parse().unwrap();
+        let expected = (from.parse().unwrap(), to.parse().unwrap());
+        assert_eq!(range(word, n, today), Some(expected), "{word}");
     }
 }

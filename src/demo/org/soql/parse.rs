@@ -2,124 +2,16 @@
 
 use super::SoqlError;
 use super::lexer::{Token, Word, words};
+use super::part::DatePart;
+use super::syntax::{
+    Condition, Function, Item, Literal, LiteralWord, Name, Op, Order, Path, Select, Statement,
+    Term, TypeOf,
+};
 
 /// Longest statement.
 const STATEMENT_CHARS_MAX: usize = 100_000;
 /// Deepest nesting of parentheses.
 const DEPTH_MAX: usize = 50;
-
-/// A whole statement.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Statement {
-    pub(crate) select: Select,
-    pub(crate) from: Name,
-    pub(crate) alias: Option<String>,
-    pub(crate) filter: Option<Condition>,
-    pub(crate) group: Vec<Path>,
-    pub(crate) order: Vec<Order>,
-    pub(crate) limit: Option<(u64, usize)>,
-    pub(crate) offset: Option<(u64, usize)>,
-}
-
-/// What is selected.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Select {
-    /// `COUNT()`: the number alone.
-    Count,
-    Items(Vec<Item>),
-}
-
-/// One selected column.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Item {
-    pub(crate) what: Term,
-    pub(crate) alias: Option<String>,
-}
-
-/// A field or an aggregate of one.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Term {
-    Field(Path),
-    Aggregate { function: Function, path: Path, at: usize },
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Function {
-    Count,
-    CountDistinct,
-    Sum,
-    Avg,
-    Min,
-    Max,
-}
-
-/// A name with its place.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Name {
-    pub(crate) text: String,
-    pub(crate) at: usize,
-}
-
-/// A dotted path; never empty.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Path(pub(crate) Vec<Name>);
-
-impl Path {
-    pub(crate) fn at(&self) -> usize {
-        self.0[0].at
-    }
-    pub(crate) fn last(&self) -> &Name {
-        &self.0[self.0.len() - 1]
-    }
-}
-
-/// A filter.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Condition {
-    And(Vec<Condition>),
-    Or(Vec<Condition>),
-    Not(Box<Condition>),
-    Compare { path: Path, op: Op, value: Literal },
-    In { path: Path, negated: bool, values: Vec<Literal> },
-    Semi { path: Path, negated: bool, query: Box<Statement> },
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Op {
-    Eq,
-    Ne,
-    Lt,
-    Le,
-    Gt,
-    Ge,
-    Like,
-}
-
-/// A written value with its place.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Literal {
-    pub(crate) word: LiteralWord,
-    pub(crate) at: usize,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum LiteralWord {
-    Null,
-    Bool(bool),
-    Number(f64),
-    Text(String),
-    Date(chrono::NaiveDate),
-    DateTime(i64),
-    /// A date literal in capitals, with its number.
-    Range(String, Option<i64>),
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Order {
-    pub(crate) what: Term,
-    pub(crate) descending: bool,
-    pub(crate) nulls_last: bool,
-}
 
 /// Reads a statement.
 pub(crate) fn parse(statement: &str) -> Result<Statement, SoqlError> {
@@ -218,8 +110,9 @@ impl Parser {
         let mut group = Vec::new();
         if self.take("GROUP") {
             self.expect("BY")?;
-            group = self.list(Self::path)?;
+            group = self.list(Self::group)?;
         }
+        let having = if self.take("HAVING") { Some(self.condition()?) } else { None };
         let mut order = Vec::new();
         if self.take("ORDER") {
             self.expect("BY")?;
@@ -227,7 +120,7 @@ impl Parser {
         }
         let limit = self.bound("LIMIT")?;
         let offset = self.bound("OFFSET")?;
-        Ok(Statement { select, from, alias, filter, group, order, limit, offset })
+        Ok(Statement { select, from, alias, filter, group, having, order, limit, offset })
     }
 
     fn select(&mut self) -> Result<Select, SoqlError> {
@@ -237,6 +130,9 @@ impl Parser {
         }
         self.next = start;
         Ok(Select::Items(self.list(|parser| {
+            if parser.sees("TYPEOF") {
+                return Ok(Item { what: Term::TypeOf(parser.type_of()?), alias: None });
+            }
             let what = parser.term()?;
             let aliased = matches!(parser.peek(), Word::Name(_)) && !parser.sees("FROM");
             let alias = if aliased { Some(parser.name()?.text) } else { None };
@@ -257,14 +153,61 @@ impl Parser {
             "AVG" => Function::Avg,
             "MIN" => Function::Min,
             "MAX" => Function::Max,
-            _ => {
-                self.next -= 1;
-                return Err(self.unexpected());
-            }
+            name => match DatePart::named(name) {
+                Some(part) => return self.part(part, at),
+                None => {
+                    self.next -= 1;
+                    return Err(self.unexpected());
+                }
+            },
         };
         let path = self.path()?;
         self.expect_symbol(")")?;
         Ok(Term::Aggregate { function, path, at })
+    }
+
+    /// What follows the name of a date function and the parenthesis.
+    fn part(&mut self, part: DatePart, at: usize) -> Result<Term, SoqlError> {
+        let start = self.next;
+        let converted = self.take("convertTimezone") && self.take_symbol("(");
+        if !converted {
+            self.next = start;
+        }
+        let path = self.path()?;
+        if converted {
+            self.expect_symbol(")")?;
+        }
+        self.expect_symbol(")")?;
+        Ok(Term::Part { part, converted, path, at })
+    }
+
+    /// A field or a part of a date.
+    fn group(&mut self) -> Result<Term, SoqlError> {
+        let at = self.at();
+        match self.term()? {
+            Term::Aggregate { .. } => {
+                Err(SoqlError::malformed(at, "Aggregates are not allowed in GROUP BY"))
+            }
+            term => Ok(term),
+        }
+    }
+
+    fn type_of(&mut self) -> Result<TypeOf, SoqlError> {
+        let at = self.at();
+        self.expect("TYPEOF")?;
+        let relation = self.path()?;
+        let mut whens = Vec::new();
+        while self.take("WHEN") {
+            let object = self.name()?;
+            self.expect("THEN")?;
+            whens.push((object, self.list(Self::path)?));
+        }
+        if whens.is_empty() {
+            return Err(self.unexpected());
+        }
+        let otherwise = if self.take("ELSE") { self.list(Self::path)? } else { Vec::new() };
+        self.expect("END")?;
+        Ok(TypeOf { relation, whens, otherwise, at })
     }
 
     fn path(&mut self) -> Result<Path, SoqlError> {
@@ -344,11 +287,11 @@ impl Parser {
     }
 
     fn comparison(&mut self) -> Result<Condition, SoqlError> {
-        let path = self.path()?;
+        let what = self.term()?;
         let start = self.next;
         let negated = self.take("NOT");
         if self.take("IN") {
-            return self.members(path, negated);
+            return self.members(what, negated);
         }
         self.next = start;
         let op = match self.peek() {
@@ -362,16 +305,17 @@ impl Parser {
             _ => return Err(self.unexpected()),
         };
         self.advance();
-        Ok(Condition::Compare { path, op, value: self.literal()? })
+        Ok(Condition::Compare { what, op, value: self.literal()? })
     }
 
-    fn members(&mut self, path: Path, negated: bool) -> Result<Condition, SoqlError> {
+    fn members(&mut self, what: Term, negated: bool) -> Result<Condition, SoqlError> {
         self.expect_symbol("(")?;
         let condition = if self.sees("SELECT") {
+            let Term::Field(path) = what else { return Err(self.unexpected()) };
             let query = Box::new(self.statement()?);
             Condition::Semi { path, negated, query }
         } else {
-            Condition::In { path, negated, values: self.list(Self::literal)? }
+            Condition::In { what, negated, values: self.list(Self::literal)? }
         };
         self.expect_symbol(")")?;
         Ok(condition)
@@ -429,6 +373,10 @@ mod tests {
              NULLS LAST, Id",
             "SELECT Status, COUNT(Id) n, MAX(StartTime) FROM X GROUP BY Status ORDER BY COUNT(Id)",
             "SELECT Id FROM X WHERE CreatedDate = LAST_N_DAYS:30 AND B < TODAY",
+            "SELECT DAY_ONLY(convertTimezone(A)) d, COUNT(Id) FROM X GROUP BY \
+             DAY_ONLY(convertTimezone(A)), B HAVING COUNT(Id) > 1 AND (B = 'x' OR MAX(C) != null)",
+            "SELECT Id, TYPEOF What WHEN A THEN X, Y.Z WHEN B THEN X ELSE Name END FROM T",
+            "SELECT Id FROM X WHERE CALENDAR_YEAR(A) IN (2025, 2026)",
             "SELECT Id FROM X WHERE Id NOT IN (SELECT WorkItemId FROM AgentWork WHERE A = true)",
         ] {
             assert!(parse(statement).is_ok(), "{statement}: {:?}", parse(statement));
@@ -444,7 +392,9 @@ mod tests {
         check("SELECT Id FROM X WHERE A = ended", 27, "unexpected token: 'ended'");
         check("SELECT Id FROM X LIMIT 1 2", 25, "unexpected token: '2'");
         check("SELECT LEAST(Id) FROM X", 12, "unexpected token: '('");
-        check("SELECT Id FROM X GROUP BY A HAVING COUNT(Id) > 1", 28, "unexpected token: 'HAVING'");
+        check("SELECT Id FROM X GROUP BY ROLLUP(A)", 32, "unexpected token: '('");
+        check("SELECT TYPEOF What END FROM X", 19, "unexpected token: 'END'");
+        check("SELECT HOUR_IN_DAY(convertTimezone(A) FROM X", 38, "unexpected token: 'FROM'");
     }
 
     #[track_caller]

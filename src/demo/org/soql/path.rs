@@ -1,11 +1,15 @@
 //! Dotted paths against the objects: which field they mean and how it is reached from a record.
 
+use std::sync::Arc;
+
 use super::SoqlError;
-use super::parse::{Name, Path};
+use super::part::DatePart;
+use super::syntax::{Name, Path};
 use crate::demo::org::faults::Hidden;
 use crate::demo::org::schema::{self, Field, Kind, Object};
 use crate::demo::org::table::{Row, Tables};
 use crate::demo::org::value::{Cell, Value};
+use crate::demo::org::zone::Zone;
 
 /// Fields of the `Name` pseudo-object: all that a polymorphic relation reaches.
 const NAME_FIELDS: &[&str] = &[
@@ -49,6 +53,8 @@ pub(crate) struct Column {
     /// References to follow, each in the record the one before led to.
     pub(crate) steps: Vec<usize>,
     pub(crate) leaf: Leaf,
+    /// The part of its value that is meant, and the zone it is taken in (UTC without one).
+    pub(crate) part: Option<(DatePart, Option<Arc<Zone>>)>,
 }
 
 /// The end of a path.
@@ -72,6 +78,9 @@ impl Column {
     }
     /// Kind of its values.
     pub(crate) fn kind(&self) -> Kind {
+        if let Some((part, _)) = &self.part {
+            return part.kind();
+        }
         match self.leaf {
             Leaf::Field { object, ix } => object.fields[ix].kind,
             Leaf::Naming("Id") => Kind::Id,
@@ -82,7 +91,7 @@ impl Column {
     /// Place of the field if it is one of the primary object itself.
     pub(crate) fn own(&self) -> Option<usize> {
         match self.leaf {
-            Leaf::Field { ix, .. } if self.steps.is_empty() => Some(ix),
+            Leaf::Field { ix, .. } if self.steps.is_empty() && self.part.is_none() => Some(ix),
             _ => None,
         }
     }
@@ -108,6 +117,14 @@ impl Column {
         if let Some(ix) = self.own() {
             return row[ix].cell();
         }
+        match &self.part {
+            Some((part, zone)) => part.of(self.whole(tables, row), zone.as_deref()),
+            None => self.whole(tables, row),
+        }
+    }
+
+    /// Its value, of which only a part may be meant.
+    fn whole<'a>(&self, tables: &'a Tables, row: &'a Row) -> Cell<'a> {
         let mut row = row;
         let (last, before) = match self.leaf {
             Leaf::Field { .. } => (None, self.steps.as_slice()),
@@ -185,9 +202,8 @@ pub(crate) fn resolve(
             if let Some(beyond) = relations.get(place + 1) {
                 return Err(no_such_relation("Name", beyond));
             }
-            let name = NAME_FIELDS.iter().find(|known| known.eq_ignore_ascii_case(&last.text));
-            let name = name.ok_or_else(|| no_such_column("Name", last))?;
-            return Ok(Column { steps, leaf: Leaf::Naming(name) });
+            let name = name_field(last)?;
+            return Ok(Column { steps, leaf: Leaf::Naming(name), part: None });
         }
         from = scope.object(field.targets[0]).ok_or_else(|| unknown_relation(name))?;
     }
@@ -195,7 +211,21 @@ pub(crate) fn resolve(
         .find(&last.text)
         .filter(|&ix| scope.shows(from, &from.fields[ix]))
         .ok_or_else(|| no_such_column(from.name, last))?;
-    Ok(Column { steps, leaf: Leaf::Field { object: from, ix } })
+    Ok(Column { steps, leaf: Leaf::Field { object: from, ix }, part: None })
+}
+
+/// A field of the `Name` pseudo-object on its own, as the ELSE of a TYPEOF names it.
+pub(crate) fn naming_field(path: &Path) -> Result<&'static str, SoqlError> {
+    match path.0.as_slice() {
+        [name] => name_field(name),
+        [relation, ..] => Err(no_such_relation("Name", relation)),
+        [] => unreachable!("a path is never empty"),
+    }
+}
+
+fn name_field(name: &Name) -> Result<&'static str, SoqlError> {
+    let known = NAME_FIELDS.iter().find(|known| known.eq_ignore_ascii_case(&name.text));
+    known.copied().ok_or_else(|| no_such_column("Name", name))
 }
 
 fn no_such_column(entity: &str, name: &Name) -> SoqlError {

@@ -108,6 +108,9 @@ async fn results_are_quoted_and_keep_the_order_of_the_select_list() {
     let job = client.job("SELECT Name FROM Account WHERE Name = 'nobody'").await;
     let reply = client.get(&format!("{job}/results")).await;
     assert_eq!((reply.text.as_str(), reply.header("sforce-locator")), ("\"Name\"\n", Some("null")));
+    org.faults().no_header_when_empty(true);
+    let reply = client.get(&format!("{job}/results")).await;
+    assert_eq!((reply.text.as_str(), reply.header("sforce-numberofrecords")), ("", Some("0")));
 }
 
 #[tokio::test]
@@ -291,6 +294,20 @@ async fn results_can_be_broken_in_every_way() {
     org.faults().next(Fault::Drip(Duration::from_micros(1)), On::any(), 1);
     let few = client.get(&format!("{path}?maxRecords=3")).await;
     assert_eq!(few.text.lines().count(), 4);
+}
+
+#[tokio::test]
+async fn limits_tell_what_a_day_has_left() {
+    let (org, _, _serving, client) = org().await;
+    org.load("Account", (0..9_000).map(|_| vec![("Name", "x".repeat(120).into())])).unwrap();
+    let job = client.job("SELECT Id, Name FROM Account").await;
+    client.get(&format!("{job}/results")).await;
+    org.use_requests(500);
+    let limits = client.get("/services/data/v67.0/limits").await.json();
+    assert_eq!(limits["DailyApiRequests"], json!({ "Max": 100_000, "Remaining": 99_495 }));
+    assert_eq!(limits["DailyBulkV2QueryJobs"]["Remaining"], 9_999);
+    let storage = json!({ "Max": 976_562, "Remaining": 976_560 });
+    assert_eq!(limits["DailyBulkV2QueryFileStorageMB"], storage);
 }
 
 #[tokio::test]

@@ -84,6 +84,7 @@ fn every_value_fits_its_field() {
                     );
                 }
                 Value::Hundredths(_) => assert_eq!(field.kind, Kind::Currency, "{place}"),
+                Value::Day(_) => assert_eq!(field.kind, Kind::Date, "{place}"),
                 Value::At(_) => assert_eq!(field.kind, Kind::DateTime, "{place}"),
                 Value::Id(id) => {
                     assert!(matches!(field.kind, Kind::Id | Kind::Reference), "{place}");

@@ -82,7 +82,7 @@ async fn pages_elsewhere_or_in_a_circle_or_without_end_are_refused() {
         |number, _, _| reply(200, body(0..1, &format!(r#","links":{{"next":"?n={number}"}}"#))),
     )
     .await;
-    endless.first().await.failed("Unreadable", &["more than 50 pages", "`pages_max`"]);
+    endless.first().await.failed("Unreadable", &["more than 50 pages", "`max_pages`"]);
     assert_eq!(endless.server.asked().len(), 50);
 }
 

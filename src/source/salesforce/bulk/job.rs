@@ -146,10 +146,17 @@ fn trouble(call: &Call<'_>, status: u16, body: &[u8]) -> Trouble {
         // Made with another version of the interface.
         Call::Look(_) if status == 409 => return Trouble::Gone(text()),
         _ if matches!(status, 404 | 410) || code == "invalidjob" => return Trouble::Gone(text()),
-        Call::Results(..) if code.contains("locator") => return Trouble::Gone(text()),
+        Call::Results(..) if status == 400 && speaks_of_locator(&said) => {
+            return Trouble::Gone(text());
+        }
         _ => {}
     }
     failure::of_rest(status, body).into()
+}
+
+/// Code and text differ between the org's pages; the word does not.
+fn speaks_of_locator(said: &Said) -> bool {
+    [&said.code, &said.message].iter().any(|text| text.to_ascii_lowercase().contains("locator"))
 }
 
 /// `code` in lower case without underscores: the org writes the same one in many ways.
@@ -368,6 +375,8 @@ mod tests {
         check(results, 400, "InvalidJob", "", "gone");
         check(results, 400, "INVALID_LOCATOR", "", "gone");
         check(results, 400, "INVALID_QUERY_LOCATOR", "", "gone");
+        check(results, 400, "API_ERROR", "Invalid locator", "gone");
+        check(results, 400, "API_ERROR", "no", "final");
         check(results, 500, "UNKNOWN_EXCEPTION", "", "transient");
         check(Call::Look("750"), 409, "VERSION_MISMATCH", "", "gone");
         check(Call::Look("750"), 404, "NOT_FOUND", "", "gone");

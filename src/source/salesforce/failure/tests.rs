@@ -5,6 +5,7 @@ fn kind(failure: &Failure) -> &'static str {
         Failure::Transient { tries_max: 3, .. } => "transient, short",
         Failure::Transient { .. } => "transient",
         Failure::Garbled(_) => "garbled",
+        Failure::TooLarge(_) => "too large",
         Failure::Session(_) => "session",
         Failure::LocatorLost(_) => "locator",
         Failure::QueryTimeout => "timeout",
@@ -103,6 +104,12 @@ fn every_answer_of_the_token_endpoint_has_a_meaning() {
     login(503, "<html>maintenance</html>", "transient", "maintenance");
     login(400, r#"{"error":"rate_limit_exceeded"}"#, "transient", "");
     login(401, "", "refused", "401");
+    login(
+        400,
+        r#"{"error":"invalid_grant","error_description":"login rate exceeded"}"#,
+        "refused",
+        "too many logins",
+    );
     login(400, r#"{"error":"inactive_user","error_description":"x"}"#, "refused", "inactive");
     login(400, r#"{"error":"unsupported_grant_type"}"#, "refused", "client credentials flow");
     login(400, r#"{"error":"a_code_of_next_year"}"#, "refused", "a_code_of_next_year");

@@ -2,6 +2,8 @@
 //! a bounded number of requests, no memory without end.
 
 use super::*;
+use crate::domain::dataset::Field;
+use crate::domain::value::Type;
 
 #[track_caller]
 fn unreadable(got: Got) -> String {
@@ -139,4 +141,34 @@ async fn secrets_that_come_back_are_not_shown_in_part_either() {
     let (salesforce, _) = org(&server);
     let told = pull(&salesforce, request("User")).await.outcome.unwrap_err().to_string();
     assert!(told.contains("echo") && !told.contains("t0ps3cret"), "{told}");
+}
+
+#[tokio::test]
+async fn a_dataset_with_hundreds_of_fields_fits_and_one_with_too_many_is_never_sent() {
+    let wide = |count: usize| {
+        let mut dataset = (*dataset("User")).clone();
+        for n in 0..count {
+            let name = format!("A_Custom_Field_Number_{n:04}__c");
+            dataset.fields.push(Field::new(&name, Type::Text));
+        }
+        PullRequest { dataset: Arc::new(dataset), ..request("User") }
+    };
+    let (server, salesforce, _) = scripted(|_, _| reply(200, one_record())).await;
+    pull(&salesforce, wide(380)).await.outcome.unwrap();
+    assert!(server.asked()[1].path.len() < 16_384);
+    let told = pull(&salesforce, wide(600)).await.outcome.unwrap_err().to_string();
+    assert!(told.contains("limit of 16384: name fewer fields"), "{told}");
+    assert_eq!(server.asked().len(), 2);
+}
+
+#[tokio::test]
+async fn statements_arrive_as_they_were_meant() {
+    let mut odd = (*dataset("User")).clone();
+    odd.object = "Uß+%&=#?'\"<>\u{1f600}".to_owned();
+    let (server, salesforce, _) = scripted(|_, _| reply(200, page(&[], None))).await;
+    let span = at("2026-02-01T00:00:00Z")..at("2026-02-02T00:00:00Z");
+    let (into, _batches) = mpsc::channel::<Batch>(2);
+    salesforce.reread(&Arc::new(odd.clone()), span, into).await.unwrap();
+    let soql = &server.queries()[0];
+    assert!(soql.contains(&format!("FROM {} WHERE", odd.object)), "{soql}");
 }

@@ -96,3 +96,17 @@ async fn a_list_of_versions_that_cannot_be_read_is_no_reason_to_guess() {
     assert!(told.contains("set `api_version`"), "{told}");
     assert_eq!(server.queries().len(), 0);
 }
+
+#[tokio::test]
+async fn a_list_of_versions_that_does_not_come_is_asked_for_as_often_as_anything_else() {
+    let server = Server::start(|asked, home| match asked.is_login() {
+        true => token(home, "t0"),
+        false => reply(503, "<html>no</html>"),
+    })
+    .await;
+    let settings = SalesforceSettings { api_version: None, ..settings(&server.url) };
+    let salesforce = Salesforce::new(settings, LeapingClock::at(NOW)).unwrap();
+    let outcome = pull(&salesforce, request("User")).await.outcome;
+    assert!(matches!(outcome, Err(SourceError::Down { .. })), "{outcome:?}");
+    assert_eq!((lists(&server), server.asked().len()), (5, 1 + 5));
+}

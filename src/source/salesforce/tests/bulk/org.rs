@@ -91,7 +91,8 @@ pub(super) struct Bulk {
 
 impl Bulk {
     pub(super) fn new(records: Vec<(String, DateTime<Utc>)>) -> Bulk {
-        Bulk { records, deleted: vec![], page: 10, looks: 2 }
+        let page = if records.len() < 100 { 10 } else { 200 };
+        Bulk { records, deleted: vec![], page, looks: 2 }
     }
 
     fn rest(&self) -> SmallOrg {

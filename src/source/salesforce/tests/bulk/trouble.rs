@@ -413,7 +413,7 @@ async fn a_field_the_org_hides_is_left_out() {
                 .filter(|path| path != "Origin")
                 .map(|path| format!(r#"{{"name":"{path}","type":"string"}}"#))
                 .collect();
-            Some(reply(200, format!(r#"{{"fields":[{}]}}"#, fields.join(","))))
+            Some(reply(200, format!(r#"{{"name":"X","fields":[{}]}}"#, fields.join(","))))
         }
         _ => None,
     })
