@@ -49,6 +49,11 @@ pub trait Source: Send + Sync {
     /// How much of the source's request quota is used, as last seen.
     fn quota(&self) -> Option<Quota>;
 
+    /// How many requests a day may be ours, where that is known.
+    fn allowance(&self) -> Option<u64> {
+        None
+    }
+
     /// Our own requests of the last day, failed ones too.
     fn spent(&self) -> Spent;
 

@@ -175,6 +175,11 @@ impl Source for Salesforce {
         self.seen().quota.quota()
     }
 
+    fn allowance(&self) -> Option<u64> {
+        let quota = self.quota()?;
+        Some((quota.allowed as f64 * self.settings.quota_share) as u64)
+    }
+
     fn spent(&self) -> Spent {
         self.seen().spent.clone()
     }

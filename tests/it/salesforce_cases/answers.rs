@@ -131,7 +131,8 @@ fn service_channel(org: &Org) -> Id {
     if let Some(known) = org.records("ServiceChannel").first() {
         return known.id();
     }
-    let fields = [("MasterLabel", "Messaging".into()), ("DeveloperName", "sfdc_livemessage".into())];
+    let fields =
+        [("MasterLabel", "Messaging".into()), ("DeveloperName", "sfdc_livemessage".into())];
     org.insert("ServiceChannel", &fields).unwrap()
 }
 

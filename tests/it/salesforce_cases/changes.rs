@@ -186,6 +186,7 @@ async fn a_pull_with_nothing_new_costs_one_request_and_writes_nothing() {
     w.pull_again().await;
     let datasets = w.t.app.engine().plant().datasets_in_use().len() as u64;
     assert!(datasets >= 3, "{datasets}");
-    let seen: Vec<_> = w.t.org.seen().into_iter().map(|seen| seen.soql.unwrap_or(seen.target)).collect();
+    let seen: Vec<_> =
+        w.t.org.seen().into_iter().map(|seen| seen.soql.unwrap_or(seen.target)).collect();
     assert_eq!(w.asked_in_all(), datasets, "{seen:#?}");
 }

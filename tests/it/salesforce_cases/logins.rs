@@ -23,7 +23,10 @@ async fn hopeless_401() {
     w.t.advance(TimeDelta::minutes(60)).await;
     assert!((1..=2).contains(&w.asked(Call::Token)), "{} logins in an hour", w.asked(Call::Token));
     let asked = w.asked_in_all();
-    assert!(asked <= 20, "{asked} requests in an hour: one a pull, pulls further and further apart");
+    assert!(
+        asked <= 20,
+        "{asked} requests in an hour: one a pull, pulls further and further apart"
+    );
     let why = w.failure("MessagingSession");
     for part in ["refuses us", "not valid for use with the REST API", "IP ranges", "session policy"]
     {

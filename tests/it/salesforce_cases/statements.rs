@@ -248,7 +248,8 @@ async fn polymorphic_misuse() {
         assert!(reply.message().contains(words), "{soql}: {}", reply.message());
         assert!(reply.message().contains("ERROR at Row:1:Column:"), "{}", reply.message());
     }
-    let grouped = client.bulk("SELECT Status, COUNT(Id) FROM MessagingSession GROUP BY Status").await;
+    let grouped =
+        client.bulk("SELECT Status, COUNT(Id) FROM MessagingSession GROUP BY Status").await;
     assert_eq!((grouped.status, grouped.code()), (400, "API_ERROR"), "{}", grouped.body);
 
     // The same refusals met by a pull: told with their place, and not tried again and again.
