@@ -12,8 +12,10 @@ use crate::domain::dataset::{Batch, Dataset, DayCount, Described};
 pub use crate::domain::dataset::{PullRequest, Pulled};
 pub use crate::domain::quota::{Quota, Spent};
 
+mod pause;
 pub mod rest;
 pub mod salesforce;
+mod web;
 
 /// A place records come from.
 pub trait Source: Send + Sync {

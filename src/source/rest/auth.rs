@@ -15,7 +15,8 @@ use url::{Url, form_urlencoded};
 
 use super::door::{Next, Patience};
 use super::failure::{self, Failure};
-use super::http::{self, Answer, Bounds};
+use super::http::{self, Answer};
+use crate::source::web::Bounds;
 use super::paging::with_parameter;
 use super::settings::{RestAuth, RestSettings};
 use crate::clock::Clock;

@@ -5,7 +5,8 @@ use serde_json::Value;
 use url::Url;
 
 use super::body::decoded;
-use super::http::{Answer, address};
+use super::http::Answer;
+use crate::source::web::address;
 use crate::source::SourceError;
 
 /// Characters of a body that are shown.

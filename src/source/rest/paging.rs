@@ -6,7 +6,7 @@ use reqwest::header::{HeaderMap, LINK};
 use serde_json::Value;
 use url::Url;
 
-use super::http::address;
+use crate::source::web::address;
 use super::settings::{More, Paging};
 use super::spec::tokens;
 use super::value::scalar_text;

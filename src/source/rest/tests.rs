@@ -106,10 +106,10 @@ impl Desk {
 
     /// The same with little patience for slow answers.
     fn hasty(self) -> Desk {
-        let bounds = http::Bounds {
+        let bounds = web::Bounds {
             read: Duration::from_secs(1),
             total: Duration::from_secs(3),
-            ..http::Bounds::default()
+            ..web::Bounds::default()
         };
         let settings = self.rest.settings.clone();
         Desk { rest: Rest::within(settings, self.clock.clone(), bounds).unwrap(), ..self }
