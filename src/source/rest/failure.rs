@@ -6,8 +6,8 @@ use url::Url;
 
 use super::body::decoded;
 use super::http::Answer;
-use crate::source::web::address;
 use crate::source::SourceError;
+use crate::source::web::address;
 
 /// Characters of a body that are shown.
 const BODY_CHARS_SHOWN: usize = 200;
