@@ -302,8 +302,7 @@ async fn mails_say_what_could_not_be_read_and_what_is_not_shown() {
     let t = TestPostrider::start(&config, "2026-11-23T06:30:00Z", fill).await;
     let lie = Fault::Value { field: "AcceptTime", json: "\"yesterday\"" };
     t.org.faults().hide_field("MessagingSession", "Origin");
-    // The first query finds the field that is hidden.
-    t.org.faults().after(1, lie, On::soql("FROM MessagingSession "), 1);
+    t.org.faults().always(lie, On::soql("FROM MessagingSession "));
     t.beat().await;
     t.advance_to("2026-11-23T07:15:00Z").await;
     let letter = &t.letters_to("ana@example.com")[0];
