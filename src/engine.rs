@@ -135,6 +135,8 @@ pub struct Engine {
     stopping: watch::Sender<bool>,
     /// Receivers and lanes with a round under way, so that a doubled beat starts no second one.
     rounds: Mutex<HashSet<String>>,
+    /// Sources of which was told that they are pulled less often than wanted.
+    paced: Mutex<HashSet<String>>,
     /// Rules and reloads move incidents one at a time.
     evaluating: tokio::sync::Mutex<()>,
     pulls: Mutex<HashMap<String, pull::Memo>>,
@@ -159,6 +161,7 @@ impl Engine {
             clock,
             stopping: watch::Sender::new(false),
             rounds: Mutex::new(HashSet::new()),
+            paced: Mutex::new(HashSet::new()),
             evaluating: tokio::sync::Mutex::new(()),
             pulls: Mutex::new(HashMap::new()),
             spent: Mutex::new(BTreeMap::new()),

@@ -12,8 +12,10 @@ use crate::domain::dataset::{Batch, Dataset, DayCount, Described};
 pub use crate::domain::dataset::{PullRequest, Pulled};
 pub use crate::domain::quota::{Quota, Spent};
 
+mod pause;
 pub mod rest;
 pub mod salesforce;
+mod web;
 
 /// A place records come from.
 pub trait Source: Send + Sync {
@@ -48,6 +50,11 @@ pub trait Source: Send + Sync {
 
     /// How much of the source's request quota is used, as last seen.
     fn quota(&self) -> Option<Quota>;
+
+    /// How many requests a day may be ours, where that is known.
+    fn allowance(&self) -> Option<u64> {
+        None
+    }
 
     /// Our own requests of the last day, failed ones too.
     fn spent(&self) -> Spent;

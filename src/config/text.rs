@@ -196,7 +196,7 @@ fn hidden_in_lines(text: &str) -> Vec<Range<usize>> {
             &key[word.map_or(0, |at| at + key[at..].chars().next().map_or(1, char::len_utf8))..];
         let line_start = text[..equals].rfind('\n').map_or(0, |newline| newline + 1);
         let named = || text[line_start..equals].contains("name");
-        if !names_a_secret(key) && !(key == "value" && named()) {
+        if !names_a_secret(key) && (key != "value" || !named()) {
             continue;
         }
         let rest = &text[equals + 1..];

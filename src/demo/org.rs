@@ -2,7 +2,7 @@
 //! table enforced, locators, limits, and generated, living data.
 //!
 //! It implements Salesforce as its documentation describes it, not as some client calls it, and
-//! knows nothing of the rest of postrider but the clock.
+//! knows nothing of the rest of postrider but its clock and its zones.
 //!
 //! Simulated: logins by client credentials and JWT bearer; the list of versions; `query` and
 //! `queryAll` with pages by locator; describe; `deleted` and `updated`; `limits`; Bulk API 2.0

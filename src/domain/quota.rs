@@ -48,6 +48,15 @@ impl Spent {
     }
 }
 
+/// Part of our share that planned pulls may use: the rest is for pages, first loads and checks.
+const PLANNED_SHARE: f64 = 0.8;
+
+/// How many times longer than wanted to wait between pulls so that our share lasts the day: 1 where
+/// it does. `planned` is what pulls as often as wanted would cost a day, `allowance` what may be ours.
+pub fn stretch(planned: f64, allowance: u64) -> f64 {
+    (planned / (allowance.max(1) as f64 * PLANNED_SHARE)).max(1.0)
+}
+
 fn hour_of(at: DateTime<Utc>) -> i64 {
     at.timestamp().div_euclid(HOUR_SECONDS)
 }
@@ -70,5 +79,13 @@ mod tests {
         spent.add(start + TimeDelta::hours(30), 1);
         assert_eq!(Spent::of(spent.hours()), spent);
         assert_eq!(spent.hours().map(|(_, n)| n).collect::<Vec<_>>(), [1]);
+    }
+
+    #[test]
+    fn pulls_are_stretched_only_where_the_share_would_not_last() {
+        assert_eq!(stretch(5_760.0, 25_000), 1.0);
+        assert_eq!(stretch(20_000.0, 25_000), 1.0);
+        assert_eq!(stretch(6_000.0, 3_750), 2.0);
+        assert!(stretch(6_000.0, 0) > 1_000.0);
     }
 }

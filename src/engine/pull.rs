@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use tokio::sync::mpsc;
 
 use super::{Engine, EngineError, Plant, blocking};
@@ -22,6 +22,7 @@ use crate::store::records::{Finished, Load};
 mod lanes;
 mod memo;
 mod outage;
+mod pace;
 mod progress;
 
 pub use lanes::Lane;
@@ -31,8 +32,6 @@ pub use progress::Progress;
 
 /// Batches on their way from the source to the store: parsing and writing overlap, memory is bounded.
 pub(super) const BATCHES_AHEAD: usize = 4;
-/// No dataset is pulled more often than this.
-const EVERY_MIN: TimeDelta = TimeDelta::seconds(10);
 /// A pull that takes long says how far it is, so often.
 const TELL_EVERY: Duration = Duration::from_secs(10);
 
@@ -69,15 +68,6 @@ impl Plant {
     /// Whether a rule reads a dataset.
     pub(super) fn ruled(&self, dataset: &Dataset) -> bool {
         self.rules.values().any(|rule| rule.query.reads().contains_key(&dataset.name))
-    }
-
-    /// How often a dataset is pulled: as its fastest reader needs.
-    pub(super) fn cadence(&self, dataset: &Dataset) -> TimeDelta {
-        let every = self.sources.get(&dataset.source).map(|line| line.pull_every);
-        let rules =
-            self.rules.values().filter(|rule| rule.query.reads().contains_key(&dataset.name));
-        let fastest = rules.map(|rule| rule.every).chain(every).min();
-        fastest.unwrap_or(TimeDelta::minutes(5)).max(EVERY_MIN)
     }
 }
 

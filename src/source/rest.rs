@@ -11,7 +11,7 @@ use secrecy::ExposeSecret;
 use tokio::sync::mpsc;
 use url::Url;
 
-use super::{PullRequest, Pulled, Quota, Source, SourceError, Spent};
+use super::{PullRequest, Pulled, Quota, Source, SourceError, Spent, web};
 use crate::clock::Clock;
 use crate::domain::dataset::{Batch, Dataset, DayCount, Described};
 
@@ -43,7 +43,7 @@ pub struct Rest {
     clock: Arc<dyn Clock>,
     base: Url,
     http: reqwest::Client,
-    bounds: http::Bounds,
+    bounds: web::Bounds,
     auth: auth::Auth,
     door: door::Door,
     seen: Mutex<Seen>,
@@ -65,13 +65,13 @@ impl Rest {
     /// [`SourceError::Refused`] where the settings cannot work: credentials without `https`, headers that
     /// cannot be sent, placeholders or pointers that mean nothing, TLS that cannot be set up.
     pub fn new(settings: RestSettings, clock: Arc<dyn Clock>) -> Result<Self, SourceError> {
-        Rest::within(settings, clock, http::Bounds::default())
+        Rest::within(settings, clock, web::Bounds::default())
     }
 
     fn within(
         settings: RestSettings,
         clock: Arc<dyn Clock>,
-        bounds: http::Bounds,
+        bounds: web::Bounds,
     ) -> Result<Self, SourceError> {
         let refused = |reason: String| SourceError::Refused { name: settings.name.clone(), reason };
         let base = match settings.auth {
@@ -81,7 +81,7 @@ impl Rest {
         let base = base.map_err(refused)?;
         check(&settings).map_err(refused)?;
         let auth = auth::Auth::new(&settings).map_err(refused)?;
-        let http = http::client(bounds).map_err(refused)?;
+        let http = web::client(bounds).map_err(refused)?;
         let door = door::Door::new(settings.rate);
         Ok(Rest { settings, clock, base, http, bounds, auth, door, seen: Mutex::default() })
     }

@@ -17,7 +17,7 @@ use futures_util::future::BoxFuture;
 use secrecy::SecretString;
 use tokio::sync::mpsc;
 
-use super::{PullRequest, Pulled, Quota, Source, SourceError, Spent};
+use super::{PullRequest, Pulled, Quota, Source, SourceError, Spent, web};
 use crate::clock::Clock;
 use crate::domain::dataset::{Batch, Dataset, DayCount, Described};
 
@@ -123,7 +123,7 @@ impl Salesforce {
         let refused = |reason: String| SourceError::Refused { name: settings.name.clone(), reason };
         settings.api_version.as_deref().map_or(Ok(()), version::check).map_err(refused)?;
         let login = login::Login::new(&settings).map_err(refused)?;
-        let http = http::client().map_err(refused)?;
+        let http = web::client(web::Bounds::default()).map_err(refused)?;
         Ok(Salesforce {
             settings,
             clock,
@@ -173,6 +173,11 @@ impl Source for Salesforce {
 
     fn quota(&self) -> Option<Quota> {
         self.seen().quota.quota()
+    }
+
+    fn allowance(&self) -> Option<u64> {
+        let quota = self.quota()?;
+        Some((quota.allowed as f64 * self.settings.quota_share) as u64)
     }
 
     fn spent(&self) -> Spent {

@@ -206,6 +206,7 @@ async fn a_restart_does_not_forget_what_was_spent() {
     let mut t = started().await;
     let now = t.clock.now();
     let source = telling(&t, &[]);
+    let before = source.log().spent.total(now);
     source.log().spent.add(now, 40);
     t.advance(TimeDelta::minutes(6)).await;
     // Spent beside a pull that failed, too.
@@ -216,12 +217,16 @@ async fn a_restart_does_not_forget_what_was_spent() {
     t.restart(&format!("{HEAD}{CONFIG}")).await;
     let source = telling(&t, &[]);
     t.app.engine().recall().unwrap();
-    assert_eq!(source.log().spent.total(now), 42);
+    assert_eq!(source.log().spent.total(now), before + 42);
     source.log().spent.add(now, 1);
     t.advance(TimeDelta::minutes(6)).await;
     t.app.reload(t.config(&format!("{HEAD}{CONFIG}"))).await.unwrap();
     let known = t.app.engine().health(true).unwrap();
-    assert_eq!(known.sources["salesforce"].spent.total(now), 43, "nothing is counted twice");
+    assert_eq!(
+        known.sources["salesforce"].spent.total(now),
+        before + 43,
+        "nothing is counted twice"
+    );
 }
 
 #[tokio::test]
@@ -297,8 +302,7 @@ async fn mails_say_what_could_not_be_read_and_what_is_not_shown() {
     let t = TestPostrider::start(&config, "2026-11-23T06:30:00Z", fill).await;
     let lie = Fault::Value { field: "AcceptTime", json: "\"yesterday\"" };
     t.org.faults().hide_field("MessagingSession", "Origin");
-    // The first query finds the field that is hidden.
-    t.org.faults().after(1, lie, On::soql("FROM MessagingSession "), 1);
+    t.org.faults().always(lie, On::soql("FROM MessagingSession "));
     t.beat().await;
     t.advance_to("2026-11-23T07:15:00Z").await;
     let letter = &t.letters_to("ana@example.com")[0];

@@ -16,7 +16,7 @@ use postrider::source::salesforce::{SalesforceAuth, SalesforceSettings};
 use secrecy::ExposeSecret;
 
 /// Two orgs and an API, with datasets of each kind.
-const GOOD: &str = r#"
+pub(crate) const GOOD: &str = r#"
 [sources.salesforce]
 kind = "salesforce"
 login_url = "https://acme--uat.sandbox.my.salesforce.com"
@@ -109,7 +109,7 @@ fn surroundings() -> Given {
     }
 }
 
-fn read(text: &str) -> Result<(Config, Vec<Note>), Problems> {
+pub(crate) fn read(text: &str) -> Result<(Config, Vec<Note>), Problems> {
     load_text("config.toml", text, Path::new("/etc/postrider"), &surroundings(), Mode::Run)
 }
 
@@ -452,6 +452,22 @@ fn a_retention_names_the_figures_it_changes() {
 }
 
 #[test]
+fn a_digest_waits_ten_minutes_for_records_unless_it_says_otherwise() {
+    let digest = |more: &str| {
+        let digest =
+            "[digests.d]\nreports = [\"old\"]\nschedule = \"0 8 * * *\"\nto = [\"a@example.com\"]";
+        let (config, _) = valid(&format!("{READERS}{digest}\n{more}\n{GOOD}"));
+        config.digests["d"].wait_up_to
+    };
+    assert_eq!(digest(""), TimeDelta::minutes(10));
+    assert_eq!(digest("wait_up_to = \"30 min\""), TimeDelta::minutes(30));
+    assert_eq!(digest("wait_up_to = \"0 s\""), TimeDelta::zero());
+    let metrics = format!("[postrider]\nmetrics = \"file:m/postrider.prom\"\n{GOOD}");
+    let (config, _) = valid(&metrics);
+    assert_eq!(config.metrics.as_deref(), Some(Path::new("/etc/postrider/m/postrider.prom")));
+}
+
+#[test]
 fn a_note_says_when_an_api_is_read_whole_though_it_need_not() {
     let (config, notes) = valid(&GOOD.replace("updated_since = \"{watermark}\", ", ""));
     assert_eq!(notes.len(), 1);
@@ -520,6 +536,23 @@ fn the_demo_takes_the_place_of_orgs_and_leaves_apis_alone() {
         assert_eq!(settings.login_url, "http://127.0.0.1:1");
         assert!(matches!(settings.auth, SalesforceAuth::ClientCredentials { .. }));
     }
+}
+
+#[test]
+fn the_examples_in_the_comments_of_the_shipped_config_load() {
+    let shipped = include_str!("../../config.toml");
+    let examples: Vec<&str> = (shipped.lines())
+        .skip_while(|line| !line.starts_with("#   ["))
+        .take_while(|line| !line.starts_with("# ---"))
+        .filter_map(|line| line.strip_prefix("#   "))
+        .collect();
+    assert!(examples.contains(&"[sources.desk]"), "{examples:?}");
+    let text = format!("{shipped}\n{}\n", examples.join("\n"));
+    let (config, _) =
+        load_text("config.toml", &text, Path::new("."), &Given::default(), Mode::Check)
+            .unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(api(&config, "desk").datasets.len(), 1);
+    assert!(dataset(&config, "MessagingSession").field("owner").is_some());
 }
 
 #[test]

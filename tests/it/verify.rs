@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
+use postrider::clock::Clock;
 use postrider::demo::org::{Id, Org};
 use postrider::domain::dataset::Purpose;
 use postrider::engine::verify::Verified;
@@ -66,6 +67,25 @@ impl World {
     fn reread(&self) -> Vec<String> {
         self.source.log().reread.iter().map(ToString::to_string).collect()
     }
+}
+
+#[tokio::test]
+async fn an_org_counts_and_reads_again_by_itself() {
+    let w = world().await;
+    let engine = w.t.app.engine();
+    wrap(engine, |_| Arc::clone(&w.source.inner));
+    for at in [0, 1, 5] {
+        w.t.org.delete(w.sessions[at]).unwrap();
+        w.t.org.purge(w.sessions[at]).unwrap();
+    }
+    w.t.advance(TimeDelta::minutes(10)).await;
+    let found = w.verify(false).await;
+    assert_eq!(found.words(), "2 days differed, 3 records removed, 0 added");
+    assert_eq!(w.sessions(), 7);
+    let before = w.t.org.requests().values().sum::<u64>();
+    assert_eq!(w.verify(false).await.words(), "no day differed");
+    assert_eq!(w.t.org.requests().values().sum::<u64>() - before, 1, "one request counts them all");
+    assert!(engine.health(true).unwrap().sources["salesforce"].spent.total(w.t.clock.now()) > 0);
 }
 
 #[tokio::test]

@@ -88,7 +88,10 @@ pub(super) fn object_block(
     if let Some(label) = label.filter(|label| label.path != "Name") {
         lines.line(&format!("label = {}", quoted(&label.name)));
     }
-    let known = |path: &str| base.fields.iter().any(|field| field.path.eq_ignore_ascii_case(path));
+    // The flag of deleted records is asked for with every pull, and none of them is ever shown.
+    let known = |path: &str| {
+        path == "IsDeleted" || base.fields.iter().any(|field| field.path.eq_ignore_ascii_case(path))
+    };
     let further = || described.fields.iter().filter(|field| !known(&field.path));
     let kept: Vec<&DescribedField> = further()
         .filter(|field| {
@@ -231,6 +234,7 @@ mod tests {
                 theirs("OwnerName", "Owner.Name", Some(Type::Text)),
                 theirs("AccountName", "Account.Name", Some(Type::Text)),
                 theirs("Place", "Place", None),
+                theirs("IsDeleted", "IsDeleted", Some(Type::Boolean)),
             ],
             records: Some(12),
         };

@@ -12,6 +12,7 @@ use super::story::{Circumstances, Fate, Story, story};
 use super::value::Value;
 use super::world::{World, object};
 
+mod setup;
 mod tell;
 
 /// An hour in seconds.
@@ -100,7 +101,7 @@ impl Life {
         let mut reps: Vec<Id> = Vec::new();
         for (rank, rep) in names::REPS.iter().enumerate() {
             // The first leads the others.
-            let mut fields = tell::rep(rank, *rep, reps.first().copied());
+            let mut fields = setup::rep(rank, *rep, reps.first().copied());
             fields.extend([("ProfileId", profile.into()), ("UserRoleId", role.into())]);
             reps.push(make("User", &fields));
         }
@@ -123,12 +124,12 @@ impl Life {
             .iter()
             .enumerate()
             .map(|(rank, name)| {
-                (make("Account", &tell::account(rank, name)), 1.0 / (rank + 2) as f64)
+                (make("Account", &setup::account(rank, name)), 1.0 / (rank + 2) as f64)
             })
             .collect();
         let channels = CHANNELS
             .iter()
-            .map(|one| make("MessagingChannel", &tell::channel(one, queue)))
+            .map(|one| make("MessagingChannel", &setup::channel(one, queue)))
             .collect();
         let mut life = Life {
             seed,

@@ -9,6 +9,7 @@ pub(crate) mod bind;
 pub(crate) mod filter;
 pub(crate) mod groups;
 pub(crate) mod lexer;
+mod like;
 pub(crate) mod literal;
 pub(crate) mod parse;
 pub(crate) mod part;

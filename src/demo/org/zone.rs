@@ -1,37 +1,27 @@
 //! The querying user's time zone: date literals and `convertTimezone()` follow it.
 
-use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime};
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
+use chrono::{DateTime, NaiveDate, NaiveDateTime};
+
+use crate::domain::zone;
 
 /// A zone of the IANA database.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Zone(TimeZone);
+pub(crate) struct Zone(zone::Zone);
 
 impl Zone {
     /// The zone of this name; UTC if there is none.
     pub(crate) fn named(name: &str) -> Zone {
-        Zone(TimeZone::get(name).unwrap_or(TimeZone::UTC))
+        Zone(zone::Zone::named(name).unwrap_or_else(|_| zone::Zone::utc()))
     }
 
     /// What clocks show at an instant (seconds since 1970).
     pub(crate) fn local(&self, seconds: i64) -> NaiveDateTime {
-        let at = Timestamp::from_second(seconds).unwrap_or_default();
-        let offset = i64::from(self.0.to_offset(at).seconds());
-        DateTime::from_timestamp(seconds.saturating_add(offset), 0).unwrap_or_default().naive_utc()
+        self.0.civil(DateTime::from_timestamp(seconds, 0).unwrap_or_default())
     }
 
     /// The first instant of a civil date, in seconds since 1970.
     pub(crate) fn midnight(&self, date: NaiveDate) -> i64 {
-        let utc = date.and_time(chrono::NaiveTime::MIN).and_utc().timestamp();
-        let day = |date: NaiveDate| {
-            let year = i16::try_from(date.year()).ok()?;
-            let (month, day) = (date.month() as i8, date.day() as i8);
-            jiff::civil::Date::new(year, month, day).ok()
-        };
-        day(date)
-            .and_then(|day| day.to_zoned(self.0.clone()).ok())
-            .map_or(utc, |zoned| zoned.timestamp().as_second())
+        self.0.start_of(date).timestamp()
     }
 }
 

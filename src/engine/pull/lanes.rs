@@ -148,6 +148,7 @@ impl Engine {
         pulled: &Pulled,
     ) -> Result<(), EngineError> {
         let next = started + plant.cadence(dataset);
+        self.tell_pace(plant, &dataset.source).await;
         let may_be_back = self.memo(&dataset.name, |memo| memo.succeed(started, next, pulled));
         if pulled.misfits > 0 || pulled.left_out > 0 {
             tracing::warn!(

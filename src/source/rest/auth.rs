@@ -15,10 +15,11 @@ use url::{Url, form_urlencoded};
 
 use super::door::{Next, Patience};
 use super::failure::{self, Failure};
-use super::http::{self, Answer, Bounds};
+use super::http::{self, Answer};
 use super::paging::with_parameter;
 use super::settings::{RestAuth, RestSettings};
 use crate::clock::Clock;
+use crate::source::web::Bounds;
 
 /// A token is renewed so long before it expires.
 const EARLY: TimeDelta = TimeDelta::seconds(60);

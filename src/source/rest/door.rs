@@ -6,9 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::clock::Clock;
-
-const FIRST_WAIT: TimeDelta = TimeDelta::seconds(1);
-const LONGEST_WAIT: TimeDelta = TimeDelta::seconds(30);
+use crate::source::pause;
 
 /// All tries of a request begin within this time, beside what the source asked us to wait.
 const WITHIN: TimeDelta = TimeDelta::seconds(120);
@@ -114,7 +112,7 @@ impl<'c> Patience<'c> {
         }
         self.granted += asked;
         self.until += asked;
-        let at = self.clock.now() + asked.max(pause(self.tries, chance()));
+        let at = self.clock.now() + asked.max(pause::after(self.tries));
         if self.tries >= TRIES_MAX || at > self.until {
             return Next::GiveUp;
         }
@@ -122,21 +120,6 @@ impl<'c> Patience<'c> {
         self.clock.sleep_until(at).await;
         Next::Try
     }
-}
-
-/// How long to wait after so many tries: doubling, and somewhere in its upper half.
-fn pause(tries: u32, chance: f64) -> TimeDelta {
-    let doubled = FIRST_WAIT * 2i32.saturating_pow(tries.saturating_sub(1).min(20));
-    let full = doubled.min(LONGEST_WAIT).num_milliseconds() as f64;
-    TimeDelta::milliseconds((full * (0.5 + chance / 2.0)) as i64)
-}
-
-/// Between 0 and 1.
-fn chance() -> f64 {
-    let mut bytes = [0; 4];
-    // Without randomness the waits are merely not spread.
-    let _ = getrandom::fill(&mut bytes);
-    f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX)
 }
 
 #[cfg(test)]
@@ -169,13 +152,5 @@ mod tests {
         // Near the end it is worth waiting for; a day is not believed for longer than an hour.
         assert_eq!(door.turn(at(3000)), Ok(at(3600)));
         assert_eq!(door.turn(at(3601)), Ok(at(3601)));
-    }
-
-    #[test]
-    fn waits_double_within_their_bounds() {
-        let millis = |tries, chance| pause(tries, chance).num_milliseconds();
-        assert_eq!([millis(1, 0.0), millis(1, 1.0)], [500, 1000]);
-        assert_eq!([millis(2, 1.0), millis(3, 1.0), millis(4, 1.0)], [2000, 4000, 8000]);
-        assert_eq!(millis(60, 1.0), 30_000);
     }
 }

@@ -5,8 +5,9 @@ use serde_json::Value;
 use url::Url;
 
 use super::body::decoded;
-use super::http::{Answer, address};
+use super::http::Answer;
 use crate::source::SourceError;
+use crate::source::web::address;
 
 /// Characters of a body that are shown.
 const BODY_CHARS_SHOWN: usize = 200;

@@ -272,7 +272,7 @@ fn write_watermark(query: &mut [(String, String)]) -> bool {
         ];
         words.iter().any(|word| name.ends_with(word)) && !name.contains("created")
     };
-    for (name, value) in query.iter_mut().filter(|(name, _)| since(name)) {
+    for (_, value) in query.iter_mut().filter(|(name, _)| since(name)) {
         let digits = value.bytes().all(|byte| byte.is_ascii_digit());
         let style = match value.len() {
             8..=10 if digits => ":epoch_s",
@@ -285,7 +285,6 @@ fn write_watermark(query: &mut [(String, String)]) -> bool {
             }
             _ => continue,
         };
-        let _ = name;
         *value = format!("{{watermark{style}}}");
         return true;
     }

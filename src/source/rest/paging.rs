@@ -6,10 +6,10 @@ use reqwest::header::{HeaderMap, LINK};
 use serde_json::Value;
 use url::Url;
 
-use super::http::address;
 use super::settings::{More, Paging};
 use super::spec::tokens;
 use super::value::scalar_text;
+use crate::source::web::address;
 
 /// Longer addresses and cursors are not followed.
 const NEXT_BYTES_MAX: usize = 16 * 1024;

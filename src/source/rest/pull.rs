@@ -65,6 +65,7 @@ pub(super) async fn pull(
         pages: 0,
         misfits: Misfits::default(),
         proven: None,
+        until: None,
         // Only where the rows of that pull were kept, and only to go on from there.
         known: known.filter(|known| request.since == Some(known.pulled.watermark)),
         marks: None,
@@ -72,6 +73,15 @@ pub(super) async fn pull(
     };
     pull.read(request).await?;
     Ok(pull.pulled(request))
+}
+
+/// Whether path or query say until when: by `{to}` or `{now}`.
+fn asks_until(spec: &RestDataset) -> bool {
+    let mut texts = spec.query.iter().map(|(_, value)| value).chain([&spec.path]);
+    texts.any(|text| {
+        let names = template::placeholders(text).unwrap_or_default();
+        names.iter().any(|name| matches!(*name, "to" | "now"))
+    })
 }
 
 /// The address of a dataset's first page, with its placeholders filled.
@@ -120,6 +130,8 @@ struct Pull<'a> {
     misfits: Misfits,
     /// The source's clock before its first answer.
     proven: Option<DateTime<Utc>>,
+    /// Where the last query ends, if it says so.
+    until: Option<DateTime<Utc>>,
     known: Option<Known>,
     /// What the only page was marked with, and where it was.
     marks: Option<(Url, Marks)>,
@@ -129,6 +141,7 @@ struct Pull<'a> {
 impl Pull<'_> {
     async fn read(&mut self, request: &PullRequest) -> Result<(), Failure> {
         let now = self.rest.clock.now();
+        self.until = asks_until(self.spec).then_some(now);
         let overlap = self.spec.overlap;
         let resumed = request.resume.as_ref().map(|cursor| cursor.stamp);
         let earliest = request.from.unwrap_or(DateTime::UNIX_EPOCH);
@@ -231,17 +244,18 @@ impl Pull<'_> {
     fn pulled(self, request: &PullRequest) -> Pulled {
         let now = self.rest.clock.now();
         let proven = self.proven.unwrap_or(now) - MARGIN;
+        // Where the query says until when, nothing behind that was asked for, by our clock.
+        let proven = self.until.map_or(proven, |until| proven.min(until));
         let proven = proven.duration_trunc(TimeDelta::seconds(1)).unwrap_or(proven);
         let watermark = request.since.map_or(proven, |since| since.max(proven));
         if let (true, Some(known)) = (self.unchanged, self.known) {
-            let pulled = Pulled {
-                watermark,
-                records: 0,
-                requests: self.requests,
-                unchanged: true,
-                ..known.pulled
-            };
-            return pulled;
+            let pulled = Pulled { watermark, ..known.pulled };
+            let (records, requests) = (0, self.requests);
+            let unchanged = Pulled { records, requests, unchanged: true, ..pulled.clone() };
+            // Its rows are known to be kept: the next pull may ask again, from the new watermark.
+            let known = Known { pulled, ..known };
+            self.rest.seen().known.insert(self.dataset.name.clone(), known);
+            return unchanged;
         }
         let samples = self.misfits.record_samples.into_iter().chain(self.misfits.value_samples);
         let pulled = Pulled {

@@ -106,10 +106,10 @@ impl Desk {
 
     /// The same with little patience for slow answers.
     fn hasty(self) -> Desk {
-        let bounds = http::Bounds {
+        let bounds = web::Bounds {
             read: Duration::from_secs(1),
             total: Duration::from_secs(3),
-            ..http::Bounds::default()
+            ..web::Bounds::default()
         };
         let settings = self.rest.settings.clone();
         Desk { rest: Rest::within(settings, self.clock.clone(), bounds).unwrap(), ..self }
@@ -266,6 +266,17 @@ async fn the_watermark_follows_the_sources_clock_but_not_into_the_future() {
 }
 
 #[tokio::test]
+async fn what_lies_behind_the_end_of_a_query_is_not_taken_for_read() {
+    let desk = Desk::new(
+        |_, spec| spec.query = vec![("until".to_owned(), "{to}".to_owned())],
+        |_, _, _| reply(200, body(0..1, "")).with("date", "Sun, 01 Mar 2026 12:04:00 GMT"),
+    )
+    .await;
+    // Our clock is behind the source's: it was asked until noon only.
+    assert_eq!(desk.first().await.pulled().watermark, at(NOW));
+}
+
+#[tokio::test]
 async fn a_pull_in_windows_goes_oldest_first_and_can_be_gone_on_with() {
     let windowed = |_: &mut RestSettings, spec: &mut RestDataset| {
         spec.window = Some(TimeDelta::days(1));
@@ -307,7 +318,10 @@ async fn a_page_that_has_not_changed_is_not_read_again() {
         &["id = text", "closed = timestamp"],
         |_, _| {},
         |number, asked, _| match asked.header("if-none-match") {
-            Some("\"v1\"") if number < 3 => reply(304, ""),
+            Some("\"v1\"") => {
+                let date = format!("Sun, 01 Mar 2026 12:0{number}:00 GMT");
+                reply(304, "").with("date", date)
+            }
             _ => reply(200, r#"{"data":[{"id":1,"closed":"soon"}]}"#)
                 .with("etag", "\"v1\"")
                 .with("last-modified", NOW_HTTP),
@@ -319,17 +333,22 @@ async fn a_page_that_has_not_changed_is_not_read_again() {
     assert_eq!((first.rows.len(), first.pulled().misfits), (1, 1));
     desk.clock.advance(TimeDelta::minutes(1));
     let again = PullRequest { since: Some(kept), ..desk.request() };
-    let got = desk.pull(again.clone()).await;
+    let got = desk.pull(again).await;
     assert!(got.pulled().unchanged && got.rows.is_empty());
     // What did not fit is still there and still does not.
     assert_eq!((got.pulled().misfits, got.pulled().requests), (1, 1));
     assert_eq!(desk.server.asked()[1].header("if-modified-since"), Some(NOW_HTTP));
+    // And again, from where that ended.
+    desk.clock.advance(TimeDelta::minutes(1));
+    let again = PullRequest { since: Some(got.pulled().watermark), ..desk.request() };
+    let got = desk.pull(again).await;
+    assert!(got.pulled().unchanged && got.pulled().misfits == 1);
     // Rows that were not kept are read again: a pull from elsewhere asks for everything.
     let got = desk.pull(desk.since("2026-03-01T11:00:00Z")).await;
     assert_eq!((got.rows.len(), got.pulled().unchanged), (1, false));
-    assert_eq!(desk.server.asked()[2].header("if-none-match"), None);
+    assert_eq!(desk.server.asked()[3].header("if-none-match"), None);
     let got = desk.first().await;
-    assert_eq!((got.rows.len(), desk.server.asked()[3].header("if-none-match")), (1, None));
+    assert_eq!((got.rows.len(), desk.server.asked()[4].header("if-none-match")), (1, None));
 }
 
 #[tokio::test]

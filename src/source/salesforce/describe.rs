@@ -41,6 +41,7 @@ const NAMED_OTHERWISE: &[(&str, &str)] = &[
 /// The parts of a describe that we use.
 #[derive(Debug, Deserialize)]
 struct Wire {
+    #[serde(default)]
     name: String,
     #[serde(default)]
     label: String,
@@ -93,9 +94,13 @@ pub(super) async fn describe(org: &Salesforce, object: &str) -> Result<Described
         })
     })?;
     // Of a huge object the count takes minutes, and nobody needs it that much.
-    let records = tokio::time::timeout(COUNT_WITHIN, count(org, &wire.name, &mut tally)).await;
+    let records = tokio::time::timeout(COUNT_WITHIN, count(org, object, &mut tally)).await;
     let records = records.ok().and_then(Result::ok);
-    Ok(Described { records, ..wire.described() })
+    let mut described = Described { records, ..wire.described() };
+    if described.object.is_empty() {
+        described.object = object.to_owned();
+    }
+    Ok(described)
 }
 
 async fn ask(org: &Salesforce, object: &str, tally: &mut Tally) -> Result<Wire, Failure> {

@@ -15,6 +15,7 @@ use super::http;
 use super::jwt::Signer;
 use super::patience::Patience;
 use super::{Salesforce, SalesforceAuth, SalesforceSettings};
+use crate::source::web;
 
 /// A login that was refused is not tried again for this long: logins are limited, and a user who
 /// fails too often is locked out.
@@ -72,7 +73,7 @@ impl Login {
     /// # Errors
     /// What is wrong with the address or the key, as a fragment.
     pub(super) fn new(settings: &SalesforceSettings) -> Result<Self, String> {
-        let url = http::safe_url(&settings.login_url)?;
+        let url = web::safe_url(&settings.login_url)?;
         let token_url = url.join("/services/oauth2/token").map_err(|err| err.to_string())?;
         let credentials = match &settings.auth {
             SalesforceAuth::ClientCredentials { client_id, client_secret } => {
@@ -210,7 +211,7 @@ impl Login {
             return Err(Failure::Garbled(format!("its login answered no token {shown}")));
         };
         // The token is sent there from now on.
-        let instance = http::safe_url(&wire.instance_url).map_err(Failure::Refused)?;
+        let instance = web::safe_url(&wire.instance_url).map_err(Failure::Refused)?;
         wire.instance_url = instance.origin().ascii_serialization();
         Ok(wire)
     }

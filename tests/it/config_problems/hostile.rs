@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::{SHIPPED, read};
+use crate::sources_config::{self, GOOD};
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
@@ -25,6 +26,24 @@ proptest! {
         }
     }
 
+    /// The same for a config of several sources with datasets of every kind.
+    #[test]
+    fn hostile_text_in_sources_and_datasets_is_a_config_or_a_problem(
+        place in 0..strings_of_sources().len(),
+        hostile in hostile(),
+    ) {
+        let at = &strings_of_sources()[place];
+        let written = toml::Value::String(hostile).to_string();
+        let text = format!("{}{written}{}", &GOOD[..at.start], &GOOD[at.end..]);
+        match sources_config::read(&text) {
+            Ok((config, _)) => prop_assert!(!config.sources.is_empty()),
+            Err(problems) => {
+                prop_assert!(!problems.0.is_empty());
+                prop_assert!(!problems.to_string().contains("swordfish"));
+            }
+        }
+    }
+
     /// Whatever a file holds, also behind a part that is right.
     #[test]
     fn any_text_is_a_config_or_a_problem(text in any::<String>(), cut in 0..SHIPPED.len()) {
@@ -37,30 +56,37 @@ proptest! {
     }
 }
 
-/// Where the strings of the shipped config are, quotes included.
+/// Where the strings of the shipped config are.
 fn strings() -> &'static [std::ops::Range<usize>] {
     static STRINGS: std::sync::OnceLock<Vec<std::ops::Range<usize>>> = std::sync::OnceLock::new();
-    STRINGS.get_or_init(|| {
-        fn collect(
-            value: &toml::Spanned<toml::de::DeValue<'_>>,
-            into: &mut Vec<std::ops::Range<usize>>,
-        ) {
-            match value.get_ref() {
-                toml::de::DeValue::String(_) => into.push(value.span()),
-                toml::de::DeValue::Array(list) => {
-                    list.iter().for_each(|entry| collect(entry, into))
-                }
-                toml::de::DeValue::Table(table) => {
-                    table.values().for_each(|entry| collect(entry, into))
-                }
-                _ => {}
+    STRINGS.get_or_init(|| strings_in(SHIPPED))
+}
+
+/// Where the strings of the config of several sources are.
+fn strings_of_sources() -> &'static [std::ops::Range<usize>] {
+    static STRINGS: std::sync::OnceLock<Vec<std::ops::Range<usize>>> = std::sync::OnceLock::new();
+    STRINGS.get_or_init(|| strings_in(GOOD))
+}
+
+/// Where the strings of a text are, quotes included.
+fn strings_in(text: &str) -> Vec<std::ops::Range<usize>> {
+    fn collect(
+        value: &toml::Spanned<toml::de::DeValue<'_>>,
+        into: &mut Vec<std::ops::Range<usize>>,
+    ) {
+        match value.get_ref() {
+            toml::de::DeValue::String(_) => into.push(value.span()),
+            toml::de::DeValue::Array(list) => list.iter().for_each(|entry| collect(entry, into)),
+            toml::de::DeValue::Table(table) => {
+                table.values().for_each(|entry| collect(entry, into))
             }
+            _ => {}
         }
-        let mut strings = Vec::new();
-        let tree = toml::de::DeTable::parse(SHIPPED).expect("the shipped config is TOML");
-        tree.get_ref().values().for_each(|value| collect(value, &mut strings));
-        strings
-    })
+    }
+    let mut strings = Vec::new();
+    let tree = toml::de::DeTable::parse(text).expect("the config is TOML");
+    tree.get_ref().values().for_each(|value| collect(value, &mut strings));
+    strings
 }
 
 fn hostile() -> impl Strategy<Value = String> {

@@ -286,3 +286,13 @@ async fn a_proposal_for_an_object_loads_and_pulls_as_it_stands() {
     assert_eq!(code, Some(2));
     assert!(err.contains("no source is called `shop`; there are desk, salesforce"), "{err}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn help_teaches_with_examples() {
+    let (folder, _desk) = folder().await;
+    let commands =
+        [&["check"][..], &["source"], &["source", "test"], &["source", "infer"], &["demo"]];
+    let help: Vec<String> =
+        commands.iter().map(|command| folder.done(&[command, &["--help"][..]].concat())).collect();
+    insta::assert_snapshot!(help.join("\n----------\n"));
+}
