@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::engine::{Engine, Plant};
 use crate::receiver::{smtp, webhook};
+use crate::source;
 use crate::store::{Store, StoreError};
 
 mod loops;
@@ -25,6 +26,8 @@ pub struct Limits {
     pub smtp: smtp::Bounds,
     /// The steps of a webhook's attempt.
     pub webhook: webhook::Bounds,
+    /// One exchange with a source.
+    pub source: source::Bounds,
     /// What work under way gets after a stop signal.
     pub shutdown_grace: Duration,
     /// What ending our business at the sources gets after that.
@@ -36,6 +39,7 @@ impl Default for Limits {
         Limits {
             smtp: smtp::Bounds::default(),
             webhook: webhook::Bounds::default(),
+            source: source::Bounds::default(),
             shutdown_grace: Duration::from_secs(25),
             close: Duration::from_secs(5),
         }

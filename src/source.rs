@@ -12,6 +12,8 @@ use crate::domain::dataset::{Batch, Dataset, DayCount, Described};
 pub use crate::domain::dataset::{PullRequest, Pulled};
 pub use crate::domain::quota::{Quota, Spent};
 
+pub use web::Bounds;
+
 mod pause;
 pub mod rest;
 pub mod salesforce;

@@ -16,7 +16,7 @@ use crate::receiver::smtp::Smtp;
 use crate::receiver::webhook::Webhook;
 use crate::source::rest::Rest;
 use crate::source::salesforce::Salesforce;
-use crate::source::{Source, SourceError};
+use crate::source::{Bounds, Source, SourceError};
 
 /// A webhook whose address is a reference that leads nowhere.
 struct Unset;
@@ -59,8 +59,8 @@ pub(super) fn build(
     for (name, settings) in &config.sources {
         let (pull_every, history) = (settings.pull_every(), settings.history());
         let labels = matches!(settings, SourceSettings::Salesforce(_));
-        let source =
-            source(settings, clock).with_context(|| format!("source `{name}` cannot be used"))?;
+        let source = source(settings, clock, limits.source)
+            .with_context(|| format!("source `{name}` cannot be used"))?;
         plant.sources.insert(name.clone(), SourceLine { source, pull_every, history, labels });
     }
     for (name, settings) in &config.receivers {
@@ -85,10 +85,13 @@ pub(super) fn build(
 fn source(
     settings: &SourceSettings,
     clock: &Arc<dyn Clock>,
+    bounds: Bounds,
 ) -> Result<Arc<dyn Source>, SourceError> {
     let clock = Arc::clone(clock);
     Ok(match settings {
-        SourceSettings::Salesforce(settings) => Arc::new(Salesforce::new(settings.clone(), clock)?),
-        SourceSettings::Rest(settings) => Arc::new(Rest::new(settings.clone(), clock)?),
+        SourceSettings::Salesforce(settings) => {
+            Arc::new(Salesforce::within(settings.clone(), clock, bounds)?)
+        }
+        SourceSettings::Rest(settings) => Arc::new(Rest::within(settings.clone(), clock, bounds)?),
     })
 }

@@ -68,7 +68,11 @@ impl Rest {
         Rest::within(settings, clock, web::Bounds::default())
     }
 
-    fn within(
+    /// The same with other bounds on each exchange.
+    ///
+    /// # Errors
+    /// As [`Rest::new`].
+    pub fn within(
         settings: RestSettings,
         clock: Arc<dyn Clock>,
         bounds: web::Bounds,

@@ -120,10 +120,22 @@ impl Salesforce {
     /// [`SourceError::Refused`] where the settings cannot work: no `https` address, an API version
     /// below 62, a key that cannot sign, TLS that cannot be set up.
     pub fn new(settings: SalesforceSettings, clock: Arc<dyn Clock>) -> Result<Self, SourceError> {
+        Salesforce::within(settings, clock, web::Bounds::default())
+    }
+
+    /// The same with other bounds on each exchange; those on bodies stay.
+    ///
+    /// # Errors
+    /// As [`Salesforce::new`].
+    pub fn within(
+        settings: SalesforceSettings,
+        clock: Arc<dyn Clock>,
+        bounds: web::Bounds,
+    ) -> Result<Self, SourceError> {
         let refused = |reason: String| SourceError::Refused { name: settings.name.clone(), reason };
         settings.api_version.as_deref().map_or(Ok(()), version::check).map_err(refused)?;
         let login = login::Login::new(&settings).map_err(refused)?;
-        let http = web::client(web::Bounds::default()).map_err(refused)?;
+        let http = web::client(bounds).map_err(refused)?;
         Ok(Salesforce {
             settings,
             clock,

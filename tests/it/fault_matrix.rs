@@ -70,7 +70,7 @@ impl<F: Far> Row<F> {
         (self.arm)(far);
         let memory = peak_kib();
         t.advance(TimeDelta::minutes(self.minutes)).await;
-        let (asked, grown) = (far.requests(), peak_kib() - memory);
+        let (asked, grown) = (far.requests(), peak_kib().saturating_sub(memory));
         let during = Seen::of(t, dataset).await;
         assert!((1..=self.requests_max).contains(&asked), "{fault}: {asked} requests");
         assert!(grown < MEMORY_KIB_MAX, "{fault}: {grown} KiB more");

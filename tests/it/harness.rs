@@ -137,6 +137,14 @@ impl TestPostrider {
         self.app.engine().recover().await.unwrap();
     }
 
+    /// The same process where an exchange with a source may take so long and no longer.
+    pub(crate) fn hurry(&mut self, config: &str, exchange: Duration) {
+        let mut limits = limits();
+        limits.source.total = exchange;
+        let (config, clock) = (self.config(config), Arc::clone(&self.clock) as Arc<dyn Clock>);
+        self.app = App::build(config, clock, limits).unwrap();
+    }
+
     /// Beats the heart until nothing is due any more.
     pub(crate) async fn beat(&self) {
         loop {

@@ -14,6 +14,7 @@ use crate::harness::records::Channel;
 use crate::harness::{HEAD, TestPostrider, utc};
 
 mod answers;
+mod bulk;
 mod changes;
 mod logins;
 mod pages;

@@ -144,7 +144,7 @@ async fn play(rows: &[Job]) {
         (row.arm)(&acme);
         let memory = peak_kib();
         t.advance(TimeDelta::minutes(row.minutes)).await;
-        let (asked, grown) = (acme.requests(), peak_kib() - memory);
+        let (asked, grown) = (acme.requests(), peak_kib().saturating_sub(memory));
         assert!((1..=row.requests_max).contains(&asked), "{fault}: {asked} requests");
         assert!(grown < super::MEMORY_KIB_MAX, "{fault}: {grown} KiB more");
         let during = Seen::of(&t, "MessagingSession").await;

@@ -3,6 +3,7 @@
 
 use std::io::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -30,6 +31,8 @@ pub(super) enum Wrong {
     Busy,
     /// The connection ends in the middle of the body.
     Reset,
+    /// The body comes byte by byte.
+    Drip,
     /// The compressed body ends in the middle.
     TornGzip,
     /// So many bytes of blanks in a right answer.
@@ -181,6 +184,14 @@ fn broken(books: &mut Books, cursor: Option<&str>, gzip: bool) -> Response<Body>
                 .header("content-length", length)
                 .body(Body::from_stream(pieces))
                 .unwrap()
+        }
+        Some(Wrong::Drip) => {
+            let drops = stream::unfold(body.into_iter(), |mut bytes| async move {
+                let byte = bytes.next()?;
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                Some((Ok::<_, std::io::Error>(vec![byte]), bytes))
+            });
+            Response::new(Body::from_stream(drops))
         }
         Some(Wrong::TornGzip) if gzip => {
             let mut packed = packed(&body);

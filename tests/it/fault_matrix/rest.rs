@@ -1,6 +1,7 @@
 //! Any JSON API.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use postrider::clock::{Clock, ManualClock};
 use postrider::demo::org::Org;
@@ -169,9 +170,25 @@ async fn opened() -> (TestPostrider, Desk) {
     (TestPostrider::over(&config, clock, org).await, desk)
 }
 
+/// An exchange may take two minutes; here a fraction of a second, and the drip goes on for longer.
+const DRIP: &[Row<Desk>] = &[Row {
+    fault: "slow drip",
+    arm: |desk| desk.arm(Wrong::Drip),
+    ends: Fails(&["is down", "no answer in time"]),
+    requests_max: TRIES,
+    minutes: 5,
+}];
+
 async fn play(rows: &[Row<Desk>]) {
+    play_within(rows, None).await;
+}
+
+async fn play_within(rows: &[Row<Desk>], exchange: Option<Duration>) {
     for row in rows {
-        let (t, desk) = opened().await;
+        let (mut t, desk) = opened().await;
+        if let Some(exchange) = exchange {
+            t.hurry(&CONFIG.replace("DESK", desk.url()), exchange);
+        }
         t.beat().await;
         row.play(&t, &desk, "tickets").await;
     }
@@ -185,6 +202,11 @@ async fn rest_logins_and_statuses() {
 #[tokio::test]
 async fn rest_bodies_and_pages() {
     play(&ROWS[6..]).await;
+}
+
+#[tokio::test]
+async fn rest_drip() {
+    play_within(DRIP, Some(Duration::from_millis(400))).await;
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Salesforce over REST.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use postrider::demo::org::{Call, Fault, Id, On, Org, Value};
 
@@ -246,7 +247,20 @@ const BOMB: &[Row<Acme>] = &[Row {
     minutes: 5,
 }];
 
+/// An exchange may take two minutes; here a fraction of a second, and the drip goes on for longer.
+const DRIP: &[Row<Acme>] = &[Row {
+    fault: "slow drip",
+    arm: |acme| acme.always(Fault::Drip(Duration::from_millis(20)), On::call(Call::QueryAll)),
+    ends: Fails(&["is down", "no answer in time"]),
+    requests_max: 5,
+    minutes: 5,
+}];
+
 async fn play(rows: &[Row<Acme>]) {
+    play_within(rows, None).await;
+}
+
+async fn play_within(rows: &[Row<Acme>], exchange: Option<Duration>) {
     for row in rows {
         let mut sessions = Vec::new();
         let fill = |org: &Org| {
@@ -256,7 +270,10 @@ async fn play(rows: &[Row<Acme>]) {
                 .into();
         };
         let config = format!("{HEAD}{SESSIONS}");
-        let t = TestPostrider::start(&config, "2026-11-22T12:00:00Z", fill).await;
+        let mut t = TestPostrider::start(&config, "2026-11-22T12:00:00Z", fill).await;
+        if let Some(exchange) = exchange {
+            t.hurry(&config, exchange);
+        }
         t.beat().await;
         let acme = Acme { org: Arc::clone(&t.org), sessions };
         row.play(&t, &acme, "MessagingSession").await;
@@ -281,6 +298,11 @@ async fn salesforce_bodies() {
 #[tokio::test]
 async fn salesforce_pages() {
     play(PAGES).await;
+}
+
+#[tokio::test]
+async fn salesforce_drip() {
+    play_within(DRIP, Some(Duration::from_millis(400))).await;
 }
 
 #[tokio::test]
