@@ -106,8 +106,9 @@ pub(super) fn date(headers: &HeaderMap) -> Option<DateTime<Utc>> {
 pub(super) fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<TimeDelta> {
     let said = text(headers, RETRY_AFTER.as_str())?.trim();
     match said.parse::<f64>() {
-        Ok(seconds) if seconds.is_finite() => (seconds <= RETRY_AFTER_MAX)
-            .then(|| TimeDelta::seconds(seconds.ceil().max(0.0) as i64)),
+        Ok(seconds) if seconds.is_finite() => {
+            (seconds <= RETRY_AFTER_MAX).then(|| TimeDelta::seconds(seconds.ceil().max(0.0) as i64))
+        }
         _ => {
             let wait = http_date(said)? - date(headers).unwrap_or(now);
             Some(wait.max(TimeDelta::zero()))

@@ -17,6 +17,7 @@ mod answers;
 mod bulk;
 mod changes;
 mod logins;
+mod orgs;
 mod pages;
 mod quota;
 mod statements;
