@@ -11,7 +11,7 @@ use url::{Host, Url};
 
 const REDIRECTS_MAX: usize = 3;
 
-/// More seconds than this are no wait that anybody can mean.
+/// More seconds than this are nonsense.
 const RETRY_AFTER_MAX: f64 = 1e9;
 
 /// What one exchange may take.
@@ -102,15 +102,16 @@ pub(super) fn date(headers: &HeaderMap) -> Option<DateTime<Utc>> {
 }
 
 /// How long we are asked to wait, in seconds or until an instant: by the server's own clock where it
-/// tells it, which may differ from ours.
-pub(super) fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<TimeDelta> {
+/// tells it, since ours (`now`) may differ. Nonsense is no wish.
+pub(super) fn retry_after(headers: &HeaderMap, now: Option<DateTime<Utc>>) -> Option<TimeDelta> {
     let said = text(headers, RETRY_AFTER.as_str())?.trim();
     match said.parse::<f64>() {
-        Ok(seconds) if seconds.is_finite() => {
-            (seconds <= RETRY_AFTER_MAX).then(|| TimeDelta::seconds(seconds.ceil().max(0.0) as i64))
+        Ok(seconds) => {
+            let meant = (0.0..=RETRY_AFTER_MAX).contains(&seconds);
+            meant.then(|| TimeDelta::seconds(seconds.ceil() as i64))
         }
-        _ => {
-            let wait = http_date(said)? - date(headers).unwrap_or(now);
+        Err(_) => {
+            let wait = http_date(said)? - date(headers).or(now)?;
             Some(wait.max(TimeDelta::zero()))
         }
     }
@@ -174,12 +175,12 @@ mod tests {
             let headers = headers.iter().map(|(name, value)| {
                 (name.parse::<reqwest::header::HeaderName>().unwrap(), value.parse().unwrap())
             });
-            let wait = retry_after(&headers.collect(), now);
+            let wait = retry_after(&headers.collect(), Some(now));
             assert_eq!(wait.map(|wait| wait.num_seconds()), expected);
         };
         check(&[("retry-after", "30")], Some(30));
         check(&[("retry-after", "0.5")], Some(1));
-        check(&[("retry-after", "-1")], Some(0));
+        check(&[("retry-after", "-1")], None);
         check(&[("retry-after", "99999999999999999999")], None);
         check(&[("retry-after", "Sun, 01 Mar 2026 12:02:00 GMT")], Some(120));
         let date = ("date", "Sun, 01 Mar 2026 12:01:00 GMT");

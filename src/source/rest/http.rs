@@ -45,7 +45,7 @@ impl Answer {
 
     /// How long we are asked to wait.
     pub(super) fn retry_after(&self, now: DateTime<Utc>) -> Option<TimeDelta> {
-        web::retry_after(&self.headers, now)
+        web::retry_after(&self.headers, Some(now))
     }
 }
 
