@@ -10,6 +10,7 @@ mod deliveries;
 mod fault_matrix;
 mod harness;
 mod health;
+mod infer;
 mod oracle;
 mod recipes;
 mod reload;
