@@ -149,11 +149,9 @@ impl Rows {
     ) -> anyhow::Result<()> {
         let end = piece.is_empty();
         let mut out = [0; 16 * 1024];
-        loop {
-            let (result, read, written) = {
-                let (result, read, written) = self.csv.read_field(piece, &mut out);
-                (result, read, written)
-            };
+        // An empty piece would mean the end to the reader.
+        while end || !piece.is_empty() {
+            let (result, read, written) = self.csv.read_field(piece, &mut out);
             piece = &piece[read..];
             self.text.extend_from_slice(&out[..written]);
             match result {
@@ -163,12 +161,11 @@ impl Rows {
                         self.store(columns, insert)?;
                     }
                 }
-                csv_core::ReadFieldResult::OutputFull => {}
-                csv_core::ReadFieldResult::InputEmpty if !end => return Ok(()),
-                csv_core::ReadFieldResult::InputEmpty => {}
-                csv_core::ReadFieldResult::End => return Ok(()),
+                csv_core::ReadFieldResult::OutputFull | csv_core::ReadFieldResult::InputEmpty => {}
+                csv_core::ReadFieldResult::End => break,
             }
         }
+        Ok(())
     }
 
     fn store(&mut self, columns: &[&str], insert: &mut Insert<'_>) -> anyhow::Result<()> {

@@ -24,7 +24,7 @@ pub(super) const PAGE_RECORDS_MAX: u64 = 100_000;
 /// nothing for half a minute is given up all the same.
 const PAGE_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 
-const FIRST_WAIT: TimeDelta = TimeDelta::seconds(1);
+const FIRST_WAIT: TimeDelta = TimeDelta::milliseconds(250);
 const LONGEST_WAIT: TimeDelta = TimeDelta::seconds(30);
 
 /// What is asked of the Bulk API.
@@ -169,7 +169,7 @@ fn is_unsupported(code: &str, message: &str) -> bool {
         || (matches!(code, "" | "apierror") && words.iter().any(|word| message.contains(word)))
 }
 
-/// How long to wait before the next look: a second, then doubling to half a minute.
+/// How long to wait before the next look: a quarter of a second, then doubling to half a minute.
 #[derive(Debug)]
 pub(super) struct Waits(TimeDelta);
 
@@ -414,7 +414,7 @@ mod tests {
     #[test]
     fn waits_double_to_half_a_minute() {
         let mut waits = Waits::new();
-        let first: Vec<_> = (0..7).map(|_| waits.next().num_seconds()).collect();
-        assert_eq!(first, [1, 2, 4, 8, 16, 30, 30]);
+        let first: Vec<_> = (0..9).map(|_| waits.next().num_milliseconds()).collect();
+        assert_eq!(first, [250, 500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000]);
     }
 }

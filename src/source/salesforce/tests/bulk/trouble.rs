@@ -19,7 +19,7 @@ async fn a_job_that_is_aborted_ends_with_that_reason() {
     // Ended already: only removed.
     assert_eq!(far.story(), "count create look*41 delete");
     let waited = far.clock.now() - at(NOW);
-    assert!(waited >= TimeDelta::seconds(31 + 36 * 30), "{waited}");
+    assert!(waited >= TimeDelta::seconds(31 + 34 * 30), "{waited}");
 }
 
 #[tokio::test]
