@@ -172,7 +172,7 @@ async fn records_that_went_without_a_trace_are_found_by_verifying() {
 }
 
 #[tokio::test]
-async fn a_month_of_small_troubles_changes_no_figure() {
+async fn four_hours_of_small_troubles_change_no_figure() {
     let w = World::start(SESSIONS, NOON, fill).await;
     w.t.org.faults().chaos(Some(7));
     let web = channel(&w.t.org, "More");
