@@ -11,6 +11,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::BoxFuture;
@@ -88,6 +89,15 @@ pub enum SalesforceAuth {
     },
 }
 
+/// An org works on a query for two minutes before it says that it was too much. That must be heard:
+/// only then is less asked for, and silence before it would be taken for an org that is down.
+const BOUNDS: web::Bounds = web::Bounds {
+    connect: Duration::from_secs(10),
+    read: Duration::from_secs(130),
+    total: Duration::from_secs(180),
+    body_bytes: 64 * 1024 * 1024,
+};
+
 /// A Salesforce org as a source.
 pub struct Salesforce {
     settings: SalesforceSettings,
@@ -123,7 +133,7 @@ impl Salesforce {
         let refused = |reason: String| SourceError::Refused { name: settings.name.clone(), reason };
         settings.api_version.as_deref().map_or(Ok(()), version::check).map_err(refused)?;
         let login = login::Login::new(&settings).map_err(refused)?;
-        let http = web::client(web::Bounds::default()).map_err(refused)?;
+        let http = web::client(BOUNDS).map_err(refused)?;
         Ok(Salesforce {
             settings,
             clock,
