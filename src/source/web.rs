@@ -11,7 +11,7 @@ use url::{Host, Url};
 
 const REDIRECTS_MAX: usize = 3;
 
-/// Longest a server may ask us to wait, in seconds; what is asked beyond it is cut.
+/// Longest a server may ask us to wait, in seconds; thirty years and more are no wait but nonsense.
 const RETRY_AFTER_MAX: f64 = 1e9;
 
 /// What one exchange may take.
@@ -98,7 +98,12 @@ pub(super) fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
 
 /// What the server's clock said.
 pub(super) fn date(headers: &HeaderMap) -> Option<DateTime<Utc>> {
-    http_date(text(headers, DATE.as_str())?)
+    instant(headers, DATE.as_str())
+}
+
+/// A header that holds a date.
+pub(super) fn instant(headers: &HeaderMap, name: &str) -> Option<DateTime<Utc>> {
+    http_date(text(headers, name)?)
 }
 
 /// How long we are asked to wait, in seconds or until an instant: by the server's own clock where it
@@ -106,8 +111,8 @@ pub(super) fn date(headers: &HeaderMap) -> Option<DateTime<Utc>> {
 pub(super) fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<TimeDelta> {
     let said = text(headers, RETRY_AFTER.as_str())?.trim();
     match said.parse::<f64>() {
-        Ok(seconds) if seconds.is_finite() => {
-            Some(TimeDelta::seconds(seconds.ceil().clamp(0.0, RETRY_AFTER_MAX) as i64))
+        Ok(seconds) if seconds <= RETRY_AFTER_MAX => {
+            Some(TimeDelta::seconds(seconds.ceil().max(0.0) as i64))
         }
         _ => {
             let wait = http_date(said)? - date(headers).unwrap_or(now);
@@ -185,6 +190,8 @@ mod tests {
         check(&[("retry-after", "Sun, 01 Mar 2026 12:02:00 GMT"), date], Some(60));
         check(&[("retry-after", "Sun, 01 Mar 2026 11:02:00 GMT")], Some(0));
         check(&[("retry-after", "soon")], None);
+        check(&[("retry-after", "99999999999999999999")], None);
+        check(&[("retry-after", "inf")], None);
         check(&[], None);
     }
 }
