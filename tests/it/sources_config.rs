@@ -237,7 +237,9 @@ fn an_api_becomes_exactly_what_is_written() {
 fn datasets_of_an_api_know_their_key_their_times_and_their_label() {
     let (config, _) = valid(GOOD);
     let tickets = dataset(&config, "tickets");
-    assert_eq!((tickets.source.as_str(), tickets.object.as_str()), ("desk", "/v2/tickets"));
+    assert_eq!(tickets.source, "desk");
+    // All that decides which records come: whoever changes it loads again.
+    assert_eq!(tickets.object, "/v2/tickets?updated_since={watermark}&per_page=500#/data");
     assert_eq!(
         fields(tickets),
         [
@@ -259,6 +261,7 @@ fn datasets_of_an_api_know_their_key_their_times_and_their_label() {
 
     // Without a field that says what changed it is read whole; its key is made of two fields.
     let lines = dataset(&config, "lines");
+    assert_eq!(lines.object, "/orders#/lines");
     assert_eq!((lines.whole, lines.dated, lines.updated), (true, false, None));
     assert_eq!((lines.key, lines.fields[3].name.as_str()), (3, "key"));
     let read = &api(&config, "desk").datasets["lines"];

@@ -85,7 +85,7 @@ pub(super) fn lower(mut raw: Raw<'_>, found: &mut Findings<'_>, source: &str) ->
     lowered.rest =
         (requests.filter(|_| right)).map(|requests| RestDataset { readings, key_of, ..requests });
     lowered.dataset = Some(Dataset {
-        object: wire.path.as_ref().map(|text| text.get_ref().clone()).unwrap_or_default(),
+        object: object(wire),
         updated,
         created,
         label: label.unwrap_or(key),
@@ -97,6 +97,20 @@ pub(super) fn lower(mut raw: Raw<'_>, found: &mut Findings<'_>, source: &str) ->
         ..Dataset::new(source, &table.name, fields, key)
     });
     lowered
+}
+
+/// What is asked for and where its records are, in one text: whoever changes it changes what is loaded.
+fn object(wire: &TableToml) -> String {
+    let written = |text: &Option<Text>| text.as_ref().map(|text| text.get_ref().clone());
+    let mut object = written(&wire.path).unwrap_or_default();
+    for (place, (name, value)) in in_order(&wire.query).into_iter().enumerate() {
+        let joint = if place == 0 { '?' } else { '&' };
+        object += &format!("{joint}{}={}", name.get_ref(), value.get_ref());
+    }
+    for pointer in [written(&wire.records), written(&wire.explode)].into_iter().flatten() {
+        object += &format!("#{pointer}");
+    }
+    object
 }
 
 /// The fields; what is wrong with one is told.
