@@ -272,6 +272,26 @@ fn datasets_of_an_api_know_their_key_their_times_and_their_label() {
 }
 
 #[test]
+fn a_load_of_windows_from_the_beginning_of_time_is_noted() {
+    let windowed = GOOD.replace(
+        "query = { updated_since = \"{watermark}\", per_page = \"500\" }",
+        "query = { since = \"{from}\", until = \"{to}\" }\nwindow = \"1 day\"",
+    );
+    let told = |text: &str| {
+        let (_, notes) = valid(text);
+        notes.into_iter().filter(|note| note.contains("begins in 1970")).collect::<Vec<_>>()
+    };
+    assert!(told(&windowed).is_empty());
+    let without =
+        windowed.replace("history = \"2 months\"\n", "").replace("keep = \"12 months\"\n", "");
+    assert!(told(&without).is_empty(), "as far as the source goes");
+    let without = without.replace("history = \"6 months\"\n", "");
+    let notes = told(&without);
+    assert!(notes[0].contains("365 requests or more for each year"), "{notes:?}");
+    assert!(notes[0].contains("history = "), "{notes:?}");
+}
+
+#[test]
 fn objects_have_what_every_object_has_and_built_in_ones_all_of_theirs() {
     let (config, _) = valid(GOOD);
     let built_in = postrider::source::salesforce::objects::datasets("salesforce");

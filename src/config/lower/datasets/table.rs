@@ -58,9 +58,12 @@ pub(super) fn lower(mut raw: Raw<'_>, found: &mut Findings<'_>, source: &str) ->
     let updated = known.instant(found, &table, "updated", wire.updated.as_ref());
     let created = known.instant(found, &table, "created", wire.created.as_ref());
     let whole = whole(found, &table, wire.updated.is_some());
+    let before_since = found.count();
     asked_since(found, &table, whole);
+    // One that is read whole by mistake was told.
+    let meant = whole && found.count() == before_since;
     let (length, written) =
-        keep(found, |text| table.at(text), wire.keep.as_ref(), wire.created.is_some());
+        keep(found, |text| table.at(text), wire.keep.as_ref(), wire.created.is_some(), meant);
     let history = (wire.history.as_ref())
         .and_then(|text| found.value(table.at(text), units::reach(text.get_ref())));
     let right = found.count() == before;
