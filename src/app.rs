@@ -26,8 +26,8 @@ pub struct Limits {
     pub smtp: smtp::Bounds,
     /// The steps of a webhook's attempt.
     pub webhook: webhook::Bounds,
-    /// One exchange with a source.
-    pub source: source::Bounds,
+    /// One exchange with a source; `None`: as each kind of source needs.
+    pub source: Option<source::Bounds>,
     /// What work under way gets after a stop signal.
     pub shutdown_grace: Duration,
     /// What ending our business at the sources gets after that.
@@ -39,7 +39,7 @@ impl Default for Limits {
         Limits {
             smtp: smtp::Bounds::default(),
             webhook: webhook::Bounds::default(),
-            source: source::Bounds::default(),
+            source: None,
             shutdown_grace: Duration::from_secs(25),
             close: Duration::from_secs(5),
         }

@@ -85,13 +85,19 @@ pub(super) fn build(
 fn source(
     settings: &SourceSettings,
     clock: &Arc<dyn Clock>,
-    bounds: Bounds,
+    bounds: Option<Bounds>,
 ) -> Result<Arc<dyn Source>, SourceError> {
     let clock = Arc::clone(clock);
-    Ok(match settings {
-        SourceSettings::Salesforce(settings) => {
+    Ok(match (settings, bounds) {
+        (SourceSettings::Salesforce(settings), None) => {
+            Arc::new(Salesforce::new(settings.clone(), clock)?)
+        }
+        (SourceSettings::Salesforce(settings), Some(bounds)) => {
             Arc::new(Salesforce::within(settings.clone(), clock, bounds)?)
         }
-        SourceSettings::Rest(settings) => Arc::new(Rest::within(settings.clone(), clock, bounds)?),
+        (SourceSettings::Rest(settings), None) => Arc::new(Rest::new(settings.clone(), clock)?),
+        (SourceSettings::Rest(settings), Some(bounds)) => {
+            Arc::new(Rest::within(settings.clone(), clock, bounds)?)
+        }
     })
 }

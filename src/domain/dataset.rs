@@ -14,7 +14,8 @@ pub struct Dataset {
     pub name: String,
     /// The source it comes from: a name in `[sources]`.
     pub source: String,
-    /// What the source calls it: an object of Salesforce, a path of a REST API.
+    /// What the source calls it: an object of Salesforce, of a REST API path and query with the
+    /// pointers to its records. Whoever changes it changes what is loaded.
     pub object: String,
     /// Its fields, in the order they are stored and pulled.
     pub fields: Vec<Field>,

@@ -48,8 +48,9 @@ impl Spent {
     }
 }
 
-/// Part of our share that planned pulls may use: the rest is for pages, first loads and checks.
-const PLANNED_SHARE: f64 = 0.8;
+/// Part of our share that planned pulls may use: the rest is for pages, first loads and checks, which
+/// stop before all of it is spent and would never come to their turn if planned pulls took as much.
+const PLANNED_SHARE: f64 = 0.6;
 
 /// How many times longer than wanted to wait between pulls so that our share lasts the day: 1 where
 /// it does. `planned` is what pulls as often as wanted would cost a day, `allowance` what may be ours.
@@ -84,8 +85,8 @@ mod tests {
     #[test]
     fn pulls_are_stretched_only_where_the_share_would_not_last() {
         assert_eq!(stretch(5_760.0, 25_000), 1.0);
-        assert_eq!(stretch(20_000.0, 25_000), 1.0);
-        assert_eq!(stretch(6_000.0, 3_750), 2.0);
+        assert_eq!(stretch(15_000.0, 25_000), 1.0);
+        assert_eq!(stretch(4_500.0, 3_750), 2.0);
         assert!(stretch(6_000.0, 0) > 1_000.0);
     }
 }

@@ -92,9 +92,7 @@ impl Engine {
             blocking(move || Ok(store.begin_load(&name, now)?)).await?
         };
         let mut request = load.request().clone();
-        if let (Some(since), Some(_)) = (since, request.since) {
-            request.since = Some(since);
-        }
+        request.since = begin(since, request.since);
         request.purpose = match load.is_load() {
             true => Purpose::History,
             false if plant.ruled(dataset) => Purpose::Rule,
@@ -189,6 +187,15 @@ impl Engine {
     }
 }
 
+/// Where a pull begins: where it was asked to, but never behind what is complete, or what lies between
+/// would be taken for read. A load has its own beginning.
+fn begin(
+    asked: Option<DateTime<Utc>>,
+    complete_to: Option<DateTime<Utc>>,
+) -> Option<DateTime<Utc>> {
+    complete_to.map(|complete_to| asked.map_or(complete_to, |asked| asked.min(complete_to)))
+}
+
 /// Batches being written while the source is read.
 struct Writing {
     task: tokio::task::JoinHandle<Result<Load, StoreError>>,
@@ -216,5 +223,25 @@ impl Writing {
             Ok(written) => Ok(written?),
             Err(err) => Err(EngineError::Panic(super::panic_text(err))),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(asked: Option<i64>, complete_to: Option<i64>, expected: Option<i64>) {
+        let at = |day: Option<i64>| day.and_then(|day| DateTime::from_timestamp(day * 86_400, 0));
+        assert_eq!(begin(at(asked), at(complete_to)), at(expected));
+    }
+
+    #[test]
+    fn a_pull_again_from_somewhere_leaves_no_gap() {
+        check(None, Some(20), Some(20));
+        check(Some(15), Some(20), Some(15));
+        // Nothing was read between the two yet.
+        check(Some(25), Some(20), Some(20));
+        check(Some(15), None, None);
     }
 }

@@ -132,6 +132,10 @@ impl Engine {
             return Ok(Verified::cannot(dataset, "no field says when a record came to be"));
         }
         let (store, name) = (Arc::clone(&self.store), dataset.name.clone());
+        let (due, now) = (Arc::clone(&self.store), self.clock.now());
+        if blocking(move || Ok(due.records().loads_due(now)?)).await?.contains(&name) {
+            return Ok(Verified::cannot(dataset, "it is to be loaded again"));
+        }
         let stored = blocking(move || {
             let records = store.records();
             let state = records.state(&name)?;

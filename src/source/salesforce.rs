@@ -11,6 +11,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::BoxFuture;
@@ -88,6 +89,15 @@ pub enum SalesforceAuth {
     },
 }
 
+/// An org works on a query for two minutes before it says that it was too much. That must be heard:
+/// only then is less asked for, and silence before it would be taken for an org that is down.
+const BOUNDS: web::Bounds = web::Bounds {
+    connect: Duration::from_secs(10),
+    read: Duration::from_secs(130),
+    total: Duration::from_secs(180),
+    body_bytes: 64 * 1024 * 1024,
+};
+
 /// A Salesforce org as a source.
 pub struct Salesforce {
     settings: SalesforceSettings,
@@ -120,7 +130,7 @@ impl Salesforce {
     /// [`SourceError::Refused`] where the settings cannot work: no `https` address, an API version
     /// below 62, a key that cannot sign, TLS that cannot be set up.
     pub fn new(settings: SalesforceSettings, clock: Arc<dyn Clock>) -> Result<Self, SourceError> {
-        Salesforce::within(settings, clock, web::Bounds::default())
+        Salesforce::within(settings, clock, BOUNDS)
     }
 
     /// The same with other bounds on each exchange; those on bodies stay.

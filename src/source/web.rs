@@ -98,7 +98,12 @@ pub(super) fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
 
 /// What the server's clock said.
 pub(super) fn date(headers: &HeaderMap) -> Option<DateTime<Utc>> {
-    http_date(text(headers, DATE.as_str())?)
+    instant(headers, DATE.as_str())
+}
+
+/// A header that holds a date.
+pub(super) fn instant(headers: &HeaderMap, name: &str) -> Option<DateTime<Utc>> {
+    http_date(text(headers, name)?)
 }
 
 /// How long we are asked to wait, in seconds or until an instant: by the server's own clock where it
@@ -187,6 +192,8 @@ mod tests {
         check(&[("retry-after", "Sun, 01 Mar 2026 12:02:00 GMT"), date], Some(60));
         check(&[("retry-after", "Sun, 01 Mar 2026 11:02:00 GMT")], Some(0));
         check(&[("retry-after", "soon")], None);
+        check(&[("retry-after", "99999999999999999999")], None);
+        check(&[("retry-after", "inf")], None);
         check(&[], None);
     }
 }

@@ -14,6 +14,7 @@ use postrider::demo::catcher::Catcher;
 use postrider::demo::inbox::{Inbox, Mail};
 use postrider::demo::org::{self, Org, Serving};
 use postrider::domain::incident::Incident;
+use postrider::source::Bounds;
 use postrider::store::state::outbox::{self, Attempt, Delivery};
 use postrider::store::state::{incidents, ledger};
 use secrecy::SecretString;
@@ -140,7 +141,8 @@ impl TestPostrider {
     /// The same process where an exchange with a source may take so long and no longer.
     pub(crate) fn hurry(&mut self, config: &str, exchange: Duration) {
         let mut limits = limits();
-        limits.source.total = exchange;
+        let bounds = Bounds { total: exchange, ..Bounds::default() };
+        limits.source = Some(bounds);
         let (config, clock) = (self.config(config), Arc::clone(&self.clock) as Arc<dyn Clock>);
         self.app = App::build(config, clock, limits).unwrap();
     }

@@ -237,7 +237,9 @@ fn an_api_becomes_exactly_what_is_written() {
 fn datasets_of_an_api_know_their_key_their_times_and_their_label() {
     let (config, _) = valid(GOOD);
     let tickets = dataset(&config, "tickets");
-    assert_eq!((tickets.source.as_str(), tickets.object.as_str()), ("desk", "/v2/tickets"));
+    assert_eq!(tickets.source, "desk");
+    // All that decides which records come: whoever changes it loads again.
+    assert_eq!(tickets.object, "/v2/tickets?updated_since={watermark}&per_page=500#/data");
     assert_eq!(
         fields(tickets),
         [
@@ -259,6 +261,7 @@ fn datasets_of_an_api_know_their_key_their_times_and_their_label() {
 
     // Without a field that says what changed it is read whole; its key is made of two fields.
     let lines = dataset(&config, "lines");
+    assert_eq!(lines.object, "/orders#/lines");
     assert_eq!((lines.whole, lines.dated, lines.updated), (true, false, None));
     assert_eq!((lines.key, lines.fields[3].name.as_str()), (3, "key"));
     let read = &api(&config, "desk").datasets["lines"];
@@ -266,6 +269,26 @@ fn datasets_of_an_api_know_their_key_their_times_and_their_label() {
     assert_eq!(read.readings[3].pointer, "");
     assert_eq!(read.paging, Paging::Page { parameter: "page".into(), first: 0, size: Some(100) });
     assert_eq!((read.pages_max, read.bad_share_max), (10_000, 0.05));
+}
+
+#[test]
+fn a_load_of_windows_from_the_beginning_of_time_is_noted() {
+    let windowed = GOOD.replace(
+        "query = { updated_since = \"{watermark}\", per_page = \"500\" }",
+        "query = { since = \"{from}\", until = \"{to}\" }\nwindow = \"1 day\"",
+    );
+    let told = |text: &str| {
+        let (_, notes) = valid(text);
+        notes.into_iter().filter(|note| note.contains("begins in 1970")).collect::<Vec<_>>()
+    };
+    assert!(told(&windowed).is_empty());
+    let without =
+        windowed.replace("history = \"2 months\"\n", "").replace("keep = \"12 months\"\n", "");
+    assert!(told(&without).is_empty(), "as far as the source goes");
+    let without = without.replace("history = \"6 months\"\n", "");
+    let notes = told(&without);
+    assert!(notes[0].contains("365 requests or more for each year"), "{notes:?}");
+    assert!(notes[0].contains("history = "), "{notes:?}");
 }
 
 #[test]

@@ -81,6 +81,7 @@ pub(super) fn lower(
             continue;
         };
         speakable(found, &at, &dataset);
+        endless(found, &at, &dataset, lowered.rest.as_ref(), sources);
         all.keeps.extend(lowered.keep.map(|keep| (name.clone(), keep)));
         if let (Some(rest), Some(SourceSettings::Rest(settings))) =
             (lowered.rest, sources.known.made.get_mut(&source))
@@ -161,6 +162,28 @@ fn taken(
     };
     found.problem(at.clone(), message, help);
     true
+}
+
+/// Notes a dataset that is loaded window by window from the beginning of time on.
+fn endless(
+    found: &mut Findings<'_>,
+    at: &At,
+    dataset: &Dataset,
+    rest: Option<&RestDataset>,
+    sources: &Sources,
+) {
+    let Some(window) = rest.and_then(|rest| rest.window) else { return };
+    let of_source = sources.known.made.get(&dataset.source).and_then(SourceSettings::history);
+    let of_source = of_source.filter(|_| dataset.dated);
+    if dataset.history.or(of_source).or(dataset.keep).is_none() {
+        let a_year = TimeDelta::days(365).num_seconds() / window.num_seconds().max(1);
+        let message = format!(
+            "the first load of `{}` begins in 1970, with {} requests or more for each year since",
+            dataset.name,
+            a_year.max(1)
+        );
+        found.note(at.clone(), message, "write how far back it goes, e.g. `history = \"2 years\"`");
+    }
 }
 
 /// Notes sources that nothing is read from.
@@ -244,18 +267,23 @@ fn field_named(
     index
 }
 
-/// `keep`, which counts from when a record came to be.
+/// `keep`, which counts from when a record came to be. What is read whole at every pull cannot be
+/// kept for a time: what is removed would come back.
 fn keep(
     found: &mut Findings<'_>,
     at: impl Fn(&Text) -> At,
     written: Option<&Text>,
     created: bool,
+    whole: bool,
 ) -> (Option<TimeDelta>, Option<(At, String)>) {
     let Some(text) = written else { return (None, None) };
     let length = found.value(at(text), units::reach(text.get_ref()));
     if length.is_some() && !created {
         let message = "`keep` counts from when a record came to be, and no field says that";
         found.problem(at(text), message, "name it, e.g. `created = \"created_at\"`");
+    } else if length.is_some() && whole {
+        let message = "`keep` in a dataset that is read whole: what it removes comes back at once";
+        found.problem(at(text), message, "leave it out");
     }
     (length, Some((at(text), text.get_ref().clone())))
 }

@@ -11,7 +11,10 @@ use super::auth::{self, Token};
 use super::door::{Next, PATIENCE_MAX, Patience};
 use super::failure::{self, Failure};
 use super::http::{self, Answer};
-use crate::source::Quota;
+use crate::source::{Quota, web};
+
+/// What was modified so long before an answer is not modified again at the same moment.
+const SETTLED: TimeDelta = TimeDelta::seconds(60);
 
 /// What a server gave us to ask whether something changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,10 +24,16 @@ pub(super) struct Marks {
 }
 
 impl Marks {
-    /// Those of an answer; `None` where it has none.
+    /// Those of an answer; `None` where it has none. A date counts in whole seconds: what was
+    /// modified right before the answer may be modified again within the same one, and would be taken
+    /// for unchanged.
     pub(super) fn of(answer: &Answer) -> Option<Marks> {
         let text = |name| answer.header(name).map(str::to_owned);
-        let marks = Marks { etag: text("etag"), modified: text("last-modified") };
+        let settled = web::instant(&answer.headers, "last-modified")
+            .zip(answer.date())
+            .is_some_and(|(modified, date)| SETTLED <= date - modified);
+        let modified = text("last-modified").filter(|_| settled);
+        let marks = Marks { etag: text("etag"), modified };
         (marks != Marks::default()).then_some(marks)
     }
 }

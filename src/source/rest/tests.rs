@@ -324,7 +324,7 @@ async fn a_page_that_has_not_changed_is_not_read_again() {
             }
             _ => reply(200, r#"{"data":[{"id":1,"closed":"soon"}]}"#)
                 .with("etag", "\"v1\"")
-                .with("last-modified", NOW_HTTP),
+                .with("last-modified", "Sun, 01 Mar 2026 11:00:00 GMT"),
         },
     )
     .await;
@@ -337,7 +337,8 @@ async fn a_page_that_has_not_changed_is_not_read_again() {
     assert!(got.pulled().unchanged && got.rows.is_empty());
     // What did not fit is still there and still does not.
     assert_eq!((got.pulled().misfits, got.pulled().requests), (1, 1));
-    assert_eq!(desk.server.asked()[1].header("if-modified-since"), Some(NOW_HTTP));
+    let modified = Some("Sun, 01 Mar 2026 11:00:00 GMT");
+    assert_eq!(desk.server.asked()[1].header("if-modified-since"), modified);
     // And again, from where that ended.
     desk.clock.advance(TimeDelta::minutes(1));
     let again = PullRequest { since: Some(got.pulled().watermark), ..desk.request() };
@@ -349,6 +350,25 @@ async fn a_page_that_has_not_changed_is_not_read_again() {
     assert_eq!(desk.server.asked()[3].header("if-none-match"), None);
     let got = desk.first().await;
     assert_eq!((got.rows.len(), desk.server.asked()[4].header("if-none-match")), (1, None));
+}
+
+#[tokio::test]
+async fn a_page_that_was_modified_right_now_may_be_so_again_within_the_second() {
+    let desk = Desk::of(
+        &["id = text"],
+        |_, _| {},
+        |number, asked, _| match asked.header("if-modified-since") {
+            Some(_) => reply(304, ""),
+            // The second record came after the first answer and in the same second.
+            None if number > 0 => reply(200, r#"{"data":[{"id":1},{"id":2}]}"#),
+            None => reply(200, r#"{"data":[{"id":1}]}"#).with("last-modified", NOW_HTTP),
+        },
+    )
+    .await;
+    let kept = desk.first().await.pulled().watermark;
+    desk.clock.advance(TimeDelta::minutes(1));
+    let got = desk.pull(PullRequest { since: Some(kept), ..desk.request() }).await;
+    assert_eq!(got.keys(), ["1", "2"]);
 }
 
 #[tokio::test]

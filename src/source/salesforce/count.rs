@@ -13,7 +13,7 @@ use super::Salesforce;
 use super::failure::Failure;
 use super::instant::literal;
 use super::misfits::Misfits;
-use super::page::PageReader;
+use super::page::{DELETED, PageReader};
 use super::request::{Hidden, Tally, Target};
 use crate::domain::dataset::{Batch, Dataset, DayCount, Purpose};
 use crate::domain::value::Type;
@@ -47,13 +47,10 @@ pub(super) async fn day_counts(
     };
     let mut days = BTreeMap::<NaiveDate, u64>::new();
     while let Some(span) = open.pop() {
-        let soql = format!(
-            "SELECT DAY_ONLY({created}) day, COUNT(Id) n FROM {} WHERE {} GROUP BY \
-             DAY_ONLY({created})",
-            dataset.object,
-            within(created, &span)
-        );
-        match org.ask(&Target::Existing(soql), &mut tally, read_groups).await {
+        let select = format!("SELECT DAY_ONLY({created}) day, COUNT(Id) n");
+        let group = format!(" GROUP BY DAY_ONLY({created})");
+        let target = existing(dataset, &select, &within(created, &span), &group);
+        match org.ask(&target, &mut tally, read_groups).await {
             Ok(Some(groups)) => {
                 for DayCount { day, records } in groups {
                     *days.entry(day).or_default() += records;
@@ -80,6 +77,18 @@ fn created(dataset: &Dataset) -> Option<&str> {
 
 fn within(created: &str, span: &Span) -> String {
     format!("{created} >= {} AND {created} < {}", literal(span.start), literal(span.end))
+}
+
+/// Asks for existing records alone. Old activities are archived: `query` gives them no more, though
+/// they exist and every pull was given them.
+fn existing(dataset: &Dataset, select: &str, condition: &str, group: &str) -> Target {
+    let object = &dataset.object;
+    if ["Task", "Event"].iter().any(|archived| object.eq_ignore_ascii_case(archived)) {
+        return Target::Query(format!(
+            "{select} FROM {object} WHERE {DELETED} = false AND {condition}{group}"
+        ));
+    }
+    Target::Existing(format!("{select} FROM {object} WHERE {condition}{group}"))
 }
 
 /// The span in parts of which the org can group the days, the first one last. There is nothing
@@ -235,16 +244,11 @@ impl Rereading<'_> {
         let asked: Vec<usize> =
             (0..fields.len()).filter(|at| !self.hidden.fields.contains(at)).collect();
         let paths: Vec<&str> = asked.iter().map(|&at| fields[at].path.as_str()).collect();
-        let soql = format!(
-            "SELECT {} FROM {} WHERE {}",
-            paths.join(", "),
-            self.dataset.object,
-            within(self.created, span)
-        );
+        let select = format!("SELECT {}", paths.join(", "));
         // In no order of changes: no row says how far it has come.
         let mut reader = PageReader::new(self.dataset, &asked, DateTime::<Utc>::MIN_UTC);
         let mut followed = HashSet::new();
-        let mut target = Target::Existing(soql);
+        let mut target = existing(self.dataset, &select, &within(self.created, span), "");
         let mut records = 0;
         loop {
             let misfits = &mut self.misfits;

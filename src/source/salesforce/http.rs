@@ -2,8 +2,9 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::BOUNDS;
 use super::failure::Failure;
-use crate::source::web::{self, Bounds};
+use crate::source::web;
 
 /// An answer of any status.
 pub(super) struct Answer {
@@ -40,7 +41,7 @@ impl Opened {
 
     /// The whole answer.
     pub(super) async fn whole(mut self) -> Result<Answer, Failure> {
-        let most = Bounds::default().body_bytes;
+        let most = BOUNDS.body_bytes;
         while let Some(piece) = self.response.chunk().await.map_err(broken)? {
             if self.answer.body.len() + piece.len() > most {
                 let limit = most / (1024 * 1024);

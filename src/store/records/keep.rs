@@ -13,7 +13,7 @@ const FOUND_MAX: usize = 200_000;
 
 impl Records {
     /// Deletes the records of a dataset that came to be before what it keeps, as of an instant.
-    /// Returns how many. `go_on` is asked before each chunk.
+    /// Returns how many: none while it is to be loaded again. `go_on` is asked before each chunk.
     ///
     /// # Errors
     /// The database fails. What was deleted before stays so.
@@ -24,6 +24,10 @@ impl Records {
         go_on: impl Fn() -> bool,
     ) -> Result<u64, RecordsError> {
         let dataset = self.wanted(dataset)?.dataset;
+        // The table may lack the field until it is loaded again.
+        if self.loads_due(now)?.contains(&dataset.name) {
+            return Ok(0);
+        }
         let (Some(keep), Some(created)) = (dataset.keep, dataset.created) else { return Ok(0) };
         let cutoff = now - keep;
         let created = schema::ident(&dataset.fields[created].name);

@@ -62,8 +62,8 @@ pub(super) fn columns(dataset: &Dataset) -> String {
     names.join(", ")
 }
 
-/// Upserts one row of bound values: the newer record wins, and one that says nothing new writes
-/// nothing.
+/// Upserts one row of bound values: the newer record wins, the later one where it does not say when it
+/// changed, and one that says nothing new writes nothing.
 pub(super) fn upsert_row(table: &str, dataset: &Dataset) -> String {
     let marks = vec!["?"; dataset.fields.len() + 1].join(", ");
     let columns = columns(dataset);
@@ -83,9 +83,11 @@ pub(super) fn merge(from: &str, table: &str, dataset: &Dataset) -> String {
 fn on_conflict(dataset: &Dataset) -> String {
     let name_of = |at: usize| ident(&dataset.fields[at].name);
     let key = name_of(dataset.key);
-    let newer = dataset.updated.map_or_else(String::new, |updated| {
+    // What is read whole is as it is now, whatever it says of when it changed.
+    let updated = dataset.updated.filter(|_| !dataset.whole);
+    let newer = updated.map_or_else(String::new, |updated| {
         let updated = name_of(updated);
-        format!("(old.{updated} IS NULL OR excluded.{updated} >= old.{updated}) AND ")
+        format!("coalesce(excluded.{updated} >= old.{updated}, true) AND ")
     });
     let others: Vec<String> = (0..dataset.fields.len())
         .filter(|&at| at != dataset.key)

@@ -278,6 +278,18 @@ fn mistakes_in_tables_are_told_once_at_the_piece() {
         "\"comments\"",
     );
     check(
+        "query = { updated_since = \"{watermark}\", per_page = \"500\" }",
+        "whole = true",
+        "`keep` in a dataset that is read whole: what it removes comes back at once",
+        "\"12 months\"",
+    );
+    check(
+        "keep = \"24 months\"",
+        "keep = \"24 months\"\nwhole = true",
+        "`keep` in a dataset that is read whole",
+        "\"24 months\"",
+    );
+    check(
         "created = \"created_at\"\n",
         "",
         "`keep` counts from when a record came to be",

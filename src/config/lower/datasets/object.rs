@@ -55,7 +55,9 @@ pub(super) fn lower(
     let extra = fields(found, &table, base.as_ref());
     let fields_right = found.count() == before;
     let mut lowered = Lowered::default();
-    let (length, written) = keep(found, |text| table.at(text), wire.keep.as_ref(), true);
+    let whole = wire.whole.as_ref().map(|whole| *whole.get_ref());
+    let whole = whole.or(base.as_ref().map(|base| base.whole)).unwrap_or(false);
+    let (length, written) = keep(found, |text| table.at(text), wire.keep.as_ref(), true, whole);
     lowered.keep = written;
     let history = (wire.history.as_ref())
         .and_then(|text| found.value(table.at(text), units::reach(text.get_ref())));
@@ -71,9 +73,7 @@ pub(super) fn lower(
     let usual = dataset.field("Name").unwrap_or(dataset.label);
     dataset.label =
         label.unwrap_or(if dataset.label == dataset.key { usual } else { dataset.label });
-    if let Some(whole) = &wire.whole {
-        dataset.whole = *whole.get_ref();
-    }
+    dataset.whole = whole;
     if let Some(dated) = &wire.dated {
         dataset.dated = *dated.get_ref();
     }

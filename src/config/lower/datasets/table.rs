@@ -58,9 +58,12 @@ pub(super) fn lower(mut raw: Raw<'_>, found: &mut Findings<'_>, source: &str) ->
     let updated = known.instant(found, &table, "updated", wire.updated.as_ref());
     let created = known.instant(found, &table, "created", wire.created.as_ref());
     let whole = whole(found, &table, wire.updated.is_some());
+    let before_since = found.count();
     asked_since(found, &table, whole);
+    // One that is read whole by mistake was told.
+    let meant = whole && found.count() == before_since;
     let (length, written) =
-        keep(found, |text| table.at(text), wire.keep.as_ref(), wire.created.is_some());
+        keep(found, |text| table.at(text), wire.keep.as_ref(), wire.created.is_some(), meant);
     let history = (wire.history.as_ref())
         .and_then(|text| found.value(table.at(text), units::reach(text.get_ref())));
     let right = found.count() == before;
@@ -85,7 +88,7 @@ pub(super) fn lower(mut raw: Raw<'_>, found: &mut Findings<'_>, source: &str) ->
     lowered.rest =
         (requests.filter(|_| right)).map(|requests| RestDataset { readings, key_of, ..requests });
     lowered.dataset = Some(Dataset {
-        object: wire.path.as_ref().map(|text| text.get_ref().clone()).unwrap_or_default(),
+        object: object(wire),
         updated,
         created,
         label: label.unwrap_or(key),
@@ -97,6 +100,20 @@ pub(super) fn lower(mut raw: Raw<'_>, found: &mut Findings<'_>, source: &str) ->
         ..Dataset::new(source, &table.name, fields, key)
     });
     lowered
+}
+
+/// What is asked for and where its records are, in one text: whoever changes it changes what is loaded.
+fn object(wire: &TableToml) -> String {
+    let written = |text: &Option<Text>| text.as_ref().map(|text| text.get_ref().clone());
+    let mut object = written(&wire.path).unwrap_or_default();
+    for (place, (name, value)) in in_order(&wire.query).into_iter().enumerate() {
+        let joint = if place == 0 { '?' } else { '&' };
+        object += &format!("{joint}{}={}", name.get_ref(), value.get_ref());
+    }
+    for pointer in [written(&wire.records), written(&wire.explode)].into_iter().flatten() {
+        object += &format!("#{pointer}");
+    }
+    object
 }
 
 /// The fields; what is wrong with one is told.

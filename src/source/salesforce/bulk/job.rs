@@ -21,7 +21,7 @@ use crate::source::salesforce::request::Tally;
 pub(super) const PAGE_RECORDS_MAX: u64 = 100_000;
 
 /// A page is written to the store while it is read, so it may take its time; a server that says
-/// nothing for half a minute is given up all the same.
+/// nothing for long is given up all the same.
 const PAGE_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 
 const FIRST_WAIT: TimeDelta = TimeDelta::milliseconds(250);

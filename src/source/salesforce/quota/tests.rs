@@ -49,7 +49,7 @@ fn check(purpose: Purpose, ours: u64, used: u64, expected: Verdict) {
 #[test]
 fn each_purpose_has_its_part_of_our_share() {
     use Verdict::{Go, Share};
-    for (purpose, may) in [(Verify, 125), (History, 200), (Digest, 225), (Rule, 250)] {
+    for (purpose, may) in [(Verify, 175), (History, 200), (Digest, 225), (Rule, 250)] {
         check(purpose, may - 1, 500, Go);
         check(purpose, may, 500, Share(may));
         check(purpose, 10_000, 500, Share(may));
@@ -63,6 +63,21 @@ fn each_purpose_has_its_part_of_our_share() {
     assert_eq!(verdict(Rule, 0, Some(Quota { used: 0, allowed: 3 }), 0.25), Share(0));
     // An org that does not tell is not guessed at.
     assert_eq!(verdict(Verify, 1_000_000, None, 0.01), Go);
+}
+
+/// Where pulls as often as wanted would cost too much they are stretched, for good. What is left must
+/// be enough for a first load and for checks.
+#[test]
+fn stretched_pulls_leave_requests_to_those_who_can_wait() {
+    let allowance = 3_750;
+    let planned = allowance as f64 * 4.0;
+    let a_day = planned / crate::domain::quota::stretch(planned, allowance);
+    // An hour counts until the last of its requests is a day old.
+    let ours = (a_day * 25.0 / 24.0) as u64;
+    let quota = Some(Quota { used: 0, allowed: allowance * 4 });
+    for purpose in [Verify, History, Digest, Rule] {
+        assert_eq!(verdict(purpose, ours, quota, 0.25), Verdict::Go, "{purpose:?}");
+    }
 }
 
 #[test]

@@ -154,6 +154,27 @@ async fn existing_records_of_a_span_are_read_again_to_the_last_page() {
 }
 
 #[tokio::test]
+async fn archived_activities_exist() {
+    let (server, salesforce, _) = scripted(|n, _| match n {
+        0 => reply(200, groups(&[("2026-02-01", 1)])),
+        _ => reply(200, page(&[record("00T1", at("2026-02-01T03:00:00Z"))], None)),
+    })
+    .await;
+    let day = || span("2026-02-01T00:00:00Z", "2026-02-02T00:00:00Z");
+    let task = Dataset { object: "Task".to_owned(), ..(*dataset("AgentWork")).clone() };
+    let task = Arc::new(task);
+    salesforce.day_counts(&task, day()).await.unwrap();
+    let (into, _batches) = mpsc::channel::<Batch>(2);
+    assert_eq!(salesforce.reread(&task, day(), into).await.unwrap().records, 1);
+    for asked in server.asked().iter().filter(|asked| !asked.is_login()) {
+        assert!(asked.path.contains("/queryAll?q="), "{}", asked.path);
+        let soql = asked.soql().unwrap();
+        assert!(soql.contains("FROM Task WHERE IsDeleted = false AND CreatedDate >= "), "{soql}");
+    }
+    assert_eq!(server.queries().len(), 2);
+}
+
+#[tokio::test]
 async fn reading_again_meets_hidden_fields_timeouts_and_lost_locators_as_a_pull_does() {
     let (server, salesforce, _) = scripted(|n, asked| match asked.soql() {
         Some(soql) if soql.contains("Industry") => error(400, "INVALID_FIELD", "No such column"),

@@ -13,6 +13,13 @@ fn unreadable(got: Got) -> String {
     }
 }
 
+#[test]
+fn an_org_that_works_on_a_query_for_two_minutes_is_heard_out() {
+    // Else a query that is too much is never told from an org that is down, and never made smaller.
+    let org = std::time::Duration::from_secs(120);
+    assert!(org < BOUNDS.read && org < BOUNDS.total);
+}
+
 #[tokio::test]
 async fn an_org_that_asks_for_time_gets_it() {
     let (server, salesforce, clock) = scripted(|n, _| match n {

@@ -221,6 +221,38 @@ fn a_dataset_without_updated_takes_what_comes() {
 }
 
 #[test]
+fn a_record_that_no_longer_says_when_it_changed_is_taken_as_it_comes() {
+    let store = Store::new(dataset());
+    store.pull("a 1@9", 10);
+    let mut load = store.begin();
+    let mut unstamped = batch("a 2@11");
+    unstamped.cells[2] = Cell::Null;
+    load.append(&unstamped).unwrap();
+    assert_eq!(load.finish(&pulled(20), at(20)).unwrap().changed, 1);
+    assert_eq!(store.pull("a 3@5", 30).changed, 1, "nor is anything older than it");
+}
+
+#[test]
+fn what_is_read_whole_is_as_it_is_now_though_it_was_changed_before() {
+    let store = Store::new(Dataset { whole: true, ..dataset() });
+    store.pull("a 1@9", 10);
+    // Restored at the source from a copy of old.
+    assert_eq!(store.pull("a 2@5", 20).changed, 1);
+    assert_eq!(store.rows(), "a 2@5");
+}
+
+#[test]
+fn nothing_is_deleted_by_a_field_that_is_still_to_be_loaded() {
+    let store = loaded("a 1@1/0 b 2@2/9");
+    let mut later = Dataset { keep: Some(TimeDelta::days(4)), ..dated() };
+    later.fields.push(field("Born", Type::Timestamp));
+    later.created = Some(4);
+    let store = store.again(later);
+    assert_eq!(store.records.expire(NAME, day(10), || true).unwrap(), 0);
+    assert_eq!(store.state().records, 2);
+}
+
+#[test]
 fn a_field_read_from_another_place_is_loaded_again() {
     let store = Store::new(dataset());
     store.pull("a 1@1", 10);
