@@ -140,8 +140,8 @@ async fn five_shapes_are_proposed_so_that_they_load_and_pull_unchanged() {
         }
         let db = rusqlite::Connection::open(folder.path("state/records.db")).unwrap();
         let count = format!("SELECT count(*) FROM {dataset} WHERE _deleted = 0");
-        let count: u64 = db.query_row(&count, [], |row| row.get(0)).unwrap();
-        assert_eq!(count, RECORDS, "{dataset}: {block}");
+        let count: i64 = db.query_row(&count, [], |row| row.get(0)).unwrap();
+        assert_eq!(count, RECORDS as i64, "{dataset}: {block}");
         std::fs::remove_dir_all(folder.path("state")).unwrap();
     }
 }

@@ -1,10 +1,13 @@
 //! How many records a reading will have, asked before a long one: it decides between pages and the
 //! Bulk API, and it is what progress is measured against.
 
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::Salesforce;
 use super::failure::Failure;
+use super::instant;
 use super::request::{Tally, Target};
 use super::soql::{self, Span};
 use crate::domain::dataset::Dataset;
@@ -53,6 +56,39 @@ pub(super) async fn count(
         ) => Ok(Count::Unknown),
         Err(failure) => Err(failure),
     }
+}
+
+/// When the first change of all was, or 2000 where the org does not say. Costs one request.
+///
+/// # Errors
+/// What stops any other query too.
+pub(super) async fn first(
+    org: &Salesforce,
+    dataset: &Dataset,
+    tally: &mut Tally,
+) -> Result<DateTime<Utc>, Failure> {
+    let pointer = soql::first_pointer(dataset);
+    let target = Target::Query(soql::first(dataset));
+    let asked = org
+        .ask(&target, tally, |body| {
+            serde_json::from_slice::<Value>(body).map_err(|err| err.to_string())
+        })
+        .await;
+    let first = match asked {
+        Ok(answer) => {
+            let stamp = answer.pointer(&pointer).and_then(Value::as_str).and_then(instant::parse);
+            stamp.and_then(DateTime::from_timestamp_millis).map(soql::whole_second)
+        }
+        Err(
+            Failure::QueryTimeout
+            | Failure::Refused(_)
+            | Failure::Query(_)
+            | Failure::NotFound(_)
+            | Failure::UnknownField(_),
+        ) => None,
+        Err(failure) => return Err(failure),
+    };
+    Ok(first.unwrap_or_else(soql::beginning_of_time))
 }
 
 /// How many records a query has in all, as the first page of its answer says near its beginning.

@@ -207,7 +207,10 @@ impl Pull<'_> {
                     end = whole_second(end - half);
                     if begin == Begin::First {
                         // What has no beginning may be too much however early it ends.
-                        begin = Begin::At(soql::beginning_of_time());
+                        let first =
+                            estimate::first(self.org, self.dataset, &mut self.tally).await?;
+                        begin = Begin::At(first.min(span.end));
+                        end = span.end;
                     }
                 }
                 Err(Failure::LocatorLost(reason)) => {

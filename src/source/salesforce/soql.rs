@@ -116,6 +116,17 @@ pub(super) fn count(dataset: &Dataset, span: &Span) -> String {
     format!("SELECT COUNT() FROM {} WHERE {}", dataset.object, condition(dataset, span))
 }
 
+/// The first change there is. An org reads it off an index.
+pub(super) fn first(dataset: &Dataset) -> String {
+    let updated = updated(dataset);
+    format!("SELECT {updated} FROM {} ORDER BY {updated} LIMIT 1", dataset.object)
+}
+
+/// Where the first change stands in the answer to [`first`].
+pub(super) fn first_pointer(dataset: &Dataset) -> String {
+    format!("/records/0/{}", updated(dataset))
+}
+
 fn select(dataset: &Dataset, asked: &[usize], deleted_flag: bool) -> String {
     let mut names: Vec<&str> = asked.iter().map(|&at| path(dataset, at)).collect();
     if deleted_flag {

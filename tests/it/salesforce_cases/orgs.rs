@@ -206,8 +206,7 @@ async fn a_query_that_takes_too_long_is_halved_until_it_comes() {
     };
     let w = World::start(SESSIONS, NOON, web_sessions).await;
     let config = format!("{}{SESSIONS}", crate::harness::HEAD);
-    let config =
-        config.replace("pull_every", "history = \"30 days\"\nbulk_above = \"never\"\npull_every");
+    let config = config.replace("pull_every", "bulk_above = \"never\"\npull_every");
     let mut w = World { config, ..w };
     w.restart().await;
     w.t.org.faults().timeout_wider("MessagingSession", TimeDelta::days(2));
