@@ -156,11 +156,7 @@ impl App {
 fn prepare(store: &Store, plant: &Plant) -> Result<(), StoreError> {
     for dataset in &plant.datasets {
         let history = plant.sources.get(&dataset.source).and_then(|line| line.history);
-        // An account that nobody has touched for years still has customers who write today.
-        let history = dataset.history.or(history.filter(|_| dataset.dated));
-        // What is not kept is not loaded.
-        let history = [history, dataset.keep].into_iter().flatten().min();
-        store.ensure(dataset, history)?;
+        store.ensure(dataset, dataset.reach(history))?;
     }
     store.ensure_indexes(&plant.queries())
 }

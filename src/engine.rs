@@ -184,9 +184,13 @@ impl Engine {
         *self.plant.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(plant);
     }
 
-    /// Ends what is open at the sources and would outlive us, also at those of earlier plants.
+    /// Writes down what the sources were asked, and ends what is open there and would outlive us, also
+    /// at those of earlier plants.
     pub async fn close(&self) {
         let plant = self.plant();
+        for (name, line) in &plant.sources {
+            self.keep_spent(name, line).await;
+        }
         let retired = std::mem::take(&mut *self.retired());
         let now = plant.sources.values().map(|line| Arc::clone(&line.source));
         let all: Vec<Arc<dyn Source>> = now.chain(retired).collect();

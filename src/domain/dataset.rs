@@ -68,6 +68,15 @@ impl Dataset {
         }
     }
 
+    /// How far back its first load reaches, of a source whose datasets reach so far; `None` is all
+    /// there is.
+    pub fn reach(&self, of_source: Option<TimeDelta>) -> Option<TimeDelta> {
+        // An account that nobody has touched for years still has customers who write today.
+        let history = self.history.or(of_source.filter(|_| self.dated));
+        // What is not kept is not loaded.
+        [history, self.keep].into_iter().flatten().min()
+    }
+
     /// Index of the field with this name.
     pub fn field(&self, name: &str) -> Option<usize> {
         self.fields.iter().position(|field| field.name == name)
@@ -294,5 +303,27 @@ impl Batch {
     /// The text of a [`Cell::Text`] of this batch.
     pub fn text_of(&self, at: u32, len: u32) -> &str {
         &self.text[at as usize..(at + len) as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_first_load_reaches_as_far_as_asked_and_no_further_than_records_are_kept() {
+        let days = |days: Option<i64>| days.map(TimeDelta::days);
+        let check = |dated, history, keep, of_source, expected| {
+            let (history, keep) = (days(history), days(keep));
+            let dataset = Dataset { dated, history, keep, ..Dataset::new("s", "d", vec![], 0) };
+            assert_eq!(dataset.reach(days(of_source)), days(expected));
+        };
+        check(true, None, None, None, None);
+        check(true, None, None, Some(9), Some(9));
+        check(true, Some(20), None, Some(9), Some(20));
+        check(true, Some(20), Some(5), Some(9), Some(5));
+        check(true, None, Some(30), Some(9), Some(9));
+        check(false, None, None, Some(9), None);
+        check(false, None, Some(5), Some(9), Some(5));
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio::sync::mpsc;
 
-use super::{Engine, EngineError, Plant, blocking};
+use super::{Engine, EngineError, Plant, SourceLine, blocking};
 use crate::domain::dataset::{Batch, Dataset, Purpose};
 use crate::domain::query::Query;
 use crate::source::{Pulled, SourceError};
@@ -101,7 +101,7 @@ impl Engine {
         let (into, batches) = mpsc::channel::<Batch>(BATCHES_AHEAD);
         let writing = Writing::start(load, batches);
         let reading = line.source.pull(request, into);
-        let pulled = self.watched(&name, reading, &writing, progress).await;
+        let pulled = self.watched((dataset, line), reading, &writing, progress).await;
         let mut load = writing.ended().await?;
         let pulled = pulled?;
         load.spent(self.spending(&dataset.source, line));
@@ -112,10 +112,11 @@ impl Engine {
         Ok(pulled)
     }
 
-    /// Waits for a source's reading, telling how far it is; given up when the engine stops.
+    /// Waits for a source's reading, telling how far it is and writing down what it costs; given up
+    /// when the engine stops.
     async fn watched(
         &self,
-        dataset: &str,
+        (dataset, line): (&Dataset, &SourceLine),
         reading: impl Future<Output = Result<Pulled, SourceError>>,
         writing: &Writing,
         progress: &Progress,
@@ -131,7 +132,8 @@ impl Engine {
                 Some((rows, expected)) = counts.recv() => progress.add(rows, expected),
                 _ = telling.tick() => {
                     let (records, far) = (progress.records(), progress.words());
-                    tracing::info!(dataset, records, far, "loading");
+                    tracing::info!(dataset = %dataset.name, records, far, "loading");
+                    self.keep_spent(&dataset.source, line).await;
                 }
             }
         };

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
-use super::{Engine, EngineError, Plant, SourceLine};
+use super::{Engine, EngineError, Plant, SourceLine, blocking};
 use crate::source::Spent;
 use crate::store::StoreError;
 use crate::store::records::Spending;
@@ -51,6 +51,20 @@ impl Engine {
         let hours = beyond(written.get(source), &spent);
         written.insert(source.to_owned(), spent);
         Spending { source: source.to_owned(), hours, quota: line.source.quota() }
+    }
+
+    /// Writes down what a source was asked beyond what is written down, if anything: a pull that takes
+    /// hours may be cut off.
+    pub(super) async fn keep_spent(&self, source: &str, line: &SourceLine) {
+        let spending = self.spending(source, line);
+        if spending.hours.is_empty() {
+            return;
+        }
+        let (store, now) = (Arc::clone(&self.store), self.clock.now());
+        let kept = blocking(move || Ok(store.records().spend(&spending, now)?)).await;
+        if let Err(err) = kept {
+            tracing::debug!(source, error = %err, "what was spent is not written down");
+        }
     }
 
     fn written(&self) -> MutexGuard<'_, BTreeMap<String, Spent>> {

@@ -96,6 +96,13 @@ impl Verified {
     }
 }
 
+/// Who wants a verification.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asker {
+    Daemon,
+    Person,
+}
+
 impl Engine {
     /// Holds a dataset's records against its source and mends what differs; `dry` only counts.
     pub async fn verify(
@@ -104,10 +111,20 @@ impl Engine {
         dataset: &Arc<Dataset>,
         dry: bool,
     ) -> Result<Verified, PullError> {
+        self.verify_as(plant, dataset, dry, Asker::Person).await
+    }
+
+    async fn verify_as(
+        &self,
+        plant: &Plant,
+        dataset: &Arc<Dataset>,
+        dry: bool,
+        asker: Asker,
+    ) -> Result<Verified, PullError> {
         let Some(line) = plant.sources.get(&dataset.source) else {
             return Ok(Verified::cannot(dataset, "its source is not in the config any more"));
         };
-        let mut verified = self.compare(line, dataset).await?;
+        let mut verified = self.compare(line, dataset, asker).await?;
         if let (Some(_), None, false) = (&verified.span, &verified.remark, dry) {
             for day in &mut verified.days {
                 self.mend(line, dataset, day).await?;
@@ -124,6 +141,7 @@ impl Engine {
         &self,
         line: &SourceLine,
         dataset: &Arc<Dataset>,
+        asker: Asker,
     ) -> Result<Verified, PullError> {
         if dataset.whole {
             return Ok(Verified::cannot(dataset, "it is read whole at every pull"));
@@ -154,13 +172,8 @@ impl Engine {
             return Ok(Verified::cannot(dataset, "the source cannot count"));
         };
         let (days, left) = differing(&ours, &theirs, DAYS_MAX);
-        let known: u64 = ours.values().sum();
-        let remark = (known > 0 && theirs.iter().all(|day| day.records == 0)).then(|| {
-            format!(
-                "the source counts no record although {known} are known: they are kept; does the \
-                 user still see them?"
-            )
-        });
+        let counted = theirs.iter().map(|day| day.records).sum();
+        let remark = disbelieved(ours.values().sum(), counted, asker);
         let dataset = dataset.name.clone();
         Ok(Verified { dataset, span: Some(span), remark, days, left })
     }
@@ -258,7 +271,7 @@ impl Engine {
                 self.describe_due(line, &dataset, now).await?;
             }
             if is_due(state, now) && dataset.created.is_some() && !dataset.whole {
-                match self.verify(plant, &dataset, false).await {
+                match self.verify_as(plant, &dataset, false, Asker::Daemon).await {
                     Ok(_) => {}
                     Err(PullError::Source(SourceError::Stopped)) => break,
                     Err(PullError::Source(err)) => {
@@ -269,6 +282,22 @@ impl Engine {
             }
         }
         Ok(0)
+    }
+}
+
+/// What is not believed of a source's counts, where what they say looks like lost permissions: to a
+/// user who sees a part of the records the others do not exist. A person may know better.
+fn disbelieved(known: u64, counted: u64, asker: Asker) -> Option<String> {
+    match counted {
+        0 if known > 0 => Some(format!(
+            "the source counts no record although {known} are known: they are kept; does the user \
+             still see them?"
+        )),
+        few if asker == Asker::Daemon && few < known / 2 => Some(format!(
+            "the source counts {few} records of {known} that are known: they are kept; does the user \
+             still see all? If they are gone, `postrider pull --verify` removes them"
+        )),
+        _ => None,
     }
 }
 
@@ -335,6 +364,23 @@ mod tests {
         assert_eq!(found(60), (all.to_vec(), 0));
         assert_eq!(found(1), (all[..1].to_vec(), 3));
         assert_eq!(differing(&ours, &[], 60).0.len(), 4);
+    }
+
+    #[test]
+    fn a_source_that_shows_less_than_half_is_believed_by_a_person_alone() {
+        let check = |known, counted, daemon: Option<&str>, person: Option<&str>| {
+            for (asker, says) in [(Asker::Daemon, daemon), (Asker::Person, person)] {
+                let told = disbelieved(known, counted, asker);
+                assert_eq!(told.is_some(), says.is_some(), "{told:?}");
+                assert!(told.unwrap_or_default().contains(says.unwrap_or_default()));
+            }
+        };
+        check(0, 0, None, None);
+        check(0, 5, None, None);
+        check(10, 0, Some("counts no record although 10"), Some("counts no record although 10"));
+        check(10, 4, Some("counts 4 records of 10"), None);
+        check(10, 5, None, None);
+        check(10, 12, None, None);
     }
 
     #[test]

@@ -1,12 +1,15 @@
 //! A source that breaks off, lies, refuses or goes away: each has a stated outcome, nothing is
 //! half-done, nothing resolves, and no zero is printed.
 
+use std::sync::Arc;
+
 use chrono::TimeDelta;
+use postrider::clock::Clock;
 use postrider::demo::org::{Call, Fault, Id, On, Org, Value};
 use postrider::store::records::DatasetState;
 
 use crate::harness::records::{Channel, account, channel, ended, metric, metric_at};
-use crate::harness::{HEAD, TestPostrider};
+use crate::harness::{HEAD, TRAFFIC, TestPostrider};
 
 const CONFIG: &str = r#"
 [report_types.sessions]
@@ -388,4 +391,20 @@ async fn a_digest_whose_data_does_not_come_goes_out_provisional() {
     assert!(letters[0].words().contains("Provisional"), "{}", letters[0].text);
     assert!(letters[0].seen().contains("Provisional"));
     assert!(letters[0].words().contains("Acme 3 3"), "what is known is shown: {}", letters[0].text);
+}
+
+#[tokio::test]
+async fn what_was_asked_outside_of_a_pull_that_ended_is_not_forgotten_by_a_restart() {
+    let config = format!("{HEAD}{TRAFFIC}");
+    let t = TestPostrider::start(&config, "2026-11-23T06:30:00Z", |_| {}).await;
+    let source = Arc::clone(&t.app.engine().plant().sources["salesforce"].source);
+    let written = || {
+        let known = t.app.engine().store().records().spent(t.clock.now()).unwrap();
+        known.get("salesforce").map_or(0, |known| known.spent.total(t.clock.now()))
+    };
+    t.patiently(source.describe("Account")).await.unwrap();
+    let spent = source.spent().total(t.clock.now());
+    assert!(spent > 0 && written() == 0);
+    t.app.close().await;
+    assert_eq!(written(), spent);
 }

@@ -113,7 +113,7 @@ pub(in crate::cli) async fn first_rows(
     history: Option<TimeDelta>,
     wanted: usize,
 ) -> Result<(Vec<Vec<Value>>, Option<Pulled>), SourceError> {
-    let history = dataset.history.or(history.filter(|_| dataset.dated));
+    let history = dataset.reach(history);
     let request = PullRequest {
         dataset: Arc::clone(dataset),
         since: None,

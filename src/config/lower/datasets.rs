@@ -174,8 +174,7 @@ fn endless(
 ) {
     let Some(window) = rest.and_then(|rest| rest.window) else { return };
     let of_source = sources.known.made.get(&dataset.source).and_then(SourceSettings::history);
-    let of_source = of_source.filter(|_| dataset.dated);
-    if dataset.history.or(of_source).or(dataset.keep).is_none() {
+    if dataset.reach(of_source).is_none() {
         let a_year = TimeDelta::days(365).num_seconds() / window.num_seconds().max(1);
         let message = format!(
             "the first load of `{}` begins in 1970, with {} requests or more for each year since",

@@ -49,8 +49,8 @@ pub struct Finished {
     pub changed: u64,
     /// Records that exist now.
     pub records: u64,
-    /// A dataset read whole came back empty although records were known: they were kept, because
-    /// lost permissions look like that.
+    /// A dataset read whole, or loaded again, came back empty although records were known: they were
+    /// kept, because lost permissions look like that.
     pub emptied: bool,
     /// Whether this made the dataset ready, or ready again with other fields.
     pub loaded: bool,
@@ -259,6 +259,17 @@ impl Load {
             })?;
         }
         self.records.write(|tx| {
+            let known = state::before(tx, &dataset.name)?.records;
+            // Within a bound on history there may be none; where there is none this is lost permissions.
+            let unbounded = self.request.from.is_none();
+            let any = tx.prepare(&format!("SELECT 1 FROM {} LIMIT 1", self.into))?.exists([])?;
+            if unbounded && known > 0 && !any {
+                tx.execute_batch(&format!("DROP TABLE {}", self.into))?;
+                state::give_up_load(tx, &dataset.name)?;
+                self.note_spending(tx)?;
+                let records = known as u64;
+                return Ok(Finished { changed: 0, records, emptied: true, loaded: false });
+            }
             tx.execute_batch(&format!(
                 "DROP TABLE IF EXISTS {table}; ALTER TABLE {} RENAME TO {table};",
                 self.into

@@ -91,6 +91,20 @@ pub(in crate::store::records) fn finish_load(
     Ok(())
 }
 
+/// Notes that a load came to nothing: the next pull begins another.
+pub(in crate::store::records) fn give_up_load(
+    tx: &Connection,
+    dataset: &str,
+) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE _dataset_state SET load_fields = NULL, load_history = NULL, load_start = NULL,
+            load_stamp = NULL, load_key = NULL, load_records = 0, load_expected = NULL
+         WHERE dataset = ?1",
+        params![dataset],
+    )?;
+    Ok(())
+}
+
 /// What a dataset's row said before a pull.
 pub(in crate::store::records) struct Before {
     /// Records that existed.

@@ -242,6 +242,29 @@ fn what_is_read_whole_is_as_it_is_now_though_it_was_changed_before() {
 }
 
 #[test]
+fn a_load_again_that_comes_back_empty_is_not_believed() {
+    let mut moved = dataset();
+    moved.fields[1].path = "Parent.Count".to_owned();
+    let store = Store::new(dataset());
+    store.pull("a 1@1 b 2@2", 10);
+    let store = store.again(moved.clone());
+    let finished = store.begin().finish(&pulled(20), at(20)).unwrap();
+    assert_eq!(finished, Finished { changed: 0, records: 2, emptied: true, loaded: false });
+    assert_eq!((store.rows().as_str(), store.state().watermark), ("a 1@1 b 2@2", Some(at(10))));
+    // Asked for again, from the beginning.
+    let load = store.begin();
+    assert_eq!((load.is_load(), load.request().resume.clone()), (true, None));
+    drop(load);
+    assert!(store.pull("a 7@1", 30).loaded);
+    assert_eq!(store.rows(), "a 7@1");
+    // Within a bound on history there may be none.
+    moved.fields[1].path = "Other.Count".to_owned();
+    store.records.ensure(&Arc::new(moved), Some(TimeDelta::days(1))).unwrap();
+    assert!(store.begin().finish(&pulled(40), at(40)).unwrap().loaded);
+    assert_eq!(store.rows(), "");
+}
+
+#[test]
 fn nothing_is_deleted_by_a_field_that_is_still_to_be_loaded() {
     let store = loaded("a 1@1/0 b 2@2/9");
     let mut later = Dataset { keep: Some(TimeDelta::days(4)), ..dated() };
