@@ -268,7 +268,8 @@ impl Pull<'_> {
             requests: self.requests,
             left_out: self.misfits.left_out,
             misfits: self.misfits.values,
-            misfit_samples: samples.collect(),
+            // The far side may repeat in a record what we sent.
+            misfit_samples: samples.map(|told| self.rest.auth.clean(&told)).collect(),
             hidden: Vec::new(),
             unchanged: false,
         };
