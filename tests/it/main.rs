@@ -12,6 +12,7 @@ mod health;
 mod oracle;
 mod recipes;
 mod reload;
+mod rest;
 mod restarts;
 mod retention;
 mod salesforce_cases;
