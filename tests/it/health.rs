@@ -7,13 +7,12 @@ use chrono::TimeDelta;
 use postrider::clock::Clock;
 use postrider::config::{Config, SourceSettings};
 use postrider::demo::org::{Call, Fault, On, Org, Serving};
-use postrider::domain::dataset::{Dataset, Purpose};
+use postrider::domain::dataset::Dataset;
 use postrider::engine::pull::Lane;
 use postrider::store::records::DatasetState;
 
 use crate::harness::process::Folder;
 use crate::harness::records::{account, channel, ended};
-use crate::harness::sources::{Telling, wrap};
 use crate::harness::{HEAD, PATIENCE, TestPostrider};
 
 const CONFIG: &str = r#"
@@ -75,9 +74,6 @@ fn state(t: &TestPostrider, dataset: &str) -> DatasetState {
 /// The config with accounts coming from another org.
 async fn second_org(t: &TestPostrider) -> (Arc<Org>, Serving, Config) {
     let org = Org::empty(Arc::clone(&t.clock) as Arc<dyn Clock>);
-    for account in t.org.records("Account") {
-        drop(account);
-    }
     account(&org, "Acme");
     let serving = org.start().await.unwrap();
     let mut config = t.config(&format!("{HEAD}{CONFIG}"));
@@ -93,20 +89,6 @@ async fn second_org(t: &TestPostrider) -> (Arc<Org>, Serving, Config) {
         }
     }
     (org, serving, config)
-}
-
-/// Sources wrapped, so that what they are asked can be seen.
-fn telling(
-    t: &TestPostrider,
-    labels: &[(&'static str, &'static str, &'static str)],
-) -> Arc<Telling> {
-    let mut last = None;
-    wrap(t.app.engine(), |inner| {
-        let source = Arc::new(Telling { labels: labels.to_vec(), ..Telling::over(inner) });
-        last = Some(Arc::clone(&source));
-        source
-    });
-    last.expect("a source")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -126,7 +108,7 @@ async fn a_source_that_hangs_holds_up_no_other_one() {
             }
         };
         until(t.clock.now()).await;
-        for _ in 0..3 {
+        for _ in 0..2 {
             t.clock.advance(TimeDelta::minutes(6));
             until(t.clock.now()).await;
         }
@@ -141,27 +123,28 @@ async fn a_source_that_hangs_holds_up_no_other_one() {
     ran.unwrap();
 }
 
+/// The config with the history of the source bounded to these days.
+fn with_history(t: &TestPostrider, days: Option<i64>) -> Config {
+    let mut config = t.config(&format!("{HEAD}{CONFIG}"));
+    let Some(SourceSettings::Salesforce(settings)) = config.sources.get_mut("salesforce") else {
+        unreachable!("the head's source")
+    };
+    settings.history = days.map(TimeDelta::days);
+    config
+}
+
 #[tokio::test]
 async fn a_load_holds_up_nothing_that_rules_wait_for() {
     let mut t =
         TestPostrider::start(&format!("{HEAD}{CONFIG}"), "2026-11-23T06:30:00Z", fill).await;
     t.may_owe = true;
-    let with_history = |history| {
-        let mut config = t.config(&format!("{HEAD}{CONFIG}"));
-        let Some(SourceSettings::Salesforce(settings)) = config.sources.get_mut("salesforce")
-        else {
-            unreachable!("the head's source")
-        };
-        settings.history = history;
-        config
-    };
-    t.app.reload(with_history(Some(TimeDelta::days(30)))).await.unwrap();
+    t.app.reload(with_history(&t, Some(30))).await.unwrap();
     t.beat().await;
     // A longer history is asked for: sessions are loaded again, which takes long.
-    t.app.reload(with_history(None)).await.unwrap();
-    let source = telling(&t, &[]);
+    t.app.reload(with_history(&t, None)).await.unwrap();
     let slow = Fault::Slow(Duration::from_secs(50));
     t.org.faults().next(slow, On::soql("FROM MessagingSession "), 1);
+    t.org.forget_requests();
     t.clock.advance(TimeDelta::minutes(6));
     let engine = t.app.engine();
     let loading = engine.take_turn("salesforce", Lane::Loads);
@@ -178,13 +161,35 @@ async fn a_load_holds_up_nothing_that_rules_wait_for() {
         assert_eq!(engine.take_turn("salesforce", Lane::Loads).await.unwrap(), 0);
         t.clock.advance(TimeDelta::minutes(6));
     }
-    let asked = source.log().purposes.clone();
-    assert!(asked.contains(&("MessagingSession".into(), Purpose::History)), "{asked:?}");
-    assert!(asked.contains(&("MessagingChannel".into(), Purpose::Rule)), "{asked:?}");
-    assert!(asked.contains(&("Account".into(), Purpose::Digest)), "{asked:?}");
-    let fresh: Vec<&str> = asked.iter().map(|(name, _)| name.as_str()).collect();
-    let first = fresh.iter().position(|name| *name == "MessagingChannel");
-    assert!(first < fresh.iter().position(|name| *name == "Account"), "rules first: {fresh:?}");
+    assert_eq!(t.org.faults().waiting(), 0, "the load was asked for");
+    let asked = t.org.seen();
+    let first = |object: &str| {
+        let from = format!("FROM {object}");
+        let of = |soql: &str| soql.contains(&from);
+        asked.iter().position(|seen| seen.soql.as_deref().is_some_and(of))
+    };
+    let (ruled, other) = (first("MessagingChannel"), first("Account"));
+    assert!(ruled.is_some() && ruled < other, "rules first: {asked:#?}");
+}
+
+#[tokio::test]
+async fn where_requests_are_short_loads_stop_first_and_rules_last() {
+    let t = TestPostrider::start(&format!("{HEAD}{CONFIG}"), "2026-11-23T06:30:00Z", fill).await;
+    t.app.reload(with_history(&t, Some(30))).await.unwrap();
+    t.beat().await;
+    t.app.reload(with_history(&t, None)).await.unwrap();
+    let turn = |lane| t.patiently(t.app.engine().take_turn("salesforce", lane));
+    let failed = |dataset| state(&t, dataset).failure.map(|(_, why)| why).unwrap_or_default();
+    t.org.faults().limit_info(Some("api-usage=85000/100000"));
+    t.clock.advance(TimeDelta::minutes(6));
+    assert_eq!(turn(Lane::Fresh).await.unwrap(), 2, "channels and accounts");
+    assert_eq!(turn(Lane::Loads).await.unwrap(), 0);
+    assert!(failed("MessagingSession").contains("85000 of 100000"), "a load can wait");
+    t.org.faults().limit_info(Some("api-usage=95000/100000"));
+    t.clock.advance(TimeDelta::minutes(6));
+    assert_eq!(turn(Lane::Fresh).await.unwrap(), 1);
+    assert_eq!(failed("MessagingChannel"), "", "a rule reads it");
+    assert!(failed("Account").contains("95000 of 100000"), "digests alone read it");
 }
 
 #[tokio::test]
@@ -204,29 +209,30 @@ async fn a_pull_with_nothing_new_is_one_request() {
 #[tokio::test]
 async fn a_restart_does_not_forget_what_was_spent() {
     let mut t = started().await;
-    let now = t.clock.now();
-    let source = telling(&t, &[]);
-    let before = source.log().spent.total(now);
-    source.log().spent.add(now, 40);
-    t.advance(TimeDelta::minutes(6)).await;
-    // Spent beside a pull that failed, too.
-    source.log().spent.add(now, 2);
+    let config = format!("{HEAD}{CONFIG}");
+    // What we know we spent, logins too, and what the org was asked.
+    let agrees = |t: &TestPostrider, when: &str| {
+        let known = t.app.engine().health(true).unwrap();
+        let known = known.sources["salesforce"].spent.total(t.clock.now());
+        assert_eq!(known, t.org.requests().values().sum::<u64>(), "{when}");
+        known
+    };
+    let first = agrees(&t, "after the first load");
+    // Pulls that fail cost as much.
     t.org.faults().always(Fault::Html(503), On::any());
     t.advance(TimeDelta::minutes(6)).await;
     t.org.faults().clear();
-    t.restart(&format!("{HEAD}{CONFIG}")).await;
-    let source = telling(&t, &[]);
-    t.app.engine().recall().unwrap();
-    assert_eq!(source.log().spent.total(now), before + 42);
-    source.log().spent.add(now, 1);
+    let failing = agrees(&t, "while it fails");
+    assert!(first < failing, "{first} {failing}");
+    t.restart(&config).await;
+    assert_eq!(agrees(&t, "after a restart"), failing);
     t.advance(TimeDelta::minutes(6)).await;
-    t.app.reload(t.config(&format!("{HEAD}{CONFIG}"))).await.unwrap();
-    let known = t.app.engine().health(true).unwrap();
-    assert_eq!(
-        known.sources["salesforce"].spent.total(now),
-        before + 43,
-        "nothing is counted twice"
-    );
+    let went_on = agrees(&t, "after more pulls");
+    assert!(failing < went_on);
+    t.app.reload(t.config(&config)).await.unwrap();
+    assert_eq!(agrees(&t, "after a reload"), went_on, "nothing is counted twice");
+    t.advance(TimeDelta::minutes(6)).await;
+    agrees(&t, "in the end");
 }
 
 #[tokio::test]
@@ -315,21 +321,24 @@ async fn mails_say_what_could_not_be_read_and_what_is_not_shown() {
 #[tokio::test]
 async fn labels_are_those_of_the_source_and_values_stay_what_they_are() {
     let t = started().await;
-    let source = telling(&t, &[("Origin", "TriggeredOutbound", "We wrote first")]);
     let check = || t.app.engine().take_turn("salesforce", Lane::Checks);
     t.patiently(check()).await.unwrap();
-    let mut described = source.log().described.clone();
+    let seen = t.org.seen();
+    let described = seen.iter().filter(|seen| seen.call == Call::Describe);
+    let mut described: Vec<&str> =
+        described.filter_map(|seen| seen.target.split('/').nth_back(1)).collect();
     described.sort();
     assert_eq!(described, ["Account", "MessagingChannel", "MessagingSession"]);
     t.advance(TimeDelta::minutes(5)).await;
     t.patiently(check()).await.unwrap();
-    assert_eq!(source.log().described.len(), 3, "once a day");
+    assert_eq!(t.org.requests_of(Call::Describe), 3, "once a day");
     t.advance_to("2026-11-23T07:05:00Z").await;
     let letter = &t.letters_to("ana@example.com")[0];
-    assert!(letter.words().contains("Acme We wrote first 3"), "{}", letter.text);
+    // Our own list has `Triggered outbound`.
+    assert!(letter.words().contains("Acme Triggered Outbound 3"), "{}", letter.text);
     t.jump_to("2026-11-24T06:40:00Z").await;
     t.patiently(check()).await.unwrap();
-    assert_eq!(source.log().described.len(), 6);
+    assert_eq!(t.org.requests_of(Call::Describe), 6);
 }
 
 #[tokio::test]
@@ -367,11 +376,26 @@ async fn metrics_are_written_each_minute_and_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sources_are_closed_when_the_daemon_stops() {
-    let t = started().await;
-    let source = telling(&t, &[]);
-    t.app.run(async {}).await.unwrap();
-    assert_eq!(source.log().closed, 1);
+async fn a_daemon_that_stops_leaves_no_job_at_the_org() {
+    let bulk = "pull_every = \"5 min\"\nbulk_above = 1";
+    let config = format!("{HEAD}{CONFIG}").replace("pull_every = \"5 min\"", bulk);
+    let mut t = TestPostrider::start(&config, "2026-11-23T06:30:00Z", fill).await;
+    t.may_owe = true;
+    t.org.faults().always(Fault::JobPolls(1_000_000), On::any());
+    let (org, clock) = (Arc::clone(&t.org), Arc::clone(&t.clock));
+    let under_way = async move {
+        while org.requests_of(Call::BulkCreate) == 0 {
+            tokio::task::yield_now().await;
+        }
+        // Between two looks at the job.
+        clock.parked(1).await;
+    };
+    let ran = tokio::time::timeout(PATIENCE, t.app.run(under_way)).await;
+    ran.expect("in time").unwrap();
+    let made = t.org.requests_of(Call::BulkCreate);
+    assert!(made > 0);
+    assert_eq!(t.org.requests_of(Call::BulkAbort), made);
+    assert_eq!(t.org.requests_of(Call::BulkDelete), made);
 }
 
 #[tokio::test(flavor = "multi_thread")]

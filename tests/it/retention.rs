@@ -1,12 +1,7 @@
 //! Records that are older than a dataset keeps them: gone for good, said so in mails, and incidents
 //! stay as they are.
 
-use std::sync::Arc;
-
-use chrono::TimeDelta;
-use postrider::config::Config;
 use postrider::demo::org::Org;
-use postrider::domain::dataset::Dataset;
 
 use crate::harness::records::{channel, ended};
 use crate::harness::{HEAD, TRAFFIC, TestPostrider};
@@ -28,15 +23,12 @@ levels = [["warning", "> 0"]]
 to = ["ops-mail"]
 "#;
 
-fn kept(mut config: Config, days: i64) -> Config {
-    for dataset in &mut config.datasets {
-        if dataset.name == "MessagingSession" {
-            let keep = Some(TimeDelta::days(days));
-            *dataset = Arc::new(Dataset { keep, ..Dataset::clone(dataset) });
-        }
-    }
-    config
-}
+/// Sessions are kept for five days.
+const KEPT: &str = r#"
+[datasets.MessagingSession]
+source = "salesforce"
+keep = "5 days"
+"#;
 
 fn sessions(t: &TestPostrider) -> u64 {
     let states = t.app.engine().store().dataset_states().unwrap();
@@ -55,7 +47,7 @@ async fn records_past_their_retention_go_and_the_mail_says_how_far_back_it_reach
     let t = TestPostrider::start(&config, "2026-11-23T06:30:00Z", fill).await;
     t.beat().await;
     assert_eq!((sessions(&t), t.incidents().len()), (13, 1));
-    t.app.reload(kept(t.config(&config), 5)).await.unwrap();
+    t.app.reload(t.config(&format!("{config}{KEPT}"))).await.unwrap();
     t.app.engine().housekeep().await.unwrap();
     assert_eq!(sessions(&t), 5, "18 to 22 November");
     assert_eq!(t.incidents().len(), 1, "what is open stays open");
@@ -76,7 +68,7 @@ async fn records_past_their_retention_go_and_the_mail_says_how_far_back_it_reach
 
 #[tokio::test]
 async fn what_is_not_kept_is_not_loaded() {
-    let config = format!("{HEAD}{TRAFFIC}{DIGEST}");
+    let config = format!("{HEAD}{TRAFFIC}{DIGEST}{KEPT}");
     let fill = |org: &Org| {
         let web = channel(org, "Web");
         for day in 10..=22 {
@@ -84,7 +76,6 @@ async fn what_is_not_kept_is_not_loaded() {
         }
     };
     let t = TestPostrider::start(&config, "2026-11-23T06:30:00Z", fill).await;
-    t.app.reload(kept(t.config(&config), 5)).await.unwrap();
     t.beat().await;
     assert_eq!(sessions(&t), 5);
 }

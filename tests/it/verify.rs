@@ -1,15 +1,11 @@
 //! Records that a source lost without a word, and records we lost: found by counting, mended, told.
 
-use std::sync::Arc;
-
 use chrono::TimeDelta;
 use postrider::clock::Clock;
-use postrider::demo::org::{Id, Org};
-use postrider::domain::dataset::Purpose;
+use postrider::demo::org::{Call, Id, Org};
 use postrider::engine::verify::Verified;
 
 use crate::harness::records::{channel, ended};
-use crate::harness::sources::{Telling, wrap};
 use crate::harness::{HEAD, TRAFFIC, TestPostrider};
 
 const DIGEST: &str = "\n[digests.daily]\nreports = [\"traffic\"]\nschedule = \"0 8 * * *\"\n\
@@ -17,7 +13,6 @@ const DIGEST: &str = "\n[digests.daily]\nreports = [\"traffic\"]\nschedule = \"0
 
 struct World {
     t: TestPostrider,
-    source: Arc<Telling>,
     sessions: Vec<Id>,
 }
 
@@ -34,14 +29,8 @@ async fn world() -> World {
     };
     let config = format!("{HEAD}{TRAFFIC}{DIGEST}");
     let t = TestPostrider::start(&config, "2026-11-23T06:30:00Z", fill).await;
-    let mut telling = None;
-    wrap(t.app.engine(), |inner| {
-        let source = Arc::new(Telling::over(inner));
-        telling = Some(Arc::clone(&source));
-        source
-    });
     t.beat().await;
-    World { t, source: telling.unwrap(), sessions }
+    World { t, sessions }
 }
 
 impl World {
@@ -64,38 +53,31 @@ impl World {
         self.t.patiently(checks).await.unwrap();
     }
 
-    fn reread(&self) -> Vec<String> {
-        self.source.log().reread.iter().map(ToString::to_string).collect()
+    /// Removes sessions for good while nobody asks.
+    fn purge(&self, which: &[usize]) {
+        for at in which {
+            self.t.org.delete(self.sessions[*at]).unwrap();
+            self.t.org.purge(self.sessions[*at]).unwrap();
+        }
     }
-}
 
-#[tokio::test]
-async fn an_org_counts_and_reads_again_by_itself() {
-    let w = world().await;
-    let engine = w.t.app.engine();
-    wrap(engine, |_| Arc::clone(&w.source.inner));
-    for at in [0, 1, 5] {
-        w.t.org.delete(w.sessions[at]).unwrap();
-        w.t.org.purge(w.sessions[at]).unwrap();
+    /// The days whose records were asked for again, in order: pulls ask for deleted records too, and
+    /// for changes.
+    fn reread(&self) -> Vec<String> {
+        let asked = self.t.org.seen();
+        let queries = asked.iter().filter(|seen| seen.call == Call::Query);
+        let queries = queries.filter_map(|seen| seen.soql.as_deref());
+        let records = queries.filter(|soql| soql.starts_with("SELECT Id"));
+        let from = records.filter_map(|soql| soql.split_once("WHERE CreatedDate >= "));
+        from.map(|(_, from)| from[..10].to_owned()).collect()
     }
-    w.t.advance(TimeDelta::minutes(10)).await;
-    let found = w.verify(false).await;
-    assert_eq!(found.words(), "2 days differed, 3 records removed, 0 added");
-    assert_eq!(w.sessions(), 7);
-    let before = w.t.org.requests().values().sum::<u64>();
-    assert_eq!(w.verify(false).await.words(), "no day differed");
-    assert_eq!(w.t.org.requests().values().sum::<u64>() - before, 1, "one request counts them all");
-    assert!(engine.health(true).unwrap().sources["salesforce"].spent.total(w.t.clock.now()) > 0);
 }
 
 #[tokio::test]
 async fn records_purged_while_nobody_asked_are_found_and_leave_every_figure() {
     let w = world().await;
     assert_eq!(w.verify(false).await.words(), "no day differed");
-    for at in [0, 1, 5] {
-        w.t.org.delete(w.sessions[at]).unwrap();
-        w.t.org.purge(w.sessions[at]).unwrap();
-    }
+    w.purge(&[0, 1, 5]);
     w.t.advance(TimeDelta::minutes(10)).await;
     assert_eq!(w.sessions(), 10, "no pull can tell");
     let dry = w.verify(true).await;
@@ -109,10 +91,18 @@ async fn records_purged_while_nobody_asked_are_found_and_leave_every_figure() {
     assert_eq!(w.sessions(), 7);
     // The day with most difference first.
     assert_eq!(w.reread(), ["2026-11-16", "2026-11-18"]);
-    assert_eq!(w.verify(false).await.words(), "no day differed");
     let told = w.t.ledger("MessagingSession");
     let told: Vec<&str> = told.iter().map(|(_, text)| text.as_str()).collect();
     assert_eq!(told, ["verified MessagingSession: 2 days differed, 3 records removed, 0 added"]);
+
+    let spent = || {
+        let health = w.t.app.engine().health(true).unwrap();
+        health.sources["salesforce"].spent.total(w.t.clock.now())
+    };
+    let before = (w.t.org.requests().values().sum::<u64>(), spent());
+    assert_eq!(w.verify(false).await.words(), "no day differed");
+    let after = (w.t.org.requests().values().sum::<u64>(), spent());
+    assert_eq!(after, (before.0 + 1, before.1 + 1), "one request counts them all, and is counted");
 }
 
 #[tokio::test]
@@ -128,9 +118,9 @@ async fn records_that_were_lost_here_are_added_again() {
 }
 
 #[tokio::test]
-async fn a_source_that_counts_nothing_is_not_believed() {
+async fn an_org_that_counts_nothing_is_not_believed() {
     let w = world().await;
-    w.source.log().blind = true;
+    w.purge(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
     let found = w.verify(false).await;
     assert!(found.words().contains("counts no record although 10 are known"), "{}", found.words());
     assert_eq!((w.sessions(), w.reread().len()), (10, 0));
@@ -139,26 +129,24 @@ async fn a_source_that_counts_nothing_is_not_believed() {
 #[tokio::test]
 async fn the_daemon_verifies_once_a_day_and_not_on_the_day_of_the_load() {
     let w = world().await;
-    w.t.org.delete(w.sessions[0]).unwrap();
-    w.t.org.purge(w.sessions[0]).unwrap();
+    w.purge(&[0]);
     for _ in 0..12 {
         w.check().await;
-        w.t.advance(TimeDelta::hours(1)).await;
+        w.t.clock.advance(TimeDelta::hours(1));
+        w.t.beat().await;
     }
     assert_eq!(w.reread().len(), 0, "the load is of today");
     w.t.jump_to("2026-11-24T07:00:00Z").await;
     w.check().await;
     assert_eq!((w.reread().len(), w.sessions()), (1, 9));
-    w.t.org.delete(w.sessions[1]).unwrap();
-    w.t.org.purge(w.sessions[1]).unwrap();
+    w.purge(&[1]);
     for _ in 0..20 {
         w.check().await;
-        w.t.advance(TimeDelta::hours(1)).await;
+        w.t.clock.advance(TimeDelta::hours(1));
+        w.t.beat().await;
     }
     assert_eq!(w.reread().len(), 1, "once a day");
     w.t.jump_to("2026-11-25T08:00:00Z").await;
     w.check().await;
     assert_eq!((w.reread().len(), w.sessions()), (2, 8));
-    let asked = w.source.log().purposes.clone();
-    assert!(asked.iter().all(|(_, purpose)| *purpose != Purpose::Verify), "{asked:?}");
 }

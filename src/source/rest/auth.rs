@@ -27,6 +27,12 @@ const EARLY: TimeDelta = TimeDelta::seconds(60);
 /// A login that was refused is not tried again for this long: who fails too often is locked out.
 const REFUSED_FOR: TimeDelta = TimeDelta::minutes(1);
 
+/// What stands in the place of a secret.
+const HIDDEN: &str = "***";
+
+/// Fewer characters of a secret are words of any text.
+const PIECE_CHARS: usize = 6;
+
 /// Tokens of the past that are still kept out of texts.
 const TOKENS_KEPT: usize = 4;
 
@@ -195,7 +201,8 @@ impl Auth {
         matches!(self.kind, Kind::OAuth2(_))
     }
 
-    /// A text without any secret, in case the far side repeats what we sent.
+    /// A text without any secret, in case the far side repeats what we sent. What is shown of it is
+    /// cut, perhaps within a secret: then the piece that is left goes too.
     pub(super) fn clean(&self, text: &str) -> String {
         let tokens = self.tokens_seen.lock().unwrap_or_else(PoisonError::into_inner);
         let mut text = text.to_owned();
@@ -205,10 +212,11 @@ impl Auth {
             if secret.len() < 4 || secret.starts_with("application/") {
                 continue;
             }
-            text = text.replace(secret, "***");
             let in_query: String = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
-            text = text.replace(&in_query, "***");
-            text = text.replace(&utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string(), "***");
+            let in_path = utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
+            for written in [secret, &in_query, &in_path] {
+                text = without_piece(text.replace(written, HIDDEN), written);
+            }
         }
         text
     }
@@ -307,6 +315,23 @@ pub(super) fn sensitive(value: &str) -> Result<HeaderValue, String> {
     Ok(value)
 }
 
+/// A text without beginnings of a secret where the text, or a piece shown in it, was cut.
+fn without_piece(text: String, secret: &str) -> String {
+    let Some((end, _)) = secret.char_indices().nth(PIECE_CHARS) else { return text };
+    let mut clean = String::new();
+    let mut rest = text.as_str();
+    while let Some(at) = rest.find(&secret[..end]) {
+        let same = rest[at..].chars().zip(secret.chars()).take_while(|(a, b)| a == b);
+        let after = at + same.map(|(a, _)| a.len_utf8()).sum::<usize>();
+        let cut = ["`", "..."].iter().any(|end| rest[after..].starts_with(end));
+        let cut = cut || rest[after..].is_empty();
+        clean.push_str(if cut { &rest[..at] } else { &rest[..after] });
+        clean.push_str(if cut { HIDDEN } else { "" });
+        rest = &rest[after..];
+    }
+    clean + rest
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -337,5 +362,16 @@ mod tests {
         }
         (0..9).for_each(|at| auth.saw(SecretString::from(format!("token{at}"))));
         assert_eq!(auth.clean("token4 token8"), "token4 ***");
+        // Cut within the secret, and words that only begin like it.
+        auth.saw(SecretString::from("tickets+key"));
+        for (text, clean) in [
+            ("it said `x=tickets+k`", "it said `x=***`"),
+            ("x=tickets%2Bk...", "x=***..."),
+            ("tickets tickets+", "tickets ***"),
+            ("`ticke` of tickets. tickets", "`ticke` of tickets. ***"),
+            ("tickets+key tickets", "*** ***"),
+        ] {
+            assert_eq!(auth.clean(text), clean);
+        }
     }
 }

@@ -62,6 +62,7 @@ pub(super) async fn pull(
         into,
         requests: 0,
         records: 0,
+        rows: 0,
         pages: 0,
         misfits: Misfits::default(),
         proven: None,
@@ -126,6 +127,8 @@ struct Pull<'a> {
     into: &'a mpsc::Sender<Batch>,
     requests: u64,
     records: u64,
+    /// Rows they became: a list in a record may make many, or none.
+    rows: u64,
     pages: u64,
     misfits: Misfits,
     /// The source's clock before its first answer.
@@ -208,6 +211,7 @@ impl Pull<'_> {
             self.records += records;
             self.misfits.absorb(misfits);
             for batch in batches {
+                self.rows += batch.rows() as u64;
                 self.send(batch).await?;
             }
             let headers = &got.answer.headers;
@@ -230,12 +234,12 @@ impl Pull<'_> {
 
     fn check_left_out(&self) -> Result<(), Failure> {
         let Misfits { left_out, record_samples, .. } = &self.misfits;
-        if *left_out as f64 <= self.spec.bad_share_max * self.records as f64 {
+        let all = self.rows + left_out;
+        if *left_out as f64 <= self.spec.bad_share_max * all as f64 {
             return Ok(());
         }
         Err(Failure::Unreadable(format!(
-            "{left_out} of {} records of `{}` cannot be read: {}",
-            self.records,
+            "{left_out} of {all} records of `{}` cannot be read: {}",
             self.dataset.name,
             record_samples.join("; ")
         )))
@@ -264,7 +268,8 @@ impl Pull<'_> {
             requests: self.requests,
             left_out: self.misfits.left_out,
             misfits: self.misfits.values,
-            misfit_samples: samples.collect(),
+            // The far side may repeat in a record what we sent.
+            misfit_samples: samples.map(|told| self.rest.auth.clean(&told)).collect(),
             hidden: Vec::new(),
             unchanged: false,
         };

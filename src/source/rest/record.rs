@@ -291,7 +291,12 @@ impl Rows<'_> {
             if place > 0 {
                 key.push('/');
             }
-            key.push_str(&self.key_text(cell)?);
+            let piece = self.key_text(cell)?;
+            match reader.key_of.len() {
+                1 => key.push_str(&piece),
+                // `a/b` and `c` are another key than `a` and `b/c`.
+                _ => key.push_str(&piece.replace('~', "~0").replace('/', "~1")),
+            }
         }
         if key.is_empty() || key.len() > KEY_BYTES_MAX {
             return None;

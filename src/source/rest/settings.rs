@@ -83,7 +83,8 @@ pub struct RestDataset {
     pub explode: Option<String>,
     /// For each field of the dataset, in order, how its value is read.
     pub readings: Vec<Reading>,
-    /// Fields whose values, joined by `/`, are the key (a text field that no reading fills).
+    /// Fields whose values, joined by `/`, are the key (a text field that no reading fills); a `/` in
+    /// a value is written `~1` there, as in a JSON Pointer.
     pub key_of: Vec<usize>,
     /// How far before the watermark a pull begins.
     pub overlap: TimeDelta,

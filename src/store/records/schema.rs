@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use rusqlite::Connection;
 
-use crate::domain::dataset::Dataset;
+use crate::domain::dataset::{Dataset, Field};
 use crate::domain::value::Type;
 
 /// The column that says whether a record exists.
@@ -143,30 +143,57 @@ pub(super) fn fingerprint(dataset: &Dataset) -> String {
             format!("{} {}{role}", field.name, field.ty.word())
         })
         .collect();
-    // No field is called like that.
-    let moved = dataset.fields.iter().filter(|field| field.path != field.name);
-    lines.extend(moved.map(|field| format!("{MOVED}{} {}", field.path, field.name)));
-    lines.extend((dataset.object != dataset.name).then(|| format!("{MOVED}{}", dataset.object)));
+    lines.extend(dataset.fields.iter().filter_map(place_of));
+    lines.extend(place_of_dataset(dataset));
     lines.sort();
     lines.join("\n")
 }
 
-/// Begins a line of a fingerprint that tells where something comes from.
+/// Begins a line of a fingerprint that tells where something comes from. No field is called like that.
 const MOVED: char = '\u{1}';
 
-/// Fields of the dataset that a table with this fingerprint does not have.
+/// The line that tells where a field comes from, where its name alone does not.
+fn place_of(field: &Field) -> Option<String> {
+    (field.path != field.name).then(|| format!("{MOVED}{} {}", field.path, field.name))
+}
+
+/// The same for the dataset.
+fn place_of_dataset(dataset: &Dataset) -> Option<String> {
+    (dataset.object != dataset.name).then(|| format!("{MOVED}{}", dataset.object))
+}
+
+/// Fields of the dataset that a table with this fingerprint does not have as they are wanted: not at
+/// all, of another type, or from another place at the source. Those are all where the dataset itself
+/// is from another place.
 pub(super) fn missing_fields(dataset: &Dataset, fingerprint: &str) -> Vec<String> {
-    let has: BTreeSet<(&str, &str)> = fingerprint
-        .lines()
+    let (places, types): (Vec<&str>, Vec<&str>) =
+        fingerprint.lines().partition(|line| line.starts_with(MOVED));
+    let has: BTreeSet<(&str, &str)> = types
+        .into_iter()
         .filter_map(|line| {
             // A name may hold spaces; a type never does.
             let line = line.strip_suffix(" key").unwrap_or(line);
             line.strip_suffix(" updated").unwrap_or(line).rsplit_once(' ')
         })
         .collect();
+    let same_object = match place_of_dataset(dataset) {
+        Some(place) => places.contains(&place.as_str()),
+        // Behind a field's place stands its name.
+        None => places.iter().all(|place| place.contains(' ')),
+    };
+    let same_place = |field: &Field| match place_of(field) {
+        Some(place) => places.contains(&place.as_str()),
+        None => {
+            let own = format!(" {}", field.name);
+            !places.iter().any(|place| place.ends_with(&own))
+        }
+    };
     let fields = dataset.fields.iter();
     fields
-        .filter(|field| !has.contains(&(field.name.as_str(), field.ty.word())))
+        .filter(|field| {
+            let known = has.contains(&(field.name.as_str(), field.ty.word()));
+            !(known && same_object && same_place(field))
+        })
         .map(|field| field.name.clone())
         .collect()
 }

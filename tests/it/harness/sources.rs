@@ -1,227 +1,200 @@
-//! Plants with other sources in place of their own: two orgs in one config, or a source that also
-//! says what the org's own answers prove.
+//! A JSON API on a real socket: it answers what the test tells it, by the test's clock, and can be
+//! slow or dead.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
 
-use chrono::{DateTime, NaiveDate, Utc};
-use futures_util::future::BoxFuture;
-use postrider::domain::dataset::{
-    Batch, Cell, Dataset, DayCount, Described, DescribedField, PickValue, Picklist, PullRequest,
-    Pulled, Purpose,
-};
-use postrider::domain::value::Type;
-use postrider::engine::{Destination, Engine, Mail, Plant, SourceLine};
-use postrider::source::{Quota, Source, SourceError, Spent};
-use tokio::sync::mpsc;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Response};
+use axum::serve::Listener;
 
-/// Puts a plant in force that is the one in force with its sources changed.
-pub(crate) fn wrap(engine: &Engine, mut with: impl FnMut(Arc<dyn Source>) -> Arc<dyn Source>) {
-    let old = engine.plant();
-    let line = |line: &SourceLine, source| SourceLine {
-        source,
-        pull_every: line.pull_every,
-        history: line.history,
-        labels: line.labels,
-    };
-    let mut sources = BTreeMap::new();
-    for (name, known) in &old.sources {
-        sources.insert(name.clone(), line(known, with(Arc::clone(&known.source))));
-    }
-    let receivers = old.receivers.iter().map(|(name, receiver)| {
-        let receiver = match receiver {
-            Destination::Mail(to) => Destination::Mail(to.clone()),
-            Destination::Webhook(hook) => Destination::Webhook(Arc::clone(hook)),
-        };
-        (name.clone(), receiver)
-    });
-    let mail = old.mail.as_ref();
-    engine.replace_plant(Plant {
-        zone: old.zone.clone(),
-        locale: old.locale.clone(),
-        week_starts: old.week_starts,
-        owner: old.owner.clone(),
-        metrics: old.metrics.clone(),
-        mail: mail.map(|m| Mail { receiver: Arc::clone(&m.receiver), from: m.from.clone() }),
-        sources,
-        datasets: old.datasets.clone(),
-        digests: old.digests.clone(),
-        rules: old.rules.clone(),
-        routes: old.routes.clone(),
-        receivers: receivers.collect(),
-    });
+use postrider::clock::Clock;
+use serde_json::Value;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+use super::PATIENCE;
+
+/// The API; dropping it stops it.
+pub(crate) struct Api {
+    site: Arc<Site>,
+    address: SocketAddr,
+    serving: tokio::task::JoinHandle<()>,
 }
 
-/// A source over another one: pulls are those of the real one, and everything else is worked out from
-/// real pulls of everything there is.
-pub(crate) struct Telling {
-    pub(crate) inner: Arc<dyn Source>,
-    /// Labels to describe: field, value, label.
-    pub(crate) labels: Vec<(&'static str, &'static str, &'static str)>,
-    pub(crate) log: Mutex<Log>,
+struct Site {
+    clock: Arc<dyn Clock>,
+    routes: Mutex<BTreeMap<String, Route>>,
+    asked: watch::Sender<Vec<Asked>>,
+    dead: AtomicBool,
+    /// So many requests are answered; those after them wait.
+    answered: watch::Sender<u64>,
+    count: AtomicU64,
 }
 
-/// What a [`Telling`] was asked.
-#[derive(Default)]
-pub(crate) struct Log {
-    pub(crate) purposes: Vec<(String, Purpose)>,
-    pub(crate) described: Vec<String>,
-    pub(crate) reread: Vec<NaiveDate>,
-    pub(crate) spent: Spent,
-    pub(crate) closed: usize,
-    /// Counts nothing, as a source does whose user lost sight of the records.
-    pub(crate) blind: bool,
+type Route = Arc<dyn Fn(&Asked) -> Reply + Send + Sync>;
+
+/// A request.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    /// Path and query string as sent.
+    pub(crate) target: String,
+    /// The query, decoded.
+    pub(crate) query: BTreeMap<String, String>,
+    pub(crate) headers: HeaderMap,
 }
 
-impl Telling {
-    pub(crate) fn over(inner: Arc<dyn Source>) -> Telling {
-        Telling { inner, labels: Vec::new(), log: Mutex::default() }
+impl Asked {
+    /// A header's text.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+}
+
+/// An answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Reply {
+    status: u16,
+    headers: Vec<(&'static str, String)>,
+    body: String,
+}
+
+impl Reply {
+    /// JSON.
+    pub(crate) fn json(value: &Value) -> Reply {
+        Reply::of(200, &value.to_string())
     }
 
-    pub(crate) fn log(&self) -> std::sync::MutexGuard<'_, Log> {
-        self.log.lock().unwrap()
+    /// Any status with any body, said to be JSON.
+    pub(crate) fn of(status: u16, body: &str) -> Reply {
+        let headers = vec![("content-type", "application/json".to_owned())];
+        Reply { status, headers, body: body.to_owned() }
     }
 
-    /// Every record of the span that exists, with when it came to be.
-    async fn all(
-        &self,
-        dataset: &Arc<Dataset>,
-        span: &Range<DateTime<Utc>>,
-    ) -> Result<(Batch, Pulled), SourceError> {
-        let (into, mut batches) = mpsc::channel(4);
-        let request = PullRequest {
-            dataset: Arc::clone(dataset),
-            since: None,
-            resume: None,
-            from: None,
-            purpose: Purpose::Verify,
-        };
-        let (done, found) = tokio::join!(self.inner.pull(request, into), async {
-            let mut found = Batch::default();
-            while let Some(batch) = batches.recv().await {
-                take(&mut found, &batch, dataset, span);
-            }
-            found
+    /// The same with one more header.
+    pub(crate) fn with(mut self, name: &'static str, value: &str) -> Reply {
+        self.headers.push((name, value.to_owned()));
+        self
+    }
+}
+
+impl Api {
+    /// Starts on a free port of this machine, with nothing to give.
+    pub(crate) async fn start(clock: Arc<dyn Clock>) -> Api {
+        let site = Arc::new(Site {
+            clock,
+            routes: Mutex::default(),
+            asked: watch::Sender::default(),
+            dead: AtomicBool::new(false),
+            answered: watch::Sender::new(u64::MAX),
+            count: AtomicU64::new(0),
         });
-        Ok((found, done?))
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let door = Door { listener, site: Arc::clone(&site) };
+        let router = Router::new().fallback(answer).with_state(Arc::clone(&site));
+        let serving =
+            tokio::spawn(async move { axum::serve(door, router).await.unwrap_or_default() });
+        Api { site, address, serving }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// From now on a path answers what this makes of each request.
+    pub(crate) fn tells(&self, path: &str, how: impl Fn(&Asked) -> Reply + Send + Sync + 'static) {
+        self.site.routes.lock().unwrap().insert(path.to_owned(), Arc::new(how));
+    }
+
+    /// From now on a path answers this.
+    pub(crate) fn gives(&self, path: &str, value: Value) {
+        self.tells(path, move |_| Reply::json(&value));
+    }
+
+    /// The requests so far, which are forgotten then.
+    pub(crate) fn asked(&self) -> Vec<Asked> {
+        self.site.asked.send_replace(Vec::new())
+    }
+
+    /// Waits until so many requests have come that were not forgotten.
+    pub(crate) async fn has_been_asked(&self, times: usize) {
+        let mut asked = self.site.asked.subscribe();
+        let there = asked.wait_for(|asked| asked.len() >= times);
+        let there = tokio::time::timeout(PATIENCE, there).await;
+        assert!(there.is_ok_and(|there| there.is_ok()), "it is not asked {times} times");
+    }
+
+    /// Closes every connection without a word, or serves again.
+    pub(crate) fn dead(&self, dead: bool) {
+        self.site.dead.store(dead, Ordering::SeqCst);
+    }
+
+    /// Answers so many requests from now on; those after them wait.
+    pub(crate) fn answers_only(&self, requests: u64) {
+        let so_far = self.site.count.load(Ordering::SeqCst);
+        self.site.answered.send_replace(so_far + requests);
+    }
+
+    /// Lets all answers go.
+    pub(crate) fn answers(&self) {
+        self.site.answered.send_replace(u64::MAX);
     }
 }
 
-/// Adds the rows of a batch that exist and came to be in the span.
-fn take(found: &mut Batch, batch: &Batch, dataset: &Dataset, span: &Range<DateTime<Utc>>) {
-    let created = dataset.created.unwrap();
-    let bounds = span.start.timestamp_millis()..span.end.timestamp_millis();
-    for (row, deleted) in batch.cells.chunks(dataset.fields.len()).zip(&batch.deleted) {
-        let Cell::Timestamp(at) = row[created] else { continue };
-        if *deleted || !bounds.contains(&at) {
-            continue;
-        }
-        for cell in row {
-            found.cells.push(match *cell {
-                Cell::Text(at, len) => {
-                    let text = batch.text_of(at, len);
-                    let place = found.text.len() as u32;
-                    found.text.push_str(text);
-                    Cell::Text(place, len)
-                }
-                other => other,
-            });
-        }
-        found.deleted.push(false);
+impl Drop for Api {
+    fn drop(&mut self) {
+        self.serving.abort();
     }
 }
 
-impl Source for Telling {
-    fn pull<'a>(
-        &'a self,
-        request: PullRequest,
-        into: mpsc::Sender<Batch>,
-    ) -> BoxFuture<'a, Result<Pulled, SourceError>> {
-        Box::pin(async move {
-            self.log().purposes.push((request.dataset.name.clone(), request.purpose));
-            self.inner.pull(request, into).await
-        })
-    }
+/// Lets connections in, unless the API is dead: then it keeps its address, and nobody gets a word.
+struct Door {
+    listener: TcpListener,
+    site: Arc<Site>,
+}
 
-    fn describe<'a>(&'a self, object: &'a str) -> BoxFuture<'a, Result<Described, SourceError>> {
-        self.log().described.push(object.to_owned());
-        let field = |name: &'static str| DescribedField {
-            name: name.to_owned(),
-            path: name.to_owned(),
-            label: name.to_owned(),
-            ty: Some(Type::Text),
-            nullable: true,
-            picklist: Some(Picklist {
-                values: (self.labels.iter())
-                    .filter(|(field, ..)| *field == name)
-                    .map(|(_, value, label)| PickValue {
-                        value: value.to_string(),
-                        label: label.to_string(),
-                    })
-                    .collect(),
-                open: true,
-                mistaken: Vec::new(),
-            }),
-            key: false,
-            updated: false,
-            created: false,
-        };
-        let fields = self.labels.iter().map(|(name, ..)| field(name)).collect();
-        let object = object.to_owned();
-        Box::pin(async move { Ok(Described { object, fields, ..Described::default() }) })
-    }
+impl Listener for Door {
+    type Io = TcpStream;
+    type Addr = SocketAddr;
 
-    fn day_counts<'a>(
-        &'a self,
-        dataset: &'a Arc<Dataset>,
-        span: Range<DateTime<Utc>>,
-    ) -> BoxFuture<'a, Result<Option<Vec<DayCount>>, SourceError>> {
-        Box::pin(async move {
-            if self.log().blind {
-                return Ok(Some(Vec::new()));
+    async fn accept(&mut self) -> (TcpStream, SocketAddr) {
+        loop {
+            let (stream, from) = Listener::accept(&mut self.listener).await;
+            if !self.site.dead.load(Ordering::SeqCst) {
+                return (stream, from);
             }
-            let (found, _) = self.all(dataset, &span).await?;
-            let mut days: BTreeMap<NaiveDate, u64> = BTreeMap::new();
-            for row in found.cells.chunks(dataset.fields.len()) {
-                let Cell::Timestamp(at) = row[dataset.created.unwrap()] else { unreachable!() };
-                let at = DateTime::from_timestamp_millis(at).unwrap();
-                *days.entry(at.date_naive()).or_default() += 1;
-            }
-            Ok(Some(days.into_iter().map(|(day, records)| DayCount { day, records }).collect()))
-        })
+        }
     }
 
-    fn reread<'a>(
-        &'a self,
-        dataset: &'a Arc<Dataset>,
-        span: Range<DateTime<Utc>>,
-        into: mpsc::Sender<Batch>,
-    ) -> BoxFuture<'a, Result<Pulled, SourceError>> {
-        self.log().reread.push(span.start.date_naive());
-        Box::pin(async move {
-            let (found, done) = self.all(dataset, &span).await?;
-            let _ = into.send(found).await;
-            Ok(done)
-        })
+    fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
     }
+}
 
-    fn quota(&self) -> Option<Quota> {
-        self.inner.quota()
+async fn answer(State(site): State<Arc<Site>>, request: Request) -> Response<Body> {
+    let target = request.uri().path_and_query().map(ToString::to_string).unwrap_or_default();
+    let query = url::form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes());
+    let asked =
+        Asked { target, query: query.into_owned().collect(), headers: request.headers().clone() };
+    let number = site.count.fetch_add(1, Ordering::SeqCst);
+    site.asked.send_modify(|all| all.push(asked.clone()));
+    let mut answered = site.answered.subscribe();
+    // The sender lives as long as the site.
+    let _ = answered.wait_for(|answered| number < *answered).await;
+    let route = site.routes.lock().unwrap().get(request.uri().path()).cloned();
+    let reply = route.map_or_else(|| Reply::of(404, "{}"), |route| route(&asked));
+    let date = httpdate::fmt_http_date(SystemTime::from(site.clock.now()));
+    // One request a connection: who is dead is dead for everybody at once.
+    let mut response =
+        Response::builder().status(reply.status).header("date", date).header("connection", "close");
+    for (name, value) in &reply.headers {
+        response = response.header(*name, value);
     }
-
-    fn spent(&self) -> Spent {
-        self.log().spent.clone()
-    }
-
-    fn recall(&self, spent: Spent) {
-        self.log().spent = spent;
-    }
-
-    fn close(&self) -> BoxFuture<'_, ()> {
-        Box::pin(async move {
-            self.log().closed += 1;
-            self.inner.close().await;
-        })
-    }
+    response.body(Body::from(reply.body)).unwrap()
 }

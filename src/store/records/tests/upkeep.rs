@@ -283,12 +283,19 @@ fn a_field_read_from_another_place_is_loaded_again() {
     moved.fields[1].path = "Parent.Count".to_owned();
     assert!(store.records.loads_due(at(20)).unwrap().is_empty());
     let store = store.again(moved.clone());
-    assert!(store.state().loading.is_empty(), "what is known serves meanwhile");
+    assert_eq!(store.state().loading, ["Count"], "what is known was read elsewhere");
     assert_eq!(store.records.loads_due(at(20)).unwrap().len(), 1);
+    let store = store.again(dataset());
+    assert!(store.state().loading.is_empty(), "back before it was loaded");
+    let store = store.again(moved.clone());
     store.pull("a 7@1", 20);
     assert!(store.records.loads_due(at(20)).unwrap().is_empty());
+    assert!(store.state().loading.is_empty());
+    let store = store.again(dataset());
+    assert_eq!(store.state().loading, ["Count"], "back where its name says");
     let store = store.again(Dataset { object: "Other".to_owned(), ..moved });
     assert_eq!(store.records.loads_due(at(20)).unwrap().len(), 1);
+    assert_eq!(store.state().loading, ["Id", "Count", "Stamp"], "those of another object");
 }
 
 fn span(store: &Store, days: Range<i64>, rows: &str, expected: u64) -> Mended {
