@@ -188,13 +188,16 @@ impl Engine {
     /// at those of earlier plants.
     pub async fn close(&self) {
         let plant = self.plant();
-        for (name, line) in &plant.sources {
-            self.keep_spent(name, line).await;
-        }
+        let keeping = async {
+            for (name, line) in &plant.sources {
+                self.keep_spent(name, line).await;
+            }
+        };
         let retired = std::mem::take(&mut *self.retired());
         let now = plant.sources.values().map(|line| Arc::clone(&line.source));
         let all: Vec<Arc<dyn Source>> = now.chain(retired).collect();
-        futures_util::future::join_all(all.iter().map(|source| source.close())).await;
+        let closing = futures_util::future::join_all(all.iter().map(|source| source.close()));
+        tokio::join!(keeping, closing);
     }
 
     fn retired(&self) -> MutexGuard<'_, Vec<Arc<dyn Source>>> {

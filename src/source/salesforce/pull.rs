@@ -86,8 +86,6 @@ enum Left {
     All,
     /// What lies behind this, up to now.
     From(Begin),
-    /// Nothing.
-    Nothing,
 }
 
 impl Pull<'_> {
@@ -138,7 +136,6 @@ impl Pull<'_> {
             since => self.in_bulk(&span, since.is_none()).await?,
         };
         match left {
-            Left::Nothing => Ok(end),
             Left::All => self.walk(span).await.map(|()| end),
             Left::From(begin) => {
                 // Hours may have passed: what was committed meanwhile is read too, and only an
@@ -161,7 +158,9 @@ impl Pull<'_> {
         if let Count::Records(records) = count {
             self.tell_total = false;
             if records == 0 && !is_load {
-                return Ok(Left::Nothing);
+                // Asked for all the same: only that tells which fields the org shows us now, and one
+                // that seems to have come back makes everything be loaded again.
+                return Ok(Left::All);
             }
             self.send(Batch { expected: Some(records), ..Batch::default() }).await?;
         }
@@ -255,7 +254,9 @@ impl Pull<'_> {
     /// Finds out which fields the org does not show us, after it said so.
     pub(super) async fn learn_hidden(&mut self, said: String) -> Result<(), Failure> {
         let hidden = self.org.learn_hidden(self.dataset, &mut self.tally).await?;
-        let vital = self.dataset.updated.into_iter().chain([self.dataset.key]);
+        // What is read whole needs no order of changes, and not every object has one.
+        let updated = self.dataset.updated.filter(|_| !self.dataset.whole);
+        let vital = updated.into_iter().chain([self.dataset.key]);
         if hidden == self.hidden || vital.into_iter().any(|at| hidden.fields.contains(&at)) {
             return Err(Failure::Refused(said));
         }

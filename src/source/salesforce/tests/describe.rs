@@ -94,6 +94,64 @@ async fn an_object_that_cannot_be_counted_is_described_all_the_same() {
 }
 
 #[tokio::test]
+async fn an_object_that_does_not_say_what_changed_can_be_read_whole() {
+    for whole in [true, false] {
+        let (_server, salesforce, _) = scripted(|_, asked| match asked.soql() {
+            Some(soql) if soql.contains("SystemModstamp") => {
+                error(400, "INVALID_FIELD", "No such column 'SystemModstamp'")
+            }
+            Some(_) => reply(200, one_record()),
+            None => {
+                let fields = dataset("User").fields.clone();
+                let shown = fields.iter().filter(|field| field.name != "SystemModstamp");
+                let shown: Vec<_> =
+                    shown.map(|field| format!(r#"{{"name":"{}"}}"#, field.name)).collect();
+                reply(200, format!(r#"{{"name":"User","fields":[{}]}}"#, shown.join(",")))
+            }
+        })
+        .await;
+        let users = Arc::new(Dataset { whole, ..(*dataset("User")).clone() });
+        let asked = PullRequest { dataset: users, ..request("User") };
+        match pull(&salesforce, asked).await.outcome {
+            Ok(pulled) if whole => assert_eq!(pulled.hidden, ["SystemModstamp"]),
+            Err(SourceError::Refused { .. }) if !whole => {}
+            outcome => panic!("{whole}: {outcome:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_long_silence_does_not_make_a_hidden_field_look_as_if_it_were_back() {
+    let server = Server::start(|asked, home| {
+        if asked.is_login() {
+            return token(home, "t");
+        }
+        let answer = match asked.soql() {
+            Some(soql) if soql.contains("COUNT()") => {
+                reply(200, r#"{"totalSize":0,"done":true,"records":[]}"#)
+            }
+            Some(soql) if soql.contains("Industry") => {
+                error(400, "INVALID_FIELD", "No such column")
+            }
+            Some(_) => reply(200, page(&[], None)),
+            None => {
+                let fields = dataset("Account").fields.clone();
+                let shown = fields.iter().filter(|field| field.name != "Industry");
+                let shown: Vec<_> =
+                    shown.map(|field| format!(r#"{{"name":"{}"}}"#, field.name)).collect();
+                reply(200, format!(r#"{{"name":"Account","fields":[{}]}}"#, shown.join(",")))
+            }
+        };
+        answer.with("date", NOW_HTTP)
+    })
+    .await;
+    let settings = SalesforceSettings { bulk_above: Some(10), ..settings(&server.url) };
+    let salesforce = Salesforce::new(settings, LeapingClock::at(NOW)).unwrap();
+    let weeks = PullRequest { since: Some(at("2026-02-01T00:00:00Z")), ..request("Account") };
+    assert_eq!(pull(&salesforce, weeks).await.pulled().hidden, ["Industry"]);
+}
+
+#[tokio::test]
 async fn an_object_we_may_not_see_is_told_with_what_is_likely_missing() {
     for (object, says) in [
         ("ConversationEntry", "Access Conversation Entries"),

@@ -95,8 +95,17 @@ async fn a_signed_assertion_logs_in() {
     assert_eq!(claims["iss"], "3MVG9");
     assert_eq!(claims["sub"], "ann@acme.com");
     assert_eq!(claims["aud"], "https://test.salesforce.com");
-    assert_eq!(claims["exp"], at(NOW).timestamp() + 180);
+    assert_eq!(claims["exp"], at(NOW).timestamp() + 120);
     assert_eq!(server.logins(), 1);
+}
+
+#[tokio::test]
+async fn a_clock_that_is_off_by_less_than_a_minute_is_off_by_nothing() {
+    for theirs in ["2026-03-01T11:59:10Z", "2026-03-01T12:00:50Z"] {
+        let server = strict_org(theirs).await;
+        pull(&jwt_org(&server), request("User")).await.outcome.unwrap();
+        assert_eq!(server.logins(), 1, "{theirs}");
+    }
 }
 
 #[tokio::test]
