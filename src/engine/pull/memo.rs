@@ -68,6 +68,10 @@ impl Memo {
         if self.pulling {
             return false;
         }
+        // The clock was set back: what was planned by the old one may be far away.
+        if self.succeeded.is_some_and(|at| now < at) {
+            return true;
+        }
         // A digest waits: asked again as soon as the answer can be a better one.
         let wanted = || self.wanted.is_some_and(|wanted| wanted.ask_at <= now);
         self.next.is_none_or(|next| next <= now) || self.failing.is_none() && wanted()
@@ -110,5 +114,20 @@ impl Memo {
         };
         self.next = Some(now + wait);
         failing.times += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_set_back_holds_up_nothing() {
+        let at = |hour| DateTime::UNIX_EPOCH + TimeDelta::hours(hour);
+        let mut memo = Memo::default();
+        assert!(memo.is_due(at(100)));
+        memo.succeed(at(100), at(101), &Pulled::nothing(at(100)));
+        assert!(!memo.is_due(at(100)) && memo.is_due(at(101)));
+        assert!(memo.is_due(at(50)));
     }
 }

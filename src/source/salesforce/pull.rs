@@ -23,6 +23,9 @@ use crate::source::{PullRequest, Pulled, SourceError};
 /// not be visible yet.
 const MARGIN: TimeDelta = TimeDelta::minutes(1);
 
+/// An org's clock is believed to be ahead of ours by no more than this.
+const AHEAD_MAX: TimeDelta = TimeDelta::days(1);
+
 /// A query the org cannot answer in time is halved down to this.
 const NARROWEST: TimeDelta = TimeDelta::minutes(1);
 
@@ -101,6 +104,8 @@ impl Pull<'_> {
         // Had our clock leapt forward since the org last told its own, `end` would lie in its
         // future; its first answer tells.
         let proven = self.tally.first_date.map_or(end, |date| end.min(date - MARGIN));
+        // A date that cannot be believed must not put what comes until then out of sight.
+        let proven = proven.min(self.org.clock.now() + AHEAD_MAX);
         Ok(request.since.map_or(proven, |since| since.max(proven)))
     }
 
@@ -366,8 +371,12 @@ impl Trail {
         self.empty = if rows == 0 { self.empty + 1 } else { 0 };
         let Some(next) = next else {
             return match self.total {
-                Some(total) if total > 0 && self.rows == 0 => {
-                    Err(format!("of {total} records that it found it gave none"))
+                Some(total) if self.rows < total => {
+                    let rows = match self.rows {
+                        0 => "none".to_owned(),
+                        rows => rows.to_string(),
+                    };
+                    Err(format!("of {total} records that it found it gave {rows}"))
                 }
                 _ => Ok(()),
             };

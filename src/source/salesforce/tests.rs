@@ -385,6 +385,30 @@ async fn a_query_too_slow_for_the_org_is_halved() {
 }
 
 #[tokio::test]
+async fn a_page_too_few_is_no_end() {
+    // Three are announced, one comes, and that is said to be all.
+    let (_server, salesforce, _) =
+        scripted(|_, _| reply(200, one_record().replacen("\"totalSize\":1", "\"totalSize\":3", 1)))
+            .await;
+    for name in ["MessagingChannel", "User"] {
+        let outcome = pull(&salesforce, request(name)).await.outcome;
+        let said = outcome.unwrap_err().to_string();
+        assert!(said.contains("of 3 records that it found it gave 1"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn an_org_that_lives_in_the_future_puts_nothing_out_of_sight() {
+    let (_server, salesforce, clock) =
+        scripted(|_, _| reply(200, one_record()).with("date", "Fri, 01 Mar 2030 12:00:00 GMT"))
+            .await;
+    pull(&salesforce, request("User")).await.outcome.unwrap();
+    // From here on the org's clock is what its answer said.
+    let got = pull(&salesforce, request("User")).await;
+    assert_eq!(got.pulled().watermark, clock.now() + TimeDelta::days(1));
+}
+
+#[tokio::test]
 async fn a_field_the_org_hides_stays_empty_and_is_told() {
     let (server, salesforce, _) = scripted(|_, asked| match asked.soql() {
         Some(soql) if soql.contains("Industry") || soql.contains("IsDeleted") => {

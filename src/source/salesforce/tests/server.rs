@@ -235,11 +235,13 @@ pub(super) fn record(key: &str, at: DateTime<Utc>) -> String {
 
 pub(super) fn page(records: &[String], next: Option<&str>) -> String {
     let next_field = next.map(|next| format!(r#","nextRecordsUrl":"{next}""#)).unwrap_or_default();
-    // More than there are, where more are to come.
-    let more = next.is_some() && !records.is_empty();
-    let total = if more { 1_000_000 } else { records.len() };
+    // How many there are in all is not known here, where more are to come.
+    let total = match next {
+        Some(_) => String::new(),
+        None => format!(r#""totalSize":{},"#, records.len()),
+    };
     format!(
-        r#"{{"totalSize":{total},"done":{}{next_field},"records":[{}]}}"#,
+        r#"{{{total}"done":{}{next_field},"records":[{}]}}"#,
         next.is_none(),
         records.join(",")
     )
