@@ -111,7 +111,7 @@ fn section(
         |err| Section::Failed {
             report: report.name.clone(),
             title: report.title.clone(),
-            reason: reason(&err),
+            reason: reason(store, plant, report, &err),
         },
         Section::Table,
     )
@@ -164,11 +164,14 @@ fn provisional(
 }
 
 /// A failure as the reader of a mail should see it: no paths, no SQL.
-fn reason(err: &StoreError) -> String {
-    match err {
-        StoreError::Loading(dataset) => {
-            format!("{dataset} is still being loaded; the next mail will have it")
+fn reason(store: &Store, plant: &Plant, report: &Report, err: &StoreError) -> String {
+    let StoreError::Loading(what) = err else { return err.to_string() };
+    // What a source does not give will hardly be in the next mail.
+    let down = store.read_records(|records| Ok(remarks::sources_down(records, plant, report)));
+    match down.unwrap_or_default().join(" ") {
+        down if down.is_empty() => {
+            format!("{what} is still being loaded; the next mail will have it")
         }
-        other => other.to_string(),
+        down => format!("{what} is still being loaded. {down}"),
     }
 }

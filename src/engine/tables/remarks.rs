@@ -21,8 +21,7 @@ pub(super) fn remarks(
     window: Option<Window>,
 ) -> Vec<String> {
     let reads = report.query.reads();
-    let states: Vec<&DatasetState> =
-        reads.keys().filter_map(|dataset| records.state(dataset)).collect();
+    let states = states(records, report);
     let mut lines = Vec::new();
     let loaded_from = states.iter().filter_map(|state| state.history_start).max();
     let began = loaded_from.filter(|start| window.is_none_or(|window| window.from < *start));
@@ -38,6 +37,15 @@ pub(super) fn remarks(
     }
     lines.extend(down(plant, report, &states));
     lines
+}
+
+/// Since when sources of a report have given nothing.
+pub(super) fn sources_down(records: &View<'_>, plant: &Plant, report: &Report) -> Vec<String> {
+    down(plant, report, &states(records, report))
+}
+
+fn states<'a>(records: &'a View<'_>, report: &Report) -> Vec<&'a DatasetState> {
+    report.query.reads().keys().filter_map(|dataset| records.state(dataset)).collect()
 }
 
 fn left_out(state: &DatasetState, locale: Locale) -> Option<String> {

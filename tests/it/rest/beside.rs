@@ -87,6 +87,13 @@ fn ticket(id: u32, opened: &str) -> serde_json::Value {
 
 /// At 07:30 in Berlin, everything pulled: three sessions and two tickets of the last day.
 async fn world() -> World {
+    let w = start(false).await;
+    assert!(w.state("tickets").ready && w.state("MessagingSession").ready);
+    w
+}
+
+/// The same, with the API dead or alive.
+async fn start(dead: bool) -> World {
     let clock = Arc::new(ManualClock::new(utc(NOW)));
     let api = Api::start(Arc::clone(&clock) as Arc<dyn Clock>).await;
     let tickets = [ticket(1, "2026-11-22T10:00:00Z"), ticket(2, "2026-11-22T11:00:00Z")];
@@ -97,11 +104,10 @@ async fn world() -> World {
         ended(&org, &web, &format!("2026-11-22T{hour}:00:00Z"), &[]);
     }
     let config = format!("{HEAD}{BOTH}").replace("API", &api.url());
+    api.dead(dead);
     let t = TestPostrider::over(&config, clock, org).await;
     t.beat().await;
-    let w = World { t, api };
-    assert!(w.state("tickets").ready && w.state("MessagingSession").ready);
-    w
+    World { t, api }
 }
 
 #[tokio::test]
@@ -228,4 +234,24 @@ async fn what_was_missed_is_replayed_when_the_api_is_back_and_told_once() {
     says(&first.words(), &["08:15"]);
     w.minutes(10).await;
     assert_eq!(w.t.letters_to("owner@example.com").len(), 2, "once");
+}
+
+#[tokio::test]
+async fn what_never_came_is_missing_since_the_first_try() {
+    let w = start(true).await;
+    w.t.advance_to("2026-11-23T07:35:00Z").await;
+    assert_eq!(w.t.letters_to("org@example.com").len(), 1);
+    let both = w.t.letters_to("both@example.com");
+    let [both] = both.as_slice() else { panic!("{} mails", both.len()) };
+    let words = both.words();
+    says(
+        &words,
+        &[
+            "3 Based on 3 records",
+            "tickets is still being loaded. Source desk has given nothing of tickets since 23 Nov \
+             2026 07:3",
+        ],
+    );
+    assert!(!words.contains("the next mail will have it"), "nobody knows that: {words}");
+    assert!(w.t.incidents().is_empty(), "what was never seen is not an incident");
 }
