@@ -240,11 +240,7 @@ pub(super) fn page(records: &[String], next: Option<&str>) -> String {
         Some(_) => String::new(),
         None => format!(r#""totalSize":{},"#, records.len()),
     };
-    format!(
-        r#"{{{total}"done":{}{next_field},"records":[{}]}}"#,
-        next.is_none(),
-        records.join(",")
-    )
+    format!(r#"{{{total}"done":{}{next_field},"records":[{}]}}"#, next.is_none(), records.join(","))
 }
 
 /// Whether a record is in the span a statement asks for.
