@@ -43,7 +43,7 @@ pub(crate) fn run(url: &str, way: Way, sessions: u64, kills: u64, seed: u64) -> 
             if Instant::now() >= until {
                 break None;
             }
-            std::thread::sleep(Duration::from_millis(5));
+            pause();
         };
         match ended {
             None => {
@@ -71,6 +71,11 @@ pub(crate) fn run(url: &str, way: Way, sessions: u64, kills: u64, seed: u64) -> 
         sessions * home::METRICS.len() as u64,
     ));
     Ok(())
+}
+
+#[expect(clippy::disallowed_methods, reason = "a process is waited for, in real time")]
+fn pause() {
+    std::thread::sleep(Duration::from_millis(5));
 }
 
 fn pull(config: &Path) -> anyhow::Result<Command> {

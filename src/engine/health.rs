@@ -1,5 +1,5 @@
 //! Health: where every dataset, source, message and incident stands, from rows alone, so that it is
-//! the same beside the daemon and in it. [`exposition`] writes it for a collector of metrics.
+//! the same beside the daemon and in it. [`exposition()`] writes it for a collector of metrics.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;

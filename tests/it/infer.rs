@@ -48,7 +48,7 @@ fn ticket(n: u64) -> Value {
 
 /// An object of records by their key, nested deep.
 fn agent(n: u64) -> Value {
-    json!({ "name": format!("Agent {n}"), "team": { "name": "North", "size": 4 }, "active": n % 2 == 0 })
+    json!({ "name": format!("Agent {n}"), "team": { "name": "North", "size": 4 }, "active": n.is_multiple_of(2) })
 }
 
 /// A list far inside, whose next page is a relative address.

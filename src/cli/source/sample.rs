@@ -31,7 +31,7 @@ It reads as a first load does, oldest records first, and stops when it has enoug
 daemon's records nor its watermark are touched. A field that is empty in every record is named: its
 path may be wrong, or the source does not show it to us.")]
 pub(in crate::cli) struct Test {
-    /// The dataset: a name in [datasets], or a built-in one
+    /// The dataset: a name in `[datasets]`, or a built-in one
     dataset: String,
     /// So many records
     #[arg(long, default_value_t = 10, value_name = "COUNT",

@@ -87,7 +87,7 @@ async fn tickets(
     let ticket = |number: usize| {
         json!({
             "id": number,
-            "state": if number % 2 == 0 { "open" } else { "done" },
+            "state": if number.is_multiple_of(2) { "open" } else { "done" },
             "opened": format!("2026-03-0{number}T10:00:00Z"),
             "owner": { "name": format!("Agent {number}") },
         })
