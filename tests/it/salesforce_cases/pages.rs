@@ -73,7 +73,9 @@ async fn tie_wall() {
     let inside = format!("SystemModstamp = 2026-03-01T10:00:00Z AND Id > '{}'", ids[599]);
     assert!(asked.last().unwrap().contains(&inside), "{asked:?}");
     assert!(asked.len() <= 2, "{asked:?}");
-    assert_eq!(w.asked(Call::QueryMore), 9);
+    // The request of the killed process may arrive only now.
+    let more = w.asked(Call::QueryMore);
+    assert!((9..=10).contains(&more), "{more}");
     assert_eq!(state.watermark, Some(utc("2026-03-01T11:59:00Z")));
 }
 
