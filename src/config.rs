@@ -138,6 +138,14 @@ pub enum SourceSettings {
 }
 
 impl SourceSettings {
+    /// Its address.
+    pub fn address(&self) -> &str {
+        match self {
+            SourceSettings::Salesforce(settings) => &settings.login_url,
+            SourceSettings::Rest(settings) => &settings.base_url,
+        }
+    }
+
     /// How often its records are pulled.
     pub fn pull_every(&self) -> TimeDelta {
         match self {

@@ -17,6 +17,9 @@ pub struct Dataset {
     /// What the source calls it: an object of Salesforce, of a REST API path and query with the
     /// pointers to its records. Whoever changes it changes what is loaded.
     pub object: String,
+    /// Which source that is, whatever it is called: its address. Records of another one are other
+    /// records. Empty: not known.
+    pub home: String,
     /// Its fields, in the order they are stored and pulled.
     pub fields: Vec<Field>,
     /// Index of the field that identifies a record.
@@ -53,6 +56,7 @@ impl Dataset {
             name: name.to_owned(),
             source: source.to_owned(),
             object: name.to_owned(),
+            home: String::new(),
             fields,
             key,
             updated: None,

@@ -170,7 +170,7 @@ impl Records {
                 tx.execute_batch(&schema::create_table(&dataset.name, dataset))?;
                 state::insert(tx, dataset)?;
             }
-            Ok(())
+            state::note_home(tx, dataset)
         })?;
         let wanted = Wanted { dataset: dataset.clone(), history };
         self.known().datasets.insert(dataset.name.clone(), wanted);

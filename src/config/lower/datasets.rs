@@ -96,6 +96,11 @@ pub(super) fn lower(
     }
     unread(found, sources, &read_from);
     object::cover(&mut made);
+    for dataset in &mut made {
+        if let Some(source) = sources.known.made.get(&dataset.source) {
+            source.address().clone_into(&mut dataset.home);
+        }
+    }
     all.all = made.into_iter().map(Arc::new).collect();
     all
 }

@@ -222,6 +222,7 @@ impl Object {
             name: self.name.to_owned(),
             source: source.to_owned(),
             object: self.name.to_owned(),
+            home: String::new(),
             fields: self.fields.iter().map(Row::field).collect(),
             key: at("Id"),
             updated: Some(at("SystemModstamp")),

@@ -145,6 +145,7 @@ pub(super) fn fingerprint(dataset: &Dataset) -> String {
         .collect();
     lines.extend(dataset.fields.iter().filter_map(place_of));
     lines.extend(place_of_dataset(dataset));
+    lines.extend(home_of(dataset));
     lines.sort();
     lines.join("\n")
 }
@@ -162,12 +163,27 @@ fn place_of_dataset(dataset: &Dataset) -> Option<String> {
     (dataset.object != dataset.name).then(|| format!("{MOVED}{}", dataset.object))
 }
 
+/// Begins the line that tells which source a table is of.
+const HOME: &str = "\u{1}home ";
+
+fn home_of(dataset: &Dataset) -> Option<String> {
+    (!dataset.home.is_empty()).then(|| format!("{HOME}{}", dataset.home))
+}
+
+/// The fingerprint of a table of the dataset from before it told which source it is of.
+pub(super) fn homeless(dataset: &Dataset) -> String {
+    fingerprint(&Dataset { home: String::new(), ..dataset.clone() })
+}
+
 /// Fields of the dataset that a table with this fingerprint does not have as they are wanted: not at
 /// all, of another type, or from another place at the source. Those are all where the dataset itself
 /// is from another place.
 pub(super) fn missing_fields(dataset: &Dataset, fingerprint: &str) -> Vec<String> {
     let (places, types): (Vec<&str>, Vec<&str>) =
         fingerprint.lines().partition(|line| line.starts_with(MOVED));
+    let (homes, places): (Vec<&str>, Vec<&str>) =
+        places.into_iter().partition(|line| line.starts_with(HOME));
+    let same_home = homes.first().is_none_or(|home| home_of(dataset).as_deref() == Some(*home));
     let has: BTreeSet<(&str, &str)> = types
         .into_iter()
         .filter_map(|line| {
@@ -192,7 +208,7 @@ pub(super) fn missing_fields(dataset: &Dataset, fingerprint: &str) -> Vec<String
     fields
         .filter(|field| {
             let known = has.contains(&(field.name.as_str(), field.ty.word()));
-            !(known && same_object && same_place(field))
+            !(known && same_home && same_object && same_place(field))
         })
         .map(|field| field.name.clone())
         .collect()

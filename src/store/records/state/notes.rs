@@ -20,6 +20,21 @@ pub(in crate::store::records) fn insert(
     Ok(())
 }
 
+/// Notes which source a table is of that was made before that was noted: the one it is read from now.
+pub(in crate::store::records) fn note_home(
+    tx: &Connection,
+    dataset: &Dataset,
+) -> rusqlite::Result<()> {
+    let (from, to) = (schema::homeless(dataset), schema::fingerprint(dataset));
+    for column in ["fields", "load_fields"] {
+        let sql = format!(
+            "UPDATE _dataset_state SET {column} = ?3 WHERE dataset = ?1 AND {column} = ?2 AND ?2 <> ?3"
+        );
+        tx.execute(&sql, params![dataset.name, from, to])?;
+    }
+    Ok(())
+}
+
 /// Notes that a load begins from the beginning.
 pub(in crate::store::records) fn begin_load(
     tx: &Connection,

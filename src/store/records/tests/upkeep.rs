@@ -298,6 +298,24 @@ fn a_field_read_from_another_place_is_loaded_again() {
     assert_eq!(store.state().loading, ["Id", "Count", "Stamp"], "those of another object");
 }
 
+#[test]
+fn records_of_another_org_are_not_gone_on_with() {
+    // Made before it was noted which org it is of: it is the one it is read from now.
+    let store = Store::new(dataset());
+    store.pull("a 1@1", 10);
+    let of = |home: &str| Dataset { home: home.to_owned(), ..dataset() };
+    let store = store.again(of("https://sandbox.example.com"));
+    assert_eq!(store.records.loads_due(at(20)).unwrap().len(), 0);
+    assert!(store.state().loading.is_empty());
+    let store = store.again(of("https://acme.example.com"));
+    assert_eq!(store.state().loading, ["Id", "Count", "Stamp"]);
+    assert_eq!(store.begin().request().since, None);
+    store.pull("b 2@2", 20);
+    assert_eq!(store.rows(), "b 2@2");
+    let store = store.again(of("https://acme.example.com"));
+    assert!(store.state().loading.is_empty());
+}
+
 fn span(store: &Store, days: Range<i64>, rows: &str, expected: u64) -> Mended {
     let mut span = store.records.begin_span(NAME, day(days.start)..day(days.end)).unwrap();
     span.append(&made(rows)).unwrap();
