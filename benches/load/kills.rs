@@ -63,7 +63,7 @@ pub(crate) fn run(url: &str, way: Way, sessions: u64, kills: u64, seed: u64) -> 
     anyhow::ensure!(status.success(), "the last pull failed: {status}");
     check(&folder, sessions)?;
     line(format!(
-        "{}: {done} kills in {:.0} s, {} loads complete: each with {sessions} sessions and {} \
+        "{}: {done} kills in {:.0} s; loads that became complete: {}, each with {sessions} sessions and {} \
          metrics, every key once, every value the org's",
         way.name(),
         started.elapsed().as_secs_f64(),
