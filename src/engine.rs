@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::Transaction;
@@ -57,6 +57,8 @@ pub struct Plant {
     pub sources: BTreeMap<String, SourceLine>,
     /// Datasets of all sources.
     pub datasets: Vec<Arc<Dataset>>,
+    /// Those of them that reports and rules read, once somebody has asked.
+    pub in_use: OnceLock<Vec<Arc<Dataset>>>,
     /// Digests by name.
     pub digests: BTreeMap<String, Arc<Digest>>,
     /// Rules by name.

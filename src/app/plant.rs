@@ -51,6 +51,7 @@ pub(super) fn build(
         mail,
         sources: Default::default(),
         datasets: config.datasets.clone(),
+        in_use: Default::default(),
         digests: config.digests.clone(),
         rules: config.rules.clone(),
         routes: config.routes.clone(),

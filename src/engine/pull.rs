@@ -49,10 +49,14 @@ pub enum PullError {
 impl Plant {
     /// The datasets that some report or rule reads, in the order of the sources' lists.
     pub fn datasets_in_use(&self) -> Vec<Arc<Dataset>> {
-        let queries = self.queries();
-        let used: BTreeSet<String> =
-            queries.iter().flat_map(|query| query.reads().into_keys()).collect();
-        self.datasets.iter().filter(|dataset| used.contains(&dataset.name)).cloned().collect()
+        // Asked at every beat, and the same as long as the plant is.
+        let in_use = self.in_use.get_or_init(|| {
+            let queries = self.queries();
+            let used: BTreeSet<String> =
+                queries.iter().flat_map(|query| query.reads().into_keys()).collect();
+            self.datasets.iter().filter(|dataset| used.contains(&dataset.name)).cloned().collect()
+        });
+        in_use.clone()
     }
 
     /// Every query of reports, their coverage, and rules.
