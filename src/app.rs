@@ -19,6 +19,8 @@ use crate::store::{Store, StoreError};
 mod loops;
 mod plant;
 
+pub use plant::source;
+
 /// How long things may take, in real time.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {

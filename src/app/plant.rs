@@ -83,7 +83,11 @@ pub(super) fn build(
     Ok(plant)
 }
 
-fn source(
+/// Prepares one source; nothing is sent before it is asked. `bounds`: `None` is what its kind needs.
+///
+/// # Errors
+/// The source refuses its settings.
+pub fn source(
     settings: &SourceSettings,
     clock: &Arc<dyn Clock>,
     bounds: Option<Bounds>,

@@ -6,9 +6,8 @@ use clap::Subcommand;
 
 use super::Done;
 use super::context::{Context, clock};
+use crate::app;
 use crate::config::SourceSettings;
-use crate::source::rest::Rest;
-use crate::source::salesforce::Salesforce;
 use crate::source::{Source, SourceError};
 
 mod infer;
@@ -34,20 +33,7 @@ impl SourceCommand {
 
 /// Opens one source by itself, on the machine's clock. Nothing is sent before it is asked.
 pub(super) fn open(settings: &SourceSettings) -> Result<Arc<dyn Source>, SourceError> {
-    Ok(match settings {
-        SourceSettings::Salesforce(settings) => {
-            Arc::new(Salesforce::new(settings.clone(), clock())?)
-        }
-        SourceSettings::Rest(settings) => Arc::new(Rest::new(settings.clone(), clock())?),
-    })
-}
-
-/// Where a source is.
-pub(super) fn address(settings: &SourceSettings) -> &str {
-    match settings {
-        SourceSettings::Salesforce(settings) => &settings.login_url,
-        SourceSettings::Rest(settings) => &settings.base_url,
-    }
+    app::source(settings, &clock(), None)
 }
 
 /// How many requests this command made.

@@ -56,6 +56,7 @@ impl Engine {
     /// Writes down what a source was asked beyond what is written down, if anything: a pull that takes
     /// hours may be cut off.
     pub(super) async fn keep_spent(&self, source: &str, line: &SourceLine) {
+        let before = self.written().get(source).cloned().unwrap_or_default();
         let spending = self.spending(source, line);
         if spending.hours.is_empty() {
             return;
@@ -63,7 +64,8 @@ impl Engine {
         let (store, now) = (Arc::clone(&self.store), self.clock.now());
         let kept = blocking(move || Ok(store.records().spend(&spending, now)?)).await;
         if let Err(err) = kept {
-            tracing::debug!(source, error = %err, "what was spent is not written down");
+            tracing::debug!(source, error = %err, "what was spent is not written down; tried again");
+            self.written().insert(source.to_owned(), before);
         }
     }
 

@@ -54,7 +54,7 @@ impl Online {
             }
             let mut asked = Asked {
                 name: name.clone(),
-                address: source::address(settings).to_owned(),
+                address: settings.address().to_owned(),
                 quota: None,
                 requests: 0,
                 datasets: Vec::new(),

@@ -58,8 +58,8 @@ pub fn all(connection: &Connection) -> rusqlite::Result<Labels> {
     Ok(labels)
 }
 
-/// Replaces the labels of the fields named; what a source no longer describes keeps the words that
-/// older records are known by. True if something is new.
+/// Puts labels in place of those known of the same values; what a source no longer describes keeps the
+/// words that older records are known by. True if something is new.
 fn put(
     tx: &Connection,
     dataset: &str,

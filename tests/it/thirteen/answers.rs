@@ -1,4 +1,5 @@
-//! What each shipped report must say, computed from the raw records in plain Rust.
+//! What each shipped report must say, computed from the raw records in plain Rust. Long because it is
+//! one list, a function a report in the order of the config, with nothing shared to take out.
 
 use std::collections::{BTreeMap, BTreeSet};
 
