@@ -90,10 +90,10 @@ impl Pull {
             };
             bar.finish_and_clear();
             print::line(format!(
-                "{}: {} records in {} requests, complete to {}",
+                "{}: {} in {}, complete to {}",
                 dataset.name,
-                pulled.records,
-                pulled.requests,
+                print::count(pulled.records as usize, "record"),
+                print::count(pulled.requests as usize, "request"),
                 print::stamp(pulled.watermark)
             ));
             for sample in &pulled.misfit_samples {
