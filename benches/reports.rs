@@ -126,6 +126,7 @@ fn frame(app: &App, report: &Report, all_time: bool) -> anyhow::Result<Frame> {
         zone: report.zone.clone(),
         week_starts,
         rows_max: 200_000,
+        rest_max: 0,
     })
 }
 

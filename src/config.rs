@@ -19,6 +19,7 @@ use crate::domain::rule::Rule;
 use crate::domain::zone::Zone;
 use crate::receiver::smtp::SmtpSettings;
 use crate::receiver::webhook::WebhookSettings;
+use crate::render::Look;
 use crate::source::rest::RestSettings;
 use crate::source::salesforce::SalesforceSettings;
 
@@ -108,6 +109,8 @@ pub struct Config {
     pub owner: Option<String>,
     /// Where postrider's own figures are written, for a collector of metrics.
     pub metrics: Option<PathBuf>,
+    /// The company's look of mails.
+    pub look: Look,
     /// The mail server.
     pub smtp: Option<SmtpSettings>,
     /// Sources, by name.

@@ -20,6 +20,7 @@ use crate::domain::route::Route;
 use crate::domain::rule::Rule;
 use crate::domain::zone::Zone;
 use crate::receiver::Receiver;
+use crate::render::Look;
 use crate::source::{Source, Spent};
 use crate::store::records::RecordsError;
 use crate::store::state::StateError;
@@ -51,6 +52,8 @@ pub struct Plant {
     pub owner: Option<String>,
     /// Where the metrics are written.
     pub metrics: Option<PathBuf>,
+    /// The company's look of mails.
+    pub look: Look,
     /// The mail server and the sender.
     pub mail: Option<Mail>,
     /// Sources by name.

@@ -5,14 +5,17 @@
 //! mail: a subject template that cannot be used and a report that could not be made are told in
 //! it; only an address that is none refuses to become an envelope.
 
+pub mod chart;
 mod digest;
 pub mod format;
 mod html;
 mod incident;
+mod look;
 pub mod mail;
 mod notice;
 mod palette;
 pub mod payload;
+pub mod sheet;
 pub mod subject;
 #[cfg(test)]
 mod tests;
@@ -23,6 +26,7 @@ pub mod words;
 pub use digest::{DigestMail, HTML_BYTES_MAX, render_digest};
 pub use format::Locale;
 pub use incident::{IncidentKind, IncidentMail, PassedIncident, render_incident};
+pub use look::{Logo, Look};
 pub use mail::{Envelope, EnvelopeError, mail_bytes};
 pub use notice::{NoticeMail, render_notice};
 pub use payload::{digest_payload, incident_payload};
@@ -38,7 +42,33 @@ pub struct Rendered {
     pub text: String,
     /// The language of the words: for `Content-Language`.
     pub language: &'static str,
+    /// Pictures that the HTML shows, as `cid:` of their names.
+    pub images: Vec<Image>,
+    /// Files that go with it.
+    pub attachments: Vec<Attachment>,
     /// What was wrong with the definition (a subject template that failed), for the log and the
     /// owner; the mail is complete without it.
     pub problem: Option<String>,
+}
+
+/// A picture in a mail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    /// Its name within the mail: letters, digits, `-`.
+    pub name: String,
+    /// Its media type.
+    pub kind: &'static str,
+    /// The file.
+    pub bytes: Vec<u8>,
+}
+
+/// A file that goes with a mail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attachment {
+    /// Its file name: safe on every system.
+    pub name: String,
+    /// Its media type.
+    pub kind: &'static str,
+    /// The file.
+    pub bytes: Vec<u8>,
 }

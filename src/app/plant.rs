@@ -48,6 +48,7 @@ pub(super) fn build(
         week_starts: config.week_starts,
         owner: config.owner.clone(),
         metrics: config.metrics.clone(),
+        look: config.look.clone(),
         mail,
         sources: Default::default(),
         datasets: config.datasets.clone(),

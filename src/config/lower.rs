@@ -184,6 +184,7 @@ pub(super) fn lower(
         state: general.state,
         owner: general.owner,
         metrics: general.metrics,
+        look: Default::default(),
         smtp,
         sources: sources.known.made,
         datasets: names.datasets,

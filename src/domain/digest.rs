@@ -1,8 +1,10 @@
 //! Digests: scheduled mails made of reports.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
 
 use super::report::Report;
 use super::schedule::Schedule;
@@ -14,18 +16,36 @@ pub struct Digest {
     pub name: String,
     /// Template of the subject: `{{ period }}`, `{{ headline }}`, `{{ digest }}`, `{{ date }}`.
     pub subject: String,
+    /// Template of the line that inboxes show behind the subject; without one it is the headline.
+    pub preheader: Option<String>,
     /// Which figure the subject and the first line carry.
     pub headline: Option<Headline>,
     /// A sentence under the title.
     pub intro: Option<String>,
     /// The reports, in order.
     pub reports: Vec<Arc<Report>>,
+    /// Those of them (indexes) without which the mail does not go out: its owner is told instead.
+    pub required: BTreeSet<usize>,
     /// When.
     pub schedule: Schedule,
     /// How long a slot waits for records that are late before it goes out without them.
     pub wait_up_to: TimeDelta,
     /// Mail addresses, each told by itself.
     pub to: Vec<String>,
+    /// Further addresses, named in everybody's mail.
+    pub cc: Vec<String>,
+    /// Further addresses that nobody else sees.
+    pub bcc: Vec<String>,
+    /// Where answers go.
+    pub reply_to: Option<String>,
+    /// What is attached.
+    pub attach: Vec<Attach>,
+    /// Locale of numbers and dates, where it is not that of the whole config.
+    pub locale: Option<String>,
+    /// The user's own template of the HTML.
+    pub template: Option<Arc<String>>,
+    /// Largest mail, in bytes as it is sent.
+    pub bytes_max: usize,
     /// Names of webhook receivers (and the addresses of mail receivers are in `to`).
     pub webhooks: Vec<String>,
     /// Fingerprint of the definition's text.
@@ -35,6 +55,8 @@ pub struct Digest {
 impl Digest {
     /// How long a slot waits where the config says nothing.
     pub const WAIT_UP_TO: TimeDelta = TimeDelta::minutes(10);
+    /// Largest mail where the config says nothing, in bytes as it is sent: most servers take 20 MB.
+    pub const BYTES_MAX: usize = 10_000_000;
 
     /// A digest of one report alone, to look at it: it has no recipients and no slots.
     pub fn of_report(report: &Arc<Report>) -> Digest {
@@ -42,12 +64,21 @@ impl Digest {
         Digest {
             name: report.name.clone(),
             subject: "{{ digest }}: {{ period }}".to_owned(),
+            preheader: None,
             headline: None,
             intro: None,
             reports: vec![Arc::clone(report)],
+            required: BTreeSet::new(),
             schedule: schedule.expect("midnight is a pattern"),
             wait_up_to: TimeDelta::zero(),
             to: Vec::new(),
+            cc: Vec::new(),
+            bcc: Vec::new(),
+            reply_to: None,
+            attach: Vec::new(),
+            locale: None,
+            template: None,
+            bytes_max: Digest::BYTES_MAX,
             webhooks: Vec::new(),
             hash: report.hash.clone(),
         }
@@ -55,10 +86,24 @@ impl Digest {
 }
 
 /// A total of one of the digest's reports.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Headline {
     /// Index into [`Digest::reports`].
     pub report: usize,
     /// Index into the table's columns (grouping columns first).
     pub column: usize,
+}
+
+/// A file that goes with a mail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Attach {
+    /// One CSV file a report.
+    Csv {
+        /// Whether it begins with a byte order mark, which old spreadsheets need.
+        bom: bool,
+    },
+    /// One workbook, a sheet a report.
+    Xlsx,
+    /// The tables as JSON, as a webhook gets them.
+    Json,
 }

@@ -10,6 +10,8 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::dataset::{Dataset, Field};
 use super::value::Value;
 
@@ -209,7 +211,7 @@ pub enum Function {
 }
 
 /// Calendar units.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Unit {
     /// A civil day: its first instant.
     Day,

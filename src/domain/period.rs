@@ -9,6 +9,8 @@ use std::str::FromStr;
 
 use chrono::{DateTime, Datelike, Days, Months, NaiveDate, TimeDelta, Utc};
 
+use serde::{Deserialize, Serialize};
+
 use super::zone::Zone;
 
 /// `last 7 days`, `yesterday`, `last week`, `this month`, `last 24 h`, `all time`, ...
@@ -19,7 +21,7 @@ pub struct Period {
 }
 
 /// A half-open stretch of time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Window {
     /// First instant inside.
     pub from: DateTime<Utc>,

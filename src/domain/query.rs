@@ -36,6 +36,13 @@ pub struct Query {
     pub fold: Option<Fold>,
     /// Group by these; empty with aggregates means one row in all.
     pub groups: Vec<Group>,
+    /// So many of the groups (of a list: columns), the first ones, only split the answer into
+    /// parts: see [`Part`].
+    pub split: usize,
+    /// Whether the last of the groups goes across: its values become columns.
+    pub pivot: bool,
+    /// A percentile of fewer values than this is null: it would say nothing. The median always is.
+    pub percentile_min: u64,
     /// Fields determined by the groups' keys that columns read.
     pub carried: Vec<FieldRef>,
     /// Aggregates that columns read; each distinct one once.
@@ -204,6 +211,8 @@ pub struct Frame {
     pub week_starts: u8,
     /// At most so many groups or list rows are read; beyond it the answer says so.
     pub rows_max: usize,
+    /// At most so many of the rows that `top` left out are given, in order, as [`Answer::rest`].
+    pub rest_max: usize,
 }
 
 /// The answer to a query.
@@ -213,6 +222,11 @@ pub struct Answer {
     pub rows: Vec<Row>,
     /// What `top` left out: how many rows, and (grouped queries) their values taken together.
     pub others: Option<(u64, Option<Vec<Value>>)>,
+    /// The rows that `top` left out, in order, as far as they were asked for.
+    pub rest: Vec<Row>,
+    /// Of a pivoted query the values that go across, as people read them. A row's values are then
+    /// all columns of the first one, of the next, ..., and of all of them together.
+    pub across: Vec<Value>,
     /// The columns over all rows, if asked for.
     pub total: Option<Vec<Value>>,
     /// How many joined records were counted: rows that a `left join` keeps although nothing of the
@@ -232,4 +246,15 @@ pub struct Row {
     pub shown: Vec<Value>,
     /// The columns' values.
     pub values: Vec<Value>,
+}
+
+/// One part of an answer that was split: see [`Query::split`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct PartAnswer {
+    /// The keys of the splitting groups.
+    pub keys: Vec<Value>,
+    /// The same as people read them.
+    pub shown: Vec<Value>,
+    /// What is in this part.
+    pub answer: Answer,
 }

@@ -75,7 +75,7 @@ pub struct Level {
 }
 
 /// A comparison whose left side is the value, e.g. `> 300`.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
     /// The operator.
     pub op: Op,
@@ -84,7 +84,7 @@ pub struct Comparison {
 }
 
 /// Comparison operators.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the names are the operators")]
 pub enum Op {
     Less,
@@ -105,6 +105,15 @@ impl Comparison {
             Op::GreaterOrEqual => value >= self.than,
             Op::Equal => value == self.than,
             Op::Different => value != self.than,
+        }
+    }
+
+    /// Whether it asks for large values; `None` where it asks for one value, or for any other.
+    pub fn upward(self) -> Option<bool> {
+        match self.op {
+            Op::Greater | Op::GreaterOrEqual => Some(true),
+            Op::Less | Op::LessOrEqual => Some(false),
+            Op::Equal | Op::Different => None,
         }
     }
 
@@ -218,6 +227,9 @@ pub(crate) mod sample {
     pub(crate) fn rule(levels: &[(&str, &str, Option<&str>)]) -> Rule {
         let parse = |text: &str| text.parse::<Comparison>().expect("a comparison");
         let query = Query {
+            split: 0,
+            pivot: false,
+            percentile_min: 0,
             report_type: Arc::new(ReportType { name: "waits".into(), tables: Vec::new() }),
             date: None,
             filter: None,

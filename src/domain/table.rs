@@ -5,7 +5,12 @@
 
 use chrono::{DateTime, Utc};
 
+use serde::{Deserialize, Serialize};
+
+use super::chart::Chart;
+use super::compare::{Beside, Compared, Restated};
 use super::expr::{Expr, Function, Unit};
+use super::goal::Goal;
 use super::period::Window;
 use super::query::Answer;
 use super::report::{Format, Report};
@@ -13,7 +18,7 @@ use super::value::{Type, Value};
 use super::zone::Zone;
 
 /// One report's answer for one slot.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Table {
     /// The report's name in the config.
     pub report: String,
@@ -34,6 +39,8 @@ pub struct Table {
     /// How many rows were left out behind `top`, with their values taken together (grouped reports)
     /// or none (lists).
     pub others: Option<Others>,
+    /// The rows behind `top`, in order, where a file wants them.
+    pub rest: Vec<Vec<Value>>,
     /// The values over all rows; grouping columns are null.
     pub total: Option<Vec<Value>>,
     /// The text of a null cell.
@@ -50,10 +57,26 @@ pub struct Table {
     pub complete_to: Option<DateTime<Utc>>,
     /// Why the figures may still change, if they may.
     pub provisional: Option<String>,
+    /// What the figures are compared with.
+    pub compared: Option<Compared>,
+    /// The column of the trend beside each row, if there is one.
+    pub trend: Option<usize>,
+    /// What stands beside each row; empty, or as long as `rows`.
+    pub beside: Vec<Beside>,
+    /// What stands beside the total.
+    pub beside_total: Option<Beside>,
+    /// The chart.
+    pub chart: Option<Chart>,
+    /// Where the reader finds the records behind it.
+    pub drill: Option<String>,
+    /// A further condition that this digest asked for.
+    pub only: Option<String>,
+    /// Figures of the mail before that are others now.
+    pub restated: Vec<Restated>,
 }
 
 /// What `top` left out.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Others {
     /// How many rows.
     pub rows: u64,
@@ -62,7 +85,7 @@ pub struct Others {
 }
 
 /// One column of a table.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Column {
     /// Its heading.
     pub name: String,
@@ -78,11 +101,15 @@ pub struct Column {
     pub ty: Option<Type>,
     /// The calendar unit its values stand for: a day is then written as a date, not as an instant.
     pub unit: Option<Unit>,
+    /// What its values should be.
+    pub goal: Option<Goal>,
+    /// Of a pivoted column: the value of the pivot it is for, `Total` for that over all of them.
+    pub pivot: Option<String>,
 }
 
 /// What became of one report of a digest: a table, or the reason there is none. One report that
 /// fails never takes the digest with it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[expect(clippy::large_enum_variant, reason = "a digest has few sections, and most are tables")]
 pub enum Section {
     /// The answer.
@@ -140,6 +167,7 @@ impl Table {
             period: report.period.words().to_owned(),
             zone: report.zone.clone(),
             rows: rows.collect(),
+            rest: Vec::new(),
             others,
             total: answer.total.as_deref().map(whole),
             empty: report.empty.clone(),
@@ -149,6 +177,14 @@ impl Table {
             coverage,
             complete_to,
             provisional,
+            compared: None,
+            trend: None,
+            beside: Vec::new(),
+            beside_total: None,
+            chart: report.chart.clone(),
+            drill: report.drill.clone(),
+            only: report.only.clone(),
+            restated: Vec::new(),
             columns,
         }
     }
@@ -182,6 +218,8 @@ fn columns(report: &Report) -> Vec<Column> {
         share,
         ty,
         unit: unit(expr),
+        goal: report.goals.get(name).copied(),
+        pivot: None,
     };
     let groups = report.query.groups.iter().map(|group| {
         // People see labels where the key has any.
@@ -248,6 +286,9 @@ mod tests {
 
     fn report(groups: Vec<Group>, columns: Vec<query::Column>, list: bool) -> Report {
         let query = Query {
+            split: 0,
+            pivot: false,
+            percentile_min: 0,
             report_type: Arc::new(ReportType { name: "sessions".to_owned(), tables: Vec::new() }),
             date: None,
             filter: None,
@@ -271,6 +312,15 @@ mod tests {
             formats: BTreeMap::from([("Wait".to_owned(), Format::Duration)]),
             empty: None,
             mask: vec!["User".to_owned()],
+            goals: BTreeMap::new(),
+            compare: None,
+            trend: None,
+            calendar: None,
+            chart: None,
+            drill: None,
+            only: None,
+            restate_above: Report::RESTATE_ABOVE,
+            tests: Vec::new(),
             coverage: Vec::new(),
             hash: String::new(),
         }
@@ -278,7 +328,15 @@ mod tests {
 
     fn shape(report: &Report, rows: Vec<Row>, total: Option<Vec<Value>>) -> Table {
         let others = total.clone().map(|total| (3, Some(total)));
-        let answer = Answer { rows, others, total, records: 9, truncated: true };
+        let answer = Answer {
+            rest: vec![],
+            across: vec![],
+            rows,
+            others,
+            total,
+            records: 9,
+            truncated: true,
+        };
         Table::shape(report, &answer, None, vec!["All.".to_owned()], None, None)
     }
 

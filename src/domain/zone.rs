@@ -18,10 +18,26 @@ use chrono::{
 };
 use jiff::Timestamp;
 use jiff::tz::{AmbiguousOffset, TimeZoneDatabase};
+use serde::{Deserialize, Serialize};
 
 /// A time zone by its IANA name. Two zones are equal when their names are.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct Zone(jiff::tz::TimeZone);
+
+impl From<Zone> for String {
+    fn from(zone: Zone) -> String {
+        zone.name().to_owned()
+    }
+}
+
+impl TryFrom<String> for Zone {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Zone, String> {
+        Zone::named(&name)
+    }
+}
 
 impl Zone {
     /// The zone of this IANA name, in any case; the error says what to write.

@@ -124,6 +124,7 @@ impl Engine {
         let mail = DigestMail {
             name: digest.name.clone(),
             subject: digest.subject.clone(),
+            preheader: digest.preheader.clone(),
             intro: digest.intro.clone(),
             headline: digest.headline.clone(),
             sections: self.sections(&digest.reports, making.planned_at).await,
@@ -133,9 +134,15 @@ impl Engine {
             schedule: render::words::schedule(&digest.schedule.pattern),
             missed: missed_words(making.missed),
             run: id.clone(),
-            locale: plant.locale.clone(),
+            locale: digest.locale.clone().unwrap_or_else(|| plant.locale.clone()),
             instance: None,
             owner: plant.owner.clone(),
+            part: None,
+            remarks: Vec::new(),
+            attach: digest.attach.clone(),
+            bytes_max: digest.bytes_max,
+            look: plant.look.clone(),
+            template: digest.template.as_deref().cloned(),
         };
         let rendered = rendered(&mail);
         let mut wrong: Vec<String> = rendered.problem.iter().cloned().collect();
@@ -225,6 +232,8 @@ fn owed(
         for to in addresses {
             let id = render::mail::message_id(&[&run.id, to], render::mail::domain_of(&line.from));
             let envelope = Envelope {
+                cc: digest.cc.clone(),
+                reply_to: digest.reply_to.clone(),
                 from: line.from.clone(),
                 to: to.clone(),
                 message_id: id.clone(),

@@ -196,6 +196,7 @@ fn observe(
             zone: rule.zone.clone(),
             week_starts: plant.week_starts,
             rows_max: GROUPS_READ_MAX,
+            rest_max: 0,
         };
         records.answer(&rule.query, &frame)
     })?;

@@ -42,6 +42,8 @@ fn owed(plant: &Plant, trouble: &Trouble, now: DateTime<Utc>) -> Option<Owed> {
     parts.push(owner);
     let id = render::mail::message_id(&parts, render::mail::domain_of(&line.from));
     let envelope = Envelope {
+        cc: Vec::new(),
+        reply_to: None,
         from: line.from.clone(),
         to: owner.clone(),
         message_id: id.clone(),

@@ -108,6 +108,8 @@ fn messages(plant: &Plant, notice: &Notice, now: DateTime<Utc>) -> Vec<Owed> {
                 let id = render::mail::message_id(&[&notice.key, to], domain);
                 let thread = render::mail::message_id(&[&notice.incident.id, to], domain);
                 let envelope = Envelope {
+                    cc: Vec::new(),
+                    reply_to: None,
                     from: line.from.clone(),
                     to: to.clone(),
                     message_id: id.clone(),

@@ -131,6 +131,7 @@ fn table(
         zone: report.zone.clone(),
         week_starts: plant.week_starts,
         rows_max: ROWS_MAX,
+        rest_max: 0,
     };
     let locale = Locale::named(&plant.locale);
     store.read_records(|records| {

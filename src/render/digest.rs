@@ -2,11 +2,12 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::domain::digest::Headline;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::digest::{Attach, Headline};
 use crate::domain::table::Section;
 use crate::domain::zone::Zone;
 
-use super::Rendered;
 use super::format::{Locale, clean, clipped};
 use super::html::{self, DigestView};
 use super::mail::encoded_len;
@@ -14,6 +15,7 @@ use super::subject::{Subject, SubjectWords, line, subject};
 use super::text;
 use super::view::{self, Body, Frame, Room, SectionView};
 use super::words::listed;
+use super::{Look, Rendered};
 
 /// Largest HTML part, in bytes as it is sent: mail clients cut near 102 kB and hide the end.
 pub const HTML_BYTES_MAX: usize = 90_000;
@@ -22,13 +24,16 @@ const SECTIONS_MAX: usize = 60;
 /// A mail made later than this after its slot says so.
 const LATE: TimeDelta = TimeDelta::minutes(10);
 
-/// One digest for one slot.
-#[derive(Clone, Debug)]
+/// One digest for one slot: all that its bytes are made of. It is stored with the run, so that the
+/// same bytes can be made again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DigestMail {
     /// The digest's name.
     pub name: String,
     /// Template of the subject.
     pub subject: String,
+    /// Template of the line that inboxes show behind the subject.
+    pub preheader: Option<String>,
     /// A sentence under the title.
     pub intro: Option<String>,
     /// Which figure the subject and the first line carry.
@@ -53,6 +58,19 @@ pub struct DigestMail {
     pub instance: Option<String>,
     /// Address of the person who looks after it.
     pub owner: Option<String>,
+    /// Of a digest that is split: whose part this is.
+    pub part: Option<String>,
+    /// Sentences about the whole mail, for its first screen: which parts went to whom, what is
+    /// missing.
+    pub remarks: Vec<String>,
+    /// What is attached.
+    pub attach: Vec<Attach>,
+    /// Largest mail, in bytes as it is sent.
+    pub bytes_max: usize,
+    /// The company's look.
+    pub look: Look,
+    /// The user's own template of the HTML.
+    pub template: Option<String>,
 }
 
 /// Writes a digest's mail. Where the HTML would grow beyond [`HTML_BYTES_MAX`] it drops bars, then
@@ -71,6 +89,8 @@ pub fn render_digest(mail: &DigestMail) -> Rendered {
         text: text::digest(&view),
         html,
         language: locale.language(),
+        images: Vec::new(),
+        attachments: Vec::new(),
         problem: subject.problem.map(|problem| format!("subject template: {problem}")),
     }
 }

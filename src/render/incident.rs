@@ -179,6 +179,8 @@ pub fn render_incident(mail: &IncidentMail) -> Rendered {
         html: html::incident(&view),
         text: text::incident(&view),
         language: locale.language(),
+        images: Vec::new(),
+        attachments: Vec::new(),
         problem: None,
     }
 }

@@ -30,6 +30,10 @@ pub struct Envelope {
     pub to: String,
     /// Message-ID without angle brackets: see [`message_id`].
     pub message_id: String,
+    /// Further recipients, named in everybody's mail.
+    pub cc: Vec<String>,
+    /// Where answers go, if not to the sender.
+    pub reply_to: Option<String>,
     /// When the mail was made.
     pub date: DateTime<Utc>,
     /// Root of the thread, a Message-ID without angle brackets; the first mail of a thread may be

@@ -72,6 +72,8 @@ pub fn render_notice(mail: &NoticeMail) -> Rendered {
         html: html::notice(&view),
         text: text::notice(&view),
         language: locale.language(),
+        images: Vec::new(),
+        attachments: Vec::new(),
         problem: None,
     }
 }

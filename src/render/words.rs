@@ -147,6 +147,9 @@ mod tests {
     #[test]
     fn coverage_is_told_with_its_reasons() {
         let query = Query {
+            split: 0,
+            pivot: false,
+            percentile_min: 0,
             report_type: Arc::new(ReportType { name: String::new(), tables: Vec::new() }),
             date: None,
             filter: None,

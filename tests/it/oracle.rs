@@ -32,6 +32,7 @@ fn frame_of(frame: &naive::Frame) -> Frame {
         zone: Zone::named(frame.zone).unwrap(),
         week_starts: frame.week_starts,
         rows_max: 10_000,
+        rest_max: 0,
     }
 }
 

@@ -93,6 +93,9 @@ pub(super) fn query(
 
     let grouping = checker.grouping(keyed, incomplete);
     let mut query = Query {
+        split: 0,
+        pivot: false,
+        percentile_min: 0,
         report_type: Arc::clone(report_type),
         date,
         filter: checker.filter.clone(),

@@ -69,6 +69,8 @@ pub(crate) fn grouped(
     Answer {
         rows: rows.into_iter().map(|shaped| shaped.row).collect(),
         others,
+        rest: Vec::new(),
+        across: Vec::new(),
         total,
         records,
         truncated: groups.beyond.is_some(),
@@ -87,6 +89,8 @@ pub(crate) fn list(query: &Query, frame: &Frame, rows: FirstRows, records: u64) 
     let cut_by_top = query.top.is_some_and(|top| top <= frame.rows_max);
     Answer {
         others: (left_out > 0).then_some((left_out, None)),
+        rest: Vec::new(),
+        across: Vec::new(),
         total: None,
         records,
         truncated: left_out > 0 && !cut_by_top,

@@ -154,6 +154,8 @@ fn values_follow_their_column() {
     #[track_caller]
     fn written(value: Value, format: Format, unit: Option<Unit>, expected: Option<&str>) {
         let column = Column {
+            goal: None,
+            pivot: None,
             name: "x".to_owned(),
             format,
             grouping: false,

@@ -15,6 +15,8 @@ fn header_names(bytes: &[u8]) -> Vec<String> {
 
 fn rendered(subject: &str, text: &str, html: &str) -> Rendered {
     Rendered {
+        images: vec![],
+        attachments: vec![],
         subject: subject.to_owned(),
         html: html.to_owned(),
         text: text.to_owned(),

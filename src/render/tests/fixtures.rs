@@ -36,6 +36,8 @@ fn real(x: f64) -> Value {
 /// A column: `*name` is a grouping one; the type decides the alignment.
 pub(crate) fn column(name: &str, ty: Type, format: Format) -> Column {
     Column {
+        goal: None,
+        pivot: None,
         name: name.trim_start_matches('*').to_owned(),
         format,
         grouping: name.starts_with('*'),
@@ -48,6 +50,15 @@ pub(crate) fn column(name: &str, ty: Type, format: Format) -> Column {
 
 pub(crate) fn table(name: &str, title: &str, columns: Vec<Column>, rows: Vec<Vec<Value>>) -> Table {
     Table {
+        rest: vec![],
+        compared: None,
+        trend: None,
+        beside: vec![],
+        beside_total: None,
+        chart: None,
+        drill: None,
+        only: None,
+        restated: vec![],
         report: name.to_owned(),
         title: title.to_owned(),
         about: None,
@@ -78,6 +89,15 @@ pub(crate) fn typical() -> Table {
     ];
     let row = vec![real(6.0), real(7.416), real(15.5), int(18_204)];
     Table {
+        rest: vec![],
+        compared: None,
+        trend: None,
+        beside: vec![],
+        beside_total: None,
+        chart: None,
+        drill: None,
+        only: None,
+        restated: vec![],
         window: None,
         period: "all time".to_owned(),
         records: 18_204,
@@ -107,6 +127,15 @@ pub(crate) fn waits() -> Table {
         vec![text("SMS (standard)"), Value::Null, Value::Null, int(0), int(80)],
     ];
     Table {
+        rest: vec![],
+        compared: None,
+        trend: None,
+        beside: vec![],
+        beside_total: None,
+        chart: None,
+        drill: None,
+        only: None,
+        restated: vec![],
         others: Some(Others {
             rows: 37,
             values: Some(vec![Value::Null, real(88.0), real(300.0), int(50), int(53)]),
@@ -144,6 +173,15 @@ pub(crate) fn shares() -> Table {
         vec![text("(no account)"), int(1_004), real(0.1)],
     ];
     Table {
+        rest: vec![],
+        compared: None,
+        trend: None,
+        beside: vec![],
+        beside_total: None,
+        chart: None,
+        drill: None,
+        only: None,
+        restated: vec![],
         total: Some(vec![Value::Null, int(10_038), real(1.0)]),
         records: 10_038,
         ..table("accounts", "Which accounts write most?", columns, rows)
@@ -163,6 +201,15 @@ pub(crate) fn people() -> Table {
         vec![text(account), text(user), Value::Timestamp(started), Value::Boolean(consent)]
     };
     Table {
+        rest: vec![],
+        compared: None,
+        trend: None,
+        beside: vec![],
+        beside_total: None,
+        chart: None,
+        drill: None,
+        only: None,
+        restated: vec![],
         list: true,
         others: Some(Others { rows: 1_237, values: None }),
         empty: Some("not recorded".to_owned()),
@@ -216,6 +263,13 @@ pub(crate) fn digest() -> DigestMail {
     let nothing =
         Table { records: 0, ..table("undelivered", "What was not delivered?", nothing, vec![]) };
     DigestMail {
+        preheader: None,
+        part: None,
+        remarks: vec![],
+        attach: vec![],
+        bytes_max: 10_000_000,
+        look: Default::default(),
+        template: None,
         name: "morning".to_owned(),
         subject: "Messaging {{ period }}: {{ headline }}".to_owned(),
         intro: Some("How the messaging team did, before the stand-up.".to_owned()),
@@ -294,6 +348,8 @@ pub(crate) fn incident(kind: IncidentKind) -> IncidentMail {
 
 pub(crate) fn envelope() -> Envelope {
     Envelope {
+        cc: Vec::new(),
+        reply_to: None,
         from: "Postrider <reports@example.com>".to_owned(),
         to: "lead@example.com".to_owned(),
         message_id: crate::render::mail::message_id(

@@ -20,6 +20,7 @@ fn week() -> Frame {
         zone: Zone::named("Europe/Berlin").unwrap(),
         week_starts: 1,
         rows_max: 1000,
+        rest_max: 0,
     }
 }
 
@@ -154,7 +155,7 @@ fn groups_beyond_the_bound_are_told_and_stay_in_the_totals() {
         .map(|(id, deleted)| (id.as_str(), "0Mj0001", None, "Ended", *deleted))
         .collect();
     let conn = with_sessions(&rows);
-    let frame = Frame { rows_max: 3, ..week() };
+    let frame = Frame { rows_max: 3, rest_max: 0, ..week() };
     let grouped = answer(&conn, &ask("sessions", &["session"], &["count()"]), &frame).unwrap();
     assert!(grouped.truncated);
     assert_eq!(grouped.rows.len(), 3);
