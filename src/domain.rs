@@ -10,6 +10,7 @@ pub mod digest;
 pub mod drift;
 pub mod expr;
 pub mod goal;
+pub mod holidays;
 pub mod incident;
 pub mod notification;
 pub mod period;

@@ -322,6 +322,7 @@ pub(super) struct RuleToml {
 #[serde(deny_unknown_fields)]
 pub(super) struct CalendarToml {
     pub(super) timezone: Option<Text>,
+    pub(super) country: Option<Text>,
     #[serde(default)]
     pub(super) hours: BTreeMap<Text, Text>,
     #[serde(default)]
