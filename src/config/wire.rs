@@ -200,6 +200,34 @@ impl<'de> Deserialize<'de> for KeyToml {
     }
 }
 
+/// Yes, no, or until a date.
+pub(super) enum PausedToml {
+    Plain(bool),
+    Until(String),
+}
+
+impl<'de> Deserialize<'de> for PausedToml {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<PausedToml, D::Error> {
+        struct Either;
+        impl Visitor<'_> for Either {
+            type Value = PausedToml;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("`true`, `false` or a date in quotes")
+            }
+
+            fn visit_bool<E: de::Error>(self, paused: bool) -> Result<PausedToml, E> {
+                Ok(PausedToml::Plain(paused))
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<PausedToml, E> {
+                Ok(PausedToml::Until(text.to_owned()))
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
+}
+
 /// A whole number, or a word.
 pub(super) enum CountToml {
     Number(u64),
@@ -283,6 +311,10 @@ pub(super) struct DigestToml {
     pub(super) max_lateness: Option<Text>,
     pub(super) wait_up_to: Option<Text>,
     pub(super) calendar: Option<Text>,
+    pub(super) on_closed: Option<Text>,
+    pub(super) start: Option<Text>,
+    pub(super) end: Option<Text>,
+    pub(super) paused: Option<Spanned<PausedToml>>,
     pub(super) to: Option<Spanned<Vec<Text>>>,
 }
 
