@@ -20,6 +20,7 @@ mod run;
 mod send;
 mod source;
 mod status;
+mod test;
 mod version;
 
 /// Scheduled report mails and alerts from REST sources: one binary, one TOML file.
@@ -65,6 +66,8 @@ enum Command {
     Run(run::Run),
     /// Check the config and show every mistake at once
     Check(check::Check),
+    /// Run the tests that the config has of its reports
+    Test(test::Test),
     /// See everything work: a small org, an inbox and the daemon, in this process, at 60 times speed
     Demo(demo::Demo),
     /// Make a digest or a report and print it; sends nothing
@@ -139,6 +142,7 @@ fn dispatch(command: Command, context: &Context) -> Done {
     match command {
         Command::Run(run) => run.execute(context),
         Command::Check(check) => check.execute(context),
+        Command::Test(test) => test.execute(context),
         Command::Demo(demo) => demo.execute(),
         Command::Preview(preview) => preview.execute(context),
         Command::Send(send) => send.execute(context),

@@ -295,6 +295,58 @@ pub(super) struct ReportToml {
     pub(super) empty: Option<Text>,
     #[serde(default)]
     pub(super) mask: Vec<Text>,
+    #[serde(default)]
+    pub(super) test: Vec<Spanned<TestToml>>,
+}
+
+/// One `[[reports.NAME.test]]`.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TestToml {
+    pub(super) name: Option<Text>,
+    pub(super) at: Option<Text>,
+    #[serde(default)]
+    pub(super) records: BTreeMap<Text, Vec<BTreeMap<Text, Spanned<CellToml>>>>,
+    pub(super) rows: Option<Vec<Vec<CellToml>>>,
+    pub(super) total: Option<Vec<CellToml>>,
+}
+
+/// A cell of a test.
+pub(super) enum CellToml {
+    Boolean(bool),
+    Integer(i64),
+    Real(f64),
+    Text(String),
+}
+
+impl<'de> Deserialize<'de> for CellToml {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<CellToml, D::Error> {
+        struct Any;
+        impl Visitor<'_> for Any {
+            type Value = CellToml;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number, a text in quotes, `true` or `false`")
+            }
+
+            fn visit_bool<E: de::Error>(self, yes: bool) -> Result<CellToml, E> {
+                Ok(CellToml::Boolean(yes))
+            }
+
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<CellToml, E> {
+                Ok(CellToml::Integer(number))
+            }
+
+            fn visit_f64<E: de::Error>(self, number: f64) -> Result<CellToml, E> {
+                Ok(CellToml::Real(number))
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<CellToml, E> {
+                Ok(CellToml::Text(text.to_owned()))
+            }
+        }
+        deserializer.deserialize_any(Any)
+    }
 }
 
 /// `[digests.NAME]`.

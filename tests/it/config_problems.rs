@@ -3,6 +3,7 @@
 
 mod hostile;
 mod pieces;
+mod when;
 
 use std::path::Path;
 

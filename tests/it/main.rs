@@ -14,6 +14,7 @@ mod infer;
 mod oracle;
 mod recipes;
 mod reload;
+mod report_tests;
 mod rest;
 mod restarts;
 mod retention;

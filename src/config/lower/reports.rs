@@ -15,6 +15,8 @@ use crate::domain::period::Period;
 use crate::domain::query::{ColumnShown, Part, Query, QueryText};
 use crate::domain::report::{Covering, Format, Report};
 
+mod trials;
+
 /// At most so many rows are shown.
 const TOP_MAX: u32 = 10_000;
 
@@ -47,6 +49,9 @@ pub(super) fn lower(raw: Raw<'_>, found: &mut Findings<'_>, names: &Names) -> Op
     let shown = query.as_ref().map(Query::columns_shown);
     let formats = formats(found, &table, shown.as_deref());
     let mask = mask(found, &table, shown.as_deref());
+    let tests = query
+        .as_ref()
+        .map_or_else(Vec::new, |query| trials::lower(found, &names.datasets, &table, query));
     (found.count() == before).then_some(())?;
     let (zone, query) = (zone?, query?);
     let hash =
@@ -64,7 +69,7 @@ pub(super) fn lower(raw: Raw<'_>, found: &mut Findings<'_>, names: &Names) -> Op
         drill: None,
         only: None,
         restate_above: Report::RESTATE_ABOVE,
-        tests: Vec::new(),
+        tests,
         coverage: coverage(&query, &names.datasets),
         query: Arc::new(query),
         formats,
