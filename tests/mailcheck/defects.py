@@ -13,7 +13,10 @@ def defects(path):
     for part in mail.walk():
         if not part.is_multipart():
             # Decoding is what finds broken encodings.
-            part.get_content()
+            try:
+                part.get_content()
+            except (KeyError, LookupError, ValueError) as err:
+                found.append(f"cannot be decoded: {err!r}")
         found += [repr(defect) for defect in part.defects]
         for name, value in part.items():
             found += [f"{name}: {defect!r}" for defect in value.defects]
