@@ -20,6 +20,7 @@ pub fn diff(old: &Config, new: &Config) -> Vec<String> {
     changed("the first weekday", old.week_starts != new.week_starts);
     changed("the owner", old.owner != new.owner);
     changed("the place of the metrics", old.metrics != new.metrics);
+    changed("the look of mails", old.look != new.look);
     changed("the mail server", !same_option(&old.smtp, &new.smtp, same_smtp));
     if old.state != new.state {
         lines.push("the place of the state changed: that takes a restart".to_owned());

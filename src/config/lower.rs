@@ -27,6 +27,7 @@ mod calendars;
 mod datasets;
 mod digests;
 mod general;
+mod look;
 mod receivers;
 mod reports;
 mod rest;
@@ -120,12 +121,13 @@ pub(super) fn lower(
     found: &mut Findings<'_>,
     surroundings: Surroundings<'_>,
 ) -> Option<Config> {
-    let Draft { postrider, smtp, mut sections, routes } = draft;
+    let Draft { postrider, smtp, look, mut sections, routes } = draft;
     let mut section = |name: &str| sections.remove(name).unwrap_or_default();
 
     let general = general::lower(postrider, found);
     let smtp_written = smtp.is_some();
     let smtp = smtp.and_then(|raw| smtp::lower(raw, found, surroundings));
+    let look = look::lower(look, found, surroundings);
     let mut sources = sources::lower(section("sources"), found, surroundings);
     let raw_datasets = section("datasets");
     let (raw_types, raw_reports, raw_rules) =
@@ -184,7 +186,7 @@ pub(super) fn lower(
         state: general.state,
         owner: general.owner,
         metrics: general.metrics,
-        look: Default::default(),
+        look,
         smtp,
         sources: sources.known.made,
         datasets: names.datasets,

@@ -38,6 +38,16 @@ pub(super) struct SmtpToml {
     pub(super) ca: Option<Text>,
 }
 
+/// `[look]`.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LookToml {
+    pub(super) logo: Option<Text>,
+    pub(super) logo_alt: Option<Text>,
+    pub(super) accent: Option<Text>,
+    pub(super) footer: Option<Text>,
+}
+
 /// `[sources.NAME]` with `kind = "salesforce"`; its `auth` is taken out before.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
