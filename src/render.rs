@@ -18,7 +18,7 @@ pub mod payload;
 pub mod sheet;
 pub mod subject;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod text;
 mod view;
 pub mod words;
