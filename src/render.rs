@@ -19,7 +19,7 @@ pub mod sheet;
 pub mod subject;
 mod template;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod text;
 mod view;
 pub mod words;

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use sha2::{Digest as _, Sha256};
 
 use super::load::Draft;
@@ -95,6 +96,10 @@ pub(super) struct General {
     state: std::path::PathBuf,
     owner: Option<String>,
     metrics: Option<std::path::PathBuf>,
+    /// The name of the receiver that is told of troubles, and the file it is written in.
+    alarm: Option<(usize, Text)>,
+    archive: TimeDelta,
+    public_url: Option<String>,
     /// Where `owner` is written, if it is.
     owner_at: Option<At>,
 }
@@ -178,6 +183,7 @@ pub(super) fn lower(
     }
     let read = rules.made.values().map(|rule| (rule.name.as_str(), &*rule.query, rule.window));
     datasets::keep::note(found, &keeps, &names, read);
+    let alarm = general::alarm(found, &names);
     let general = names.general;
     Some(Config {
         timezone: general.zone,
@@ -185,6 +191,9 @@ pub(super) fn lower(
         week_starts: general.week_starts,
         state: general.state,
         owner: general.owner,
+        alarm,
+        archive: general.archive,
+        public_url: general.public_url,
         metrics: general.metrics,
         look,
         smtp,

@@ -23,6 +23,9 @@ pub(super) struct PostriderToml {
     pub(super) state: Option<Text>,
     pub(super) owner: Option<Text>,
     pub(super) metrics: Option<Text>,
+    pub(super) alarm: Option<Text>,
+    pub(super) archive: Option<Text>,
+    pub(super) public_url: Option<Text>,
 }
 
 /// `[smtp]`.
