@@ -10,11 +10,12 @@ use super::super::shape::{Raw, Shaped};
 use super::super::text::At;
 use super::super::units;
 use super::super::wire::{DigestToml, Text};
-use super::{Names, address, fingerprint, twice, word, zone};
+use super::{Names, address, fingerprint, twice};
 use crate::domain::digest::{Digest, Headline};
 use crate::domain::expr::Mistake;
 use crate::domain::report::Report;
-use crate::domain::schedule::{Missed, Schedule};
+
+mod schedule;
 
 /// At most so many reports in one mail, and so many people to get it.
 const REPORTS_MAX: usize = 50;
@@ -40,7 +41,7 @@ pub(super) fn lower(
     let headline =
         wire.headline.as_ref().map(|text| headline(found, &table, text, reports.as_deref()));
     let subject = subject(found, &table);
-    let schedule = schedule(found, names, &table);
+    let schedule = schedule::schedule(found, names, &table);
     let wait_up_to = (wire.wait_up_to.as_ref())
         .and_then(|text| found.value(table.at(text), units::duration(text.get_ref())));
     let recipients = recipients(found, names, &table, mails);
@@ -187,42 +188,6 @@ fn subject(found: &mut Findings<'_>, table: &Shaped<DigestToml>) -> String {
         found.problem(table.at(text), "a subject is one line", None);
     }
     written.clone()
-}
-
-fn schedule(
-    found: &mut Findings<'_>,
-    names: &Names,
-    table: &Shaped<DigestToml>,
-) -> Option<Schedule> {
-    let wire = &table.wire;
-    let zone = zone(found, table.file, wire.timezone.as_ref(), &names.general.zone);
-    let missed = [("latest", Missed::Latest), ("all", Missed::All), ("none", Missed::None)];
-    let missed = wire.missed.as_ref().map(|text| word(found, table.file, text, &missed));
-    let lateness = wire
-        .max_lateness
-        .as_ref()
-        .map(|text| found.value(table.at(text), units::duration_above_zero(text.get_ref())));
-    let calendar = wire.calendar.as_ref().map(|name| names.calendars.find(found, table.file, name));
-    let pattern = table.required(found, "schedule", &wire.schedule, "\"0 8 * * mon-fri\"")?;
-    let mut schedule = match Schedule::parse(pattern.get_ref(), zone?) {
-        Ok(schedule) => schedule,
-        Err(message) => {
-            let help =
-                "write five fields: minute, hour, day, month, weekday, e.g. `0 8 * * mon-fri`";
-            found.problem(table.at(pattern), message, help);
-            return None;
-        }
-    };
-    if let Some(missed) = missed {
-        schedule.missed = missed?;
-    }
-    if let Some(lateness) = lateness {
-        schedule.max_lateness = Some(lateness?);
-    }
-    if let Some(calendar) = calendar {
-        schedule.calendar = Some(calendar?);
-    }
-    Some(schedule)
 }
 
 /// Who gets it: addresses, and the names of webhooks. A mail receiver stands for its addresses.
