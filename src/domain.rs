@@ -21,5 +21,6 @@ pub mod route;
 pub mod rule;
 pub mod schedule;
 pub mod table;
+pub mod token;
 pub mod value;
 pub mod zone;

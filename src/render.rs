@@ -10,15 +10,16 @@ mod digest;
 pub mod format;
 mod html;
 mod incident;
-mod look;
+pub mod look;
 pub mod mail;
 mod notice;
 mod palette;
 pub mod payload;
 pub mod sheet;
 pub mod subject;
+mod template;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod text;
 mod view;
 pub mod words;

@@ -23,6 +23,9 @@ pub(super) struct PostriderToml {
     pub(super) state: Option<Text>,
     pub(super) owner: Option<Text>,
     pub(super) metrics: Option<Text>,
+    pub(super) alarm: Option<Text>,
+    pub(super) archive: Option<Text>,
+    pub(super) public_url: Option<Text>,
 }
 
 /// `[smtp]`.
@@ -36,6 +39,16 @@ pub(super) struct SmtpToml {
     pub(super) password: Option<Text>,
     pub(super) from: Option<Text>,
     pub(super) ca: Option<Text>,
+}
+
+/// `[look]`.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LookToml {
+    pub(super) logo: Option<Text>,
+    pub(super) logo_alt: Option<Text>,
+    pub(super) accent: Option<Text>,
+    pub(super) footer: Option<Text>,
 }
 
 /// `[sources.NAME]` with `kind = "salesforce"`; its `auth` is taken out before.

@@ -5,13 +5,16 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use super::archive::{made_of, sign};
 use super::{Destination, Engine, EngineError, Plant};
 use crate::domain::delivery::Message;
 use crate::domain::digest::Digest;
 use crate::domain::schedule::Slot;
 use crate::domain::table::Section;
+use crate::domain::token::Key;
 use crate::render::{self, DigestMail, Envelope, NoticeMail, Rendered};
-use crate::store::state::outbox::{Kind, Owed, SMTP};
+use crate::store::state::archive::{self, Snapshot};
+use crate::store::state::outbox::{Kind, MadeOf, Owed, SMTP};
 use crate::store::state::slots::Run;
 use crate::store::state::{ledger, outbox, slots};
 
@@ -26,6 +29,8 @@ pub struct Made {
     pub mail: Rendered,
     /// The tables as a webhook gets them: JSON.
     pub payload: Vec<u8>,
+    /// What the mails were made of, one a part: kept with the run.
+    pub snapshots: Vec<Snapshot>,
 }
 
 /// What a digest is made for.
@@ -162,8 +167,10 @@ impl Engine {
             detail: (!wrong.is_empty()).then(|| wrong.join("; ")),
         };
         let payload = render::digest_payload(&mail, &rendered);
-        let owed = owed(plant, digest, making, &run, &rendered, &payload);
-        Made { run, owed, mail: rendered, payload }
+        let key = self.token_key();
+        let owed = owed(plant, key.as_ref(), digest, making, &run, &rendered, &payload);
+        let snapshots = vec![super::archive::pack(&run, mail)];
+        Made { run, owed, mail: rendered, payload, snapshots }
     }
 
     /// One transaction: the slots' claims, the run, the messages, and how far the schedule has been
@@ -212,18 +219,20 @@ impl Engine {
 /// One message a recipient, each with an id and bytes of its own that never change.
 fn owed(
     plant: &Plant,
+    key: Option<&Key>,
     digest: &Digest,
     making: &Making,
     run: &Run,
     rendered: &Rendered,
     payload: &[u8],
 ) -> Vec<Owed> {
-    let owe = |receiver: &str, message: Message| Owed {
+    let owe = |receiver: &str, message: Message, made_of: MadeOf| Owed {
         kind: Kind::Digest,
         origin: run.id.clone(),
         receiver: receiver.to_owned(),
         subject: rendered.subject.clone(),
         message,
+        made_of: Some(made_of),
     };
     let only = making.only.as_ref();
     let addresses = only.map_or(digest.to.as_slice(), std::slice::from_ref);
@@ -231,7 +240,7 @@ fn owed(
     if let Some(line) = &plant.mail {
         for to in addresses {
             let id = render::mail::message_id(&[&run.id, to], render::mail::domain_of(&line.from));
-            let envelope = Envelope {
+            let mut envelope = Envelope {
                 cc: digest.cc.clone(),
                 reply_to: digest.reply_to.clone(),
                 from: line.from.clone(),
@@ -242,17 +251,22 @@ fn owed(
                 list: Some(digest.name.clone()),
                 owner: plant.owner.clone(),
                 run: Some(run.id.clone()),
-                rule: None,
+                ..Envelope::default()
             };
+            if let Some(key) = key {
+                sign(&mut envelope, key, plant.public_url.as_deref(), &digest.name);
+            }
             if let Some(bytes) = super::notice::bytes_or_told(&envelope, rendered) {
-                owed.push(owe(SMTP, Message { id, recipient: to.clone(), bytes }));
+                let made_of = made_of(None, Some(&envelope));
+                owed.push(owe(SMTP, Message { id, recipient: to.clone(), bytes }, made_of));
             }
         }
     }
     for name in digest.webhooks.iter().filter(|_| only.is_none()) {
         if let Some(Destination::Webhook(_)) = plant.receivers.get(name) {
             let id = render::mail::webhook_id(&[&run.id, name]);
-            owed.push(owe(name, Message { id, recipient: name.clone(), bytes: payload.to_vec() }));
+            let message = Message { id, recipient: name.clone(), bytes: payload.to_vec() };
+            owed.push(owe(name, message, made_of(None, None)));
         }
     }
     owed
@@ -273,6 +287,9 @@ fn store_run(
     now: DateTime<Utc>,
 ) -> Result<(), crate::store::state::StateError> {
     slots::insert_run(tx, &made.run)?;
+    for snapshot in &made.snapshots {
+        archive::keep(tx, snapshot)?;
+    }
     for owed in &made.owed {
         outbox::owe(tx, owed, now)?;
     }

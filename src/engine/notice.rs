@@ -42,17 +42,11 @@ fn owed(plant: &Plant, trouble: &Trouble, now: DateTime<Utc>) -> Option<Owed> {
     parts.push(owner);
     let id = render::mail::message_id(&parts, render::mail::domain_of(&line.from));
     let envelope = Envelope {
-        cc: Vec::new(),
-        reply_to: None,
         from: line.from.clone(),
         to: owner.clone(),
         message_id: id.clone(),
         date: now,
-        thread: None,
-        list: None,
-        owner: None,
-        run: None,
-        rule: None,
+        ..Envelope::default()
     };
     let bytes = bytes_or_told(&envelope, &rendered)?;
     Some(Owed {
@@ -61,6 +55,7 @@ fn owed(plant: &Plant, trouble: &Trouble, now: DateTime<Utc>) -> Option<Owed> {
         receiver: SMTP.to_owned(),
         subject: rendered.subject.clone(),
         message: Message { id, recipient: owner.clone(), bytes },
+        made_of: None,
     })
 }
 

@@ -220,6 +220,7 @@ fn subject_words(mail: &DigestMail, locale: Locale) -> SubjectWords {
         headline: headline.map(|f| format!("{} {}", f.name, f.value)).unwrap_or_default(),
         date: locale.day(civil.date()),
         time: locale.time(civil.time()),
+        ..SubjectWords::default()
     }
 }
 

@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
 use lettre::message::{Body, Mailbox, Message, MultiPart, SinglePart};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::Rendered;
@@ -21,8 +22,10 @@ const WORD_MAX: usize = 50;
 /// Longest name of a digest or rule in a header, in characters.
 const NAME_MAX: usize = 40;
 
-/// Whom a mail is from and to, and what identifies it.
-#[derive(Clone, Debug, Default)]
+/// Whom a mail is from and to, and what identifies it. It is kept with a run's messages, so that the
+/// same bytes can be made again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Envelope {
     /// `Name <address>` of the sender.
     pub from: String,
@@ -43,6 +46,11 @@ pub struct Envelope {
     pub list: Option<String>,
     /// Address that takes people off the list.
     pub owner: Option<String>,
+    /// Goes into the subject of the mail that takes the recipient off the list, so that it can be
+    /// believed: letters, digits and `.-_+=`.
+    pub unsubscribe_token: Option<String>,
+    /// An https address that takes the recipient off the list by one POST (RFC 8058).
+    pub one_click: Option<String>,
     /// Id of the run, for support.
     pub run: Option<String>,
     /// Name of the rule, for support.

@@ -8,7 +8,7 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
-use super::{StateError, instant, millis};
+use super::{StateError, instant, millis, suppression};
 use crate::domain::delivery::{Message, Next};
 
 /// What a message is, for its retry policy and for people.
@@ -57,6 +57,17 @@ pub struct Owed {
     pub subject: String,
     /// Identity, recipient and bytes.
     pub message: Message,
+    /// Of a run's message: what it was made of.
+    pub made_of: Option<MadeOf>,
+}
+
+/// What a message of a run was made of, beside the snapshot of its part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MadeOf {
+    /// Which part of a split digest; empty where it is not split.
+    pub part: String,
+    /// The mail's envelope, as whoever makes it again reads it; `None` for a webhook.
+    pub envelope: Option<String>,
 }
 
 /// A row of the outbox, without its bytes.
@@ -150,13 +161,23 @@ fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
     })
 }
 
-/// Owes a message from `now` on; false if the same message is already owed or was sent.
+/// Owes a message from `now` on; false if the same message is already owed or was sent, or if its
+/// recipient wants no digest any more: then the run's history says so. The run of a digest's message
+/// is stored before it.
 pub fn owe(tx: &Transaction<'_>, owed: &Owed, now: DateTime<Utc>) -> Result<bool, StateError> {
+    if owed.kind == Kind::Digest {
+        let recipient = &owed.message.recipient;
+        if let Some(reason) = suppression::against(tx, &owed.origin, recipient, now)? {
+            suppression::withhold(tx, &owed.origin, recipient, &reason)?;
+            return Ok(false);
+        }
+    }
     let inserted = tx
         .prepare_cached(
             "insert into outbox (message_id, kind, origin, receiver, recipient, subject, bytes,
-                                 state, created_at, next_attempt_at)
-             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'pending', ?8, ?8) on conflict do nothing",
+                                 state, created_at, next_attempt_at, part, envelope)
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'pending', ?8, ?8, ?9, ?10)
+             on conflict do nothing",
         )?
         .execute(params![
             owed.message.id,
@@ -166,7 +187,9 @@ pub fn owe(tx: &Transaction<'_>, owed: &Owed, now: DateTime<Utc>) -> Result<bool
             owed.message.recipient,
             owed.subject,
             owed.message.bytes,
-            millis(now)
+            millis(now),
+            owed.made_of.as_ref().map(|made_of| &made_of.part),
+            owed.made_of.as_ref().and_then(|made_of| made_of.envelope.as_ref())
         ])?;
     Ok(inserted == 1)
 }
@@ -421,11 +444,23 @@ pub fn next_due(tx: &Transaction<'_>) -> Result<Option<DateTime<Utc>>, StateErro
     Ok(next.map(instant))
 }
 
-/// Forgets messages that ended before an instant, with their attempts.
-pub fn prune(tx: &Transaction<'_>, before: DateTime<Utc>) -> Result<usize, StateError> {
-    tx.execute(
-        "delete from attempt where delivery in (select id from outbox where finished_at < ?1)",
-        [millis(before)],
+/// Forgets messages that ended before an instant, with their attempts; of digests those that ended
+/// before another one. At most so many; returns how many.
+pub fn prune(
+    tx: &Transaction<'_>,
+    before: DateTime<Utc>,
+    digests_before: DateTime<Utc>,
+    limit: usize,
+) -> Result<usize, StateError> {
+    let mut statement = tx.prepare_cached(
+        "select id from outbox where finished_at is not null
+         and finished_at < case when kind = 'digest' then ?2 else ?1 end limit ?3",
     )?;
-    Ok(tx.execute("delete from outbox where finished_at < ?1", [millis(before)])?)
+    let bounds = params![millis(before), millis(digests_before), limit as i64];
+    let ids: Vec<i64> = statement.query_map(bounds, |row| row.get(0))?.collect::<Result<_, _>>()?;
+    for id in &ids {
+        tx.prepare_cached("delete from attempt where delivery = ?1")?.execute([id])?;
+        tx.prepare_cached("delete from outbox where id = ?1")?.execute([id])?;
+    }
+    Ok(ids.len())
 }

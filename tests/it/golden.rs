@@ -1,0 +1,187 @@
+//! The golden set: whole mails of every kind, made by the real renderer and checked as their
+//! readers' machines would. What needs no other tool is checked here; the files are left in
+//! `target/tmp/mails`, where `tests/mailcheck` has browsers, validators and filters look at them.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use mail_parser::{Message, MessageParser, MimeHeaders, PartType};
+use postrider::render::HTML_BYTES_MAX;
+use postrider::render::format::plain;
+
+use crate::harness::letter::seen;
+
+mod mails;
+mod tables;
+
+use mails::Golden;
+
+/// Where the mails are left for the tools that look at them.
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("mails")
+}
+
+#[test]
+fn every_mail_arrives_whole_loads_nothing_and_says_the_same_twice() {
+    let set = mails::all();
+    assert!(set.len() >= 14, "{} mails", set.len());
+    let folder = folder();
+    // Nothing of an earlier set is looked at.
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).unwrap();
+    for golden in &set {
+        let file = |ending: &str| folder.join(format!("{}.{ending}", golden.name));
+        fs::write(file("eml"), &golden.bytes).unwrap();
+        fs::write(file("html"), &golden.rendered.html).unwrap();
+        fs::write(file("txt"), &golden.rendered.text).unwrap();
+    }
+    for golden in &set {
+        lines_are_short(golden);
+        comes_back_whole(golden);
+        loads_nothing(golden);
+        says_the_same_twice(golden);
+    }
+}
+
+/// No line beyond what servers take, no encoded line beyond what RFC 2045 allows, headers in ASCII.
+fn lines_are_short(golden: &Golden) {
+    let name = &golden.name;
+    let bytes = golden.bytes.strip_suffix(b"\n").unwrap();
+    let mut body = false;
+    for line in bytes.split(|byte| *byte == b'\n') {
+        let line = line.strip_suffix(b"\r").unwrap_or_else(|| panic!("{name}: a bare line feed"));
+        assert!(!line.contains(&b'\r'), "{name}: a bare carriage return");
+        assert!(line.is_ascii(), "{name}: {}", String::from_utf8_lossy(line));
+        body |= line.is_empty();
+        let most = if body { 76 } else { 998 };
+        assert!(line.len() <= most, "{name}: {}", String::from_utf8_lossy(line));
+    }
+    let html = part_bytes(golden, "text/html");
+    assert!(html <= HTML_BYTES_MAX, "{name}: {html} bytes of HTML as sent");
+}
+
+fn parsed(golden: &Golden) -> Message<'_> {
+    MessageParser::default().parse(&golden.bytes).expect("a mail")
+}
+
+/// Length of the first part of a type as sent.
+fn part_bytes(golden: &Golden, kind: &str) -> usize {
+    let mail = parsed(golden);
+    let part = mail.parts.iter().find(|part| {
+        let found = part.content_type();
+        found.is_some_and(|t| format!("{}/{}", t.ctype(), t.subtype().unwrap_or("")) == kind)
+    });
+    let part = part.unwrap_or_else(|| panic!("{}: no {kind}", golden.name));
+    (part.offset_end - part.offset_body) as usize
+}
+
+/// What a parser that is not ours makes of the mail is what was written: no part is broken, none is
+/// missing, none is more.
+fn comes_back_whole(golden: &Golden) {
+    let (name, rendered) = (&golden.name, &golden.rendered);
+    let mail = parsed(golden);
+    let unix = |text: &str| text.replace("\r\n", "\n");
+    assert_eq!(mail.subject(), Some(rendered.subject.as_str()), "{name}");
+    assert!(rendered.subject.chars().count() <= 150, "{name}: {}", rendered.subject);
+    assert_eq!(mail.text_body_count(), 1, "{name}");
+    assert_eq!(unix(&mail.body_text(0).unwrap()), rendered.text, "{name}");
+    assert_eq!(unix(&mail.body_html(0).unwrap()).trim_end(), rendered.html.trim_end(), "{name}");
+    for part in &mail.parts {
+        assert!(!part.is_encoding_problem, "{name}: {:?}", part.headers);
+        assert!(!matches!(part.body, PartType::Message(_)), "{name}");
+    }
+    let files: Vec<(&str, &[u8])> = mail
+        .attachments()
+        .filter(|part| part.content_id().is_none())
+        .map(|part| (part.attachment_name().unwrap_or_default(), part.contents()))
+        .collect();
+    let wanted: Vec<(&str, &[u8])> = rendered
+        .attachments
+        .iter()
+        .map(|file| (file.name.as_str(), file.bytes.as_slice()))
+        .collect();
+    assert_eq!(files, wanted, "{name}");
+    let pictures = mail.parts.iter().filter(|part| part.content_id().is_some());
+    let pictures: Vec<&[u8]> = pictures.map(|part| part.contents()).collect();
+    let wanted: Vec<&[u8]> = rendered.images.iter().map(|image| image.bytes.as_slice()).collect();
+    assert_eq!(pictures, wanted, "{name}");
+}
+
+/// Pictures come with the mail or not at all; nothing is fetched to read it.
+fn loads_nothing(golden: &Golden) {
+    let name = &golden.name;
+    // What is a value of a record is written with its signs as entities.
+    let html = golden.rendered.html.to_ascii_lowercase();
+    for load in [
+        "<link",
+        "<script",
+        "<iframe",
+        "<object",
+        "<embed",
+        "<video",
+        "<audio",
+        "@import",
+        "@font-face",
+        "url(",
+        "srcset=",
+        "background=",
+        "http-equiv",
+        "javascript:",
+    ] {
+        assert!(!html.contains(load), "{name}: {load}");
+    }
+    let mail = parsed(golden);
+    let shown: Vec<&str> = mail.parts.iter().filter_map(|part| part.content_id()).collect();
+    for source in html.split(" src=\"").skip(1) {
+        let source = source.split('"').next().unwrap();
+        let id = source.strip_prefix("cid:");
+        let id = id.unwrap_or_else(|| panic!("{name}: {source} is not in the mail"));
+        assert!(shown.iter().any(|shown| shown.eq_ignore_ascii_case(id)), "{name}: {source}");
+    }
+    for link in html.split(" href=\"").skip(1) {
+        assert!(link.starts_with("https://") || link.starts_with("mailto:"), "{name}: {link:.60}");
+    }
+}
+
+/// The text has the figures of the HTML and no others, those of its tables in the same order.
+fn says_the_same_twice(golden: &Golden) {
+    let name = &golden.name;
+    // What inboxes show beside the subject is no part of the mail as read.
+    let (_, body) = golden.rendered.html.split_once("<div style=\"display:none").unwrap();
+    let (_, body) = body.split_once("</div>").unwrap();
+    let (html, text) = (figures(&seen(body)), figures(&golden.rendered.text));
+    let (in_html, in_text): (BTreeSet<_>, BTreeSet<_>) =
+        (html.iter().collect(), text.iter().collect());
+    assert!(in_html.len() > 2, "{name}: {in_html:?}");
+    let differ: Vec<_> = in_html.symmetric_difference(&in_text).collect();
+    assert!(differ.is_empty(), "{name}: only in one of HTML and text: {differ:?}");
+    let mut text = text.iter();
+    for cell in body.split("<td align=\"right\"").skip(1) {
+        let cell = cell.split("</td>").next().unwrap();
+        for figure in figures(&seen(&format!("<td{cell}"))) {
+            assert!(
+                text.any(|told| *told == figure),
+                "{name}: {figure} is not in its place in the text"
+            );
+        }
+    }
+}
+
+/// Words that are figures, in order. Words that hold letters are none: the text part may break a
+/// long one.
+fn figures(text: &str) -> Vec<String> {
+    // Signs of templates are entities still; none of them is a figure.
+    let plain = plain(text);
+    let plain = plain.split("&#").enumerate().map(|(i, piece)| match piece.split_once(';') {
+        Some((_, after)) if i > 0 => after,
+        _ => piece,
+    });
+    let plain = plain.collect::<Vec<_>>().join(" ");
+    let words = plain.split_whitespace();
+    let words =
+        words.map(|word| word.trim_matches(|c: char| !c.is_numeric() && !matches!(c, '-' | '%')));
+    let figure =
+        |word: &&str| word.chars().any(char::is_numeric) && !word.chars().any(char::is_alphabetic);
+    words.filter(figure).map(str::to_owned).collect()
+}
