@@ -11,10 +11,10 @@ to = ["ana@example.com"]
 
 [reports.calls]
 type = "MessagingSession"
-date = "StartTime"
+date = "MessagingSession.StartTime"
 period = "yesterday"
-group_by = ["Status"]
-columns = ["count() as Sessions", "avg(seconds(StartTime, EndTime)) as Lasted"]
+group_by = ["MessagingSession.Status as Status"]
+columns = ["count() as Sessions", "avg(seconds(MessagingSession.StartTime, MessagingSession.EndTime)) as Lasted"]
 total = true
 format = { Lasted = "duration" }
 empty = "none"
