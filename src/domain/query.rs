@@ -22,6 +22,9 @@ pub(crate) mod samples;
 pub(crate) mod shape;
 #[cfg(test)]
 mod tests;
+mod texts;
+
+pub use texts::Texts;
 
 /// A checked question.
 #[derive(Clone, Debug)]
@@ -37,7 +40,9 @@ pub struct Query {
     /// Group by these; empty with aggregates means one row in all.
     pub groups: Vec<Group>,
     /// So many of the groups (of a list: columns), the first ones, only split the answer into
-    /// parts: see [`Part`].
+    /// parts, which [`crate::store::View::parts`] gives: the rows of a part do not have them.
+    /// Asked for one answer ([`crate::store::View::answer`]), they are groups (columns) like the
+    /// others. Further ones follow from the first.
     pub split: usize,
     /// Whether the last of the groups goes across: its values become columns.
     pub pivot: bool,
@@ -57,6 +62,8 @@ pub struct Query {
     pub top: Option<usize>,
     /// Whether the values over all rows are wanted.
     pub total: bool,
+    /// What it was checked from.
+    pub texts: Arc<Texts>,
 }
 
 /// `per` and `values`: one row a key before grouping.
@@ -79,7 +86,7 @@ impl Query {
         report_type: &Arc<ReportType>,
         text: &QueryText<'_>,
     ) -> Result<Query, Vec<(Part, Mistake)>> {
-        check::query(report_type, text, false)
+        check::query(report_type, Texts::of(text, false))
     }
 
     /// Checks the texts of a rule's query; `text.columns` is its `value` alone. Column 0 is the
@@ -88,7 +95,38 @@ impl Query {
         report_type: &Arc<ReportType>,
         text: &QueryText<'_>,
     ) -> Result<Query, Vec<(Part, Mistake)>> {
-        check::query(report_type, text, true)
+        check::query(report_type, Texts::of(text, true))
+    }
+
+    /// The same question with more: a further condition that records have to meet, and expressions
+    /// that split the answer into parts (as [`QueryText::group_by`] has them: an alias by itself is
+    /// its records). Conditions and splits it has already stay. Every split after the first must
+    /// follow from the first, e.g. `account.OwnerMail` from `account`: it comes with each part and
+    /// makes none of its own.
+    ///
+    /// The shape of the answer stays the same: a part has the rows, columns and totals that this
+    /// query has, so it is shaped by the query without splits.
+    ///
+    /// What was set since the check (`top`, `total`, `percentile_min`) is kept. Mistakes are in
+    /// [`Part::Only`] and [`Part::Split`], counted from the texts given here.
+    pub fn with(&self, only: Option<&str>, split: &[&str]) -> Result<Query, Vec<(Part, Mistake)>> {
+        let mut texts = Texts::clone(&self.texts);
+        texts.only.extend(only.map(str::to_owned));
+        texts.split.extend(split.iter().map(|text| (*text).to_owned()));
+        let checked = check::query(&self.report_type, texts).map_err(|mistakes| {
+            let before = self.texts.split.len();
+            let here = |part| match part {
+                Part::Split(index) => Part::Split(index.saturating_sub(before)),
+                part => part,
+            };
+            mistakes.into_iter().map(|(part, mistake)| (here(part), mistake)).collect::<Vec<_>>()
+        })?;
+        Ok(Query {
+            top: self.top,
+            total: self.total,
+            percentile_min: self.percentile_min,
+            ..checked
+        })
     }
 }
 
@@ -175,6 +213,8 @@ pub struct QueryText<'a> {
     pub values: Vec<&'a str>,
     /// `group_by`.
     pub group_by: Vec<&'a str>,
+    /// `pivot_by`: a further group, the values of which go across.
+    pub pivot_by: Option<&'a str>,
     /// `columns`; of a rule its `value` alone.
     pub columns: Vec<&'a str>,
     /// `sort`.
@@ -183,9 +223,11 @@ pub struct QueryText<'a> {
     pub top: Option<usize>,
     /// `total`.
     pub total: bool,
+    /// `min_values`: see [`Query::percentile_min`]; `None` is no minimum.
+    pub min_values: Option<u64>,
 }
 
-/// Which text of a [`QueryText`] a mistake is in.
+/// Which text of a [`QueryText`], or of those given to [`Query::with`], a mistake is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are the fields of QueryText")]
 pub enum Part {
@@ -194,8 +236,11 @@ pub enum Part {
     Per(usize),
     Values(usize),
     GroupBy(usize),
+    Pivot,
     Column(usize),
     Sort,
+    Only,
+    Split(usize),
 }
 
 /// What a query is answered for.

@@ -301,6 +301,7 @@ mod tests {
             sort: Vec::new(),
             top: None,
             total: true,
+            texts: Arc::default(),
         };
         Report {
             name: "r".to_owned(),

@@ -54,6 +54,7 @@ fn checked(spec: &Spec) -> Result<Option<Query>, TestCaseError> {
         sort: texts.sort.as_deref(),
         top: spec.top,
         total: !spec.list,
+        ..QueryText::default()
     };
     match Query::check(&Arc::new(report_type), &text) {
         Ok(query) => Ok(Some(query)),

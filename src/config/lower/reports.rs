@@ -112,6 +112,7 @@ fn text(wire: &ReportToml, top: Option<usize>) -> QueryText<'_> {
         sort: wire.sort.as_ref().map(|text| text.get_ref().as_str()),
         top,
         total: wire.total.as_ref().is_some_and(|total| *total.get_ref()),
+        ..QueryText::default()
     }
 }
 
@@ -137,6 +138,7 @@ fn misplaced(
                 wire.columns.as_ref().and_then(|columns| columns.get_ref().get(index))
             }
             Part::Sort => wire.sort.as_ref(),
+            Part::Pivot | Part::Only | Part::Split(_) => None,
         };
         if let Some(text) = text.or(wire.r#type.as_ref()) {
             found.mistake(file, text, mistake);

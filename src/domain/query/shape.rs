@@ -66,10 +66,19 @@ pub(crate) fn grouped(
         (count, Some(shaper.values(&Head::of_none(query), &finished(&taken))))
     });
     let total = query.total.then(|| shaper.values(&Head::of_none(query), &shaper.over_all.clone()));
+    let mut rest = left_out;
+    if frame.rest_max < rest.len() {
+        if frame.rest_max > 0 {
+            rest.select_nth_unstable_by(frame.rest_max, |a, b| query.order(a, b));
+        }
+        rest.truncate(frame.rest_max);
+    }
+    rest.sort_unstable_by(|a, b| query.order(a, b));
+    let unshaped = |shaped: Vec<Shaped>| shaped.into_iter().map(|shaped| shaped.row).collect();
     Answer {
-        rows: rows.into_iter().map(|shaped| shaped.row).collect(),
+        rows: unshaped(rows),
         others,
-        rest: Vec::new(),
+        rest: unshaped(rest),
         across: Vec::new(),
         total,
         records,
@@ -80,16 +89,18 @@ pub(crate) fn grouped(
 /// The answer of a list.
 pub(crate) fn list(query: &Query, frame: &Frame, rows: FirstRows, records: u64) -> Answer {
     let offered = rows.offered;
-    let rows: Vec<Row> = rows
+    let mut rows: Vec<Row> = rows
         .into_rows()
         .into_iter()
         .map(|values| Row { keys: vec![], shown: vec![], values: query.list_shown(values) })
         .collect();
+    let top = query.top.unwrap_or(usize::MAX).min(frame.rows_max);
+    let rest = rows.split_off(top.min(rows.len()));
     let left_out = offered - rows.len() as u64;
     let cut_by_top = query.top.is_some_and(|top| top <= frame.rows_max);
     Answer {
         others: (left_out > 0).then_some((left_out, None)),
-        rest: Vec::new(),
+        rest,
         across: Vec::new(),
         total: None,
         records,

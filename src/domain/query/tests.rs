@@ -32,6 +32,8 @@ fn text_of<'a>(text: &QueryText<'a>, part: Part) -> &'a str {
         Part::GroupBy(index) => text.group_by[index],
         Part::Column(index) => text.columns[index],
         Part::Sort => text.sort.unwrap(),
+        Part::Pivot => text.pivot_by.unwrap(),
+        Part::Only | Part::Split(_) => panic!("nothing was added"),
     }
 }
 

@@ -149,7 +149,8 @@ impl<'a> Listing<'a> {
 }
 
 fn first_rows(query: &Query, frame: &Frame) -> FirstRows {
-    FirstRows::new(query.top.unwrap_or(frame.rows_max).min(frame.rows_max))
+    let wanted = query.top.map_or(frame.rows_max, |top| top.saturating_add(frame.rest_max));
+    FirstRows::new(wanted.min(frame.rows_max))
 }
 
 fn offer(query: &Query, rows: &mut FirstRows, cells: Vec<Value>) {
