@@ -269,6 +269,7 @@ pub(super) struct ReportToml {
     pub(super) empty: Option<Text>,
     #[serde(default)]
     pub(super) mask: Vec<Text>,
+    pub(super) pivot_by: Option<Text>,
     pub(super) compare: Option<Text>,
     pub(super) calendar: Option<Text>,
     pub(super) trend: Option<Text>,
