@@ -27,11 +27,7 @@ const TOP_MAX: u32 = 10_000;
 const MIN_VALUES: u64 = 20;
 
 /// Lowers one report.
-pub(super) fn lower(
-    mut raw: Raw<'_>,
-    found: &mut Findings<'_>,
-    names: &Names,
-) -> Option<Report> {
+pub(super) fn lower(mut raw: Raw<'_>, found: &mut Findings<'_>, names: &Names) -> Option<Report> {
     let canonical = raw.canonical();
     let drawn = raw.table.contains_key("chart").then(|| raw.take(found, "chart")).flatten();
     let table = raw.shape::<ReportToml>(found, &["chart"]);
@@ -136,7 +132,9 @@ fn text(wire: &ReportToml, top: Option<usize>) -> QueryText<'_> {
         top,
         total: wire.total.as_ref().is_some_and(|total| *total.get_ref()),
         pivot_by: wire.pivot_by.as_ref().map(|text| text.get_ref().as_str()),
-        min_values: Some(wire.min_values.as_ref().map_or(MIN_VALUES, |min| (*min.get_ref()).into())),
+        min_values: Some(
+            wire.min_values.as_ref().map_or(MIN_VALUES, |min| (*min.get_ref()).into()),
+        ),
     }
 }
 

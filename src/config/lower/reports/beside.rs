@@ -145,9 +145,10 @@ fn trend(
             return Some(trend);
         }
     };
-    let at = text.get_ref().find(&trend.column).map_or(0..text.get_ref().len(), |start| {
-        start..start + trend.column.len()
-    });
+    let at = text
+        .get_ref()
+        .find(&trend.column)
+        .map_or(0..text.get_ref().len(), |start| start..start + trend.column.len());
     let help = suggestion(&trend.column, figures());
     found.mistake(table.file, text, Mistake { at, message: trouble, help });
     None

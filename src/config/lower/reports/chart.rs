@@ -90,11 +90,7 @@ fn values(
 }
 
 /// `by`: a grouping column; the first one where nothing is written.
-fn by(
-    found: &mut Findings<'_>,
-    table: &Shaped<ChartToml>,
-    shown: &[ColumnShown],
-) -> Option<usize> {
+fn by(found: &mut Findings<'_>, table: &Shaped<ChartToml>, shown: &[ColumnShown]) -> Option<usize> {
     let names = |column: &ColumnShown| column.grouping;
     match &table.wire.by {
         None => shown.iter().position(names),

@@ -16,9 +16,8 @@ pub(super) fn note(found: &mut Findings<'_>, table: &Shaped<ReportToml>, query: 
     if query.list || counted {
         return;
     }
-    let rates: Vec<usize> = (0..query.columns.len())
-        .filter(|index| is_rate(query, &query.columns[*index]))
-        .collect();
+    let rates: Vec<usize> =
+        (0..query.columns.len()).filter(|index| is_rate(query, &query.columns[*index])).collect();
     let (Some(first), Some(texts)) = (rates.first(), &table.wire.columns) else { return };
     let Some(text) = texts.get_ref().get(*first) else { return };
     let names: Vec<String> =
@@ -36,7 +35,8 @@ pub(super) fn note(found: &mut Findings<'_>, table: &Shaped<ReportToml>, query: 
 /// Whether a column adds up whole numbers, as `sum(parts)` of a fold does.
 fn adds_up(query: &Query, column: &Column) -> bool {
     let of = |index: usize| query.aggregates.get(index).map(|aggregate| aggregate.kind);
-    let sum = matches!(&column.expr, Expr::Aggregate(index) if of(*index) == Some(AggregateKind::Sum));
+    let sum =
+        matches!(&column.expr, Expr::Aggregate(index) if of(*index) == Some(AggregateKind::Sum));
     sum && column.ty == Some(crate::domain::value::Type::Integer)
 }
 
