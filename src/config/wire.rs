@@ -139,6 +139,7 @@ pub(super) struct ObjectToml {
     pub(super) dated: Option<Spanned<bool>>,
     pub(super) keep: Option<Text>,
     pub(super) history: Option<Text>,
+    pub(super) link: Option<Text>,
 }
 
 /// `[datasets.NAME]` of a REST source; `source` and `paging` are taken out before.
@@ -163,6 +164,7 @@ pub(super) struct TableToml {
     pub(super) dated: Option<Spanned<bool>>,
     pub(super) max_pages: Option<Spanned<u32>>,
     pub(super) max_bad: Option<Spanned<f64>>,
+    pub(super) link: Option<Text>,
 }
 
 /// `paging` of a REST dataset: exactly one of its shapes.
@@ -308,8 +310,26 @@ pub(super) struct ReportToml {
     pub(super) empty: Option<Text>,
     #[serde(default)]
     pub(super) mask: Vec<Text>,
+    pub(super) pivot_by: Option<Text>,
+    pub(super) compare: Option<Text>,
+    pub(super) calendar: Option<Text>,
+    pub(super) trend: Option<Text>,
+    #[serde(default)]
+    pub(super) goals: BTreeMap<Text, Text>,
+    pub(super) drill: Option<Text>,
+    pub(super) min_values: Option<Spanned<u32>>,
+    pub(super) restate_above: Option<Spanned<f64>>,
     #[serde(default)]
     pub(super) test: Vec<Spanned<TestToml>>,
+}
+
+/// `chart` of a report.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ChartToml {
+    pub(super) kind: Option<Text>,
+    pub(super) of: Option<Spanned<Vec<Text>>>,
+    pub(super) by: Option<Text>,
 }
 
 /// One `[[reports.NAME.test]]`.

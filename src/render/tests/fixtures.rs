@@ -74,6 +74,7 @@ pub(crate) fn table(name: &str, title: &str, columns: Vec<Column>, rows: Vec<Vec
         records: 1310,
         truncated: false,
         coverage: Vec::new(),
+        coverage_low: Vec::new(),
         complete_to: Some(at("2026-11-23T06:55:00Z")),
         provisional: None,
     }

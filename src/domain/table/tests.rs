@@ -1,0 +1,162 @@
+//! Tables shaped from answers: columns, totals, what goes across, links, what is shortened.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::*;
+use crate::domain::expr::{Expr, Function, ReportType};
+use crate::domain::query::{self, Answer, Group, Query, Row};
+use crate::domain::report::Report;
+
+fn text(text: &str) -> Value {
+    Value::Text(text.to_owned())
+}
+
+fn group(name: &str, expr: Expr, ty: Type) -> Group {
+    Group { name: name.to_owned(), expr, ty, alias: None, labels: Vec::new(), origin: None }
+}
+
+fn value(name: &str, ty: Type) -> query::Column {
+    query::Column {
+        name: name.to_owned(),
+        expr: Expr::Aggregate(0),
+        ty: Some(ty),
+        alias: None,
+        share: false,
+        labels: Vec::new(),
+        origin: None,
+    }
+}
+
+fn report(groups: Vec<Group>, columns: Vec<query::Column>, list: bool) -> Report {
+    let query = Query {
+        split: 0,
+        pivot: false,
+        percentile_min: 0,
+        report_type: Arc::new(ReportType { name: "sessions".to_owned(), tables: Vec::new() }),
+        date: None,
+        filter: None,
+        fold: None,
+        groups,
+        carried: Vec::new(),
+        aggregates: Vec::new(),
+        columns,
+        list,
+        sort: Vec::new(),
+        top: None,
+        total: true,
+        texts: Arc::default(),
+    };
+    Report {
+        name: "r".to_owned(),
+        title: "How many?".to_owned(),
+        about: None,
+        period: "all time".parse().unwrap(),
+        zone: Zone::utc(),
+        query: Arc::new(query),
+        formats: BTreeMap::from([("Wait".to_owned(), Format::Duration)]),
+        empty: None,
+        mask: vec!["User".to_owned()],
+        goals: BTreeMap::new(),
+        compare: None,
+        trend: None,
+        calendar: None,
+        chart: None,
+        drill: None,
+        only: None,
+        restate_above: Report::RESTATE_ABOVE,
+        tests: Vec::new(),
+        coverage: Vec::new(),
+        hash: String::new(),
+    }
+}
+
+fn shape(report: &Report, rows: Vec<Row>, total: Option<Vec<Value>>) -> Table {
+    let others = total.clone().map(|total| (3, Some(total)));
+    let answer =
+        Answer { rest: vec![], across: vec![], rows, others, total, records: 9, truncated: true };
+    Table::shape(report, &answer, None, vec!["All.".to_owned()], None, None)
+}
+
+#[test]
+fn groups_stand_before_values_and_totals_have_none() {
+    let mut share = value("Share", Type::Real);
+    share.share = true;
+    let mut channel = group("Channel", Expr::AsOf, Type::Integer);
+    channel.alias = Some(0);
+    let day = Expr::Call(Function::Calendar(Unit::Weekday), Vec::new());
+    let groups = vec![channel, group("Day", day, Type::Integer)];
+    let report = report(groups, vec![value("Wait", Type::Real), share], false);
+    let row = Row {
+        keys: vec![text("0Mw"), Value::Integer(1)],
+        shown: vec![text("Web chat"), Value::Integer(1)],
+        values: vec![Value::Real(3.5), Value::Real(0.5)],
+    };
+    let table = shape(&report, vec![row], Some(vec![Value::Real(7.0), Value::Real(1.0)]));
+    let told: Vec<_> = table
+        .columns
+        .iter()
+        .map(|c| (c.name.as_str(), c.format, c.grouping, c.numeric, c.unit))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("Channel", Format::Auto, true, false, None),
+            ("Day", Format::Auto, true, false, Some(Unit::Weekday)),
+            ("Wait", Format::Duration, false, true, None),
+            ("Share", Format::Percent, false, true, None),
+        ]
+    );
+    assert_eq!(
+        table.rows,
+        [vec![text("Web chat"), Value::Integer(1), Value::Real(3.5), Value::Real(0.5)]]
+    );
+    let whole = vec![Value::Null, Value::Null, Value::Real(7.0), Value::Real(1.0)];
+    assert_eq!(table.total, Some(whole.clone()));
+    let others = table.others.as_ref().unwrap();
+    assert_eq!((others.rows, others.values.as_ref()), (3, Some(&whole)));
+    assert_eq!((table.records, table.truncated), (9, true));
+    assert_eq!(table.figure(2), Some(&Value::Real(7.0)));
+    assert_eq!(table.figure(0), Some(&Value::Null));
+    assert_eq!(table.figure(4), None);
+}
+
+#[test]
+fn without_groups_the_only_row_speaks_for_the_table() {
+    let report = report(Vec::new(), vec![value("Wait", Type::Real)], false);
+    let row = Row { keys: Vec::new(), shown: Vec::new(), values: vec![Value::Real(4.0)] };
+    let table = shape(&report, vec![row], None);
+    assert!(table.is_figures());
+    assert_eq!(table.figure(0), Some(&Value::Real(4.0)));
+    assert_eq!(shape(&report, Vec::new(), None).figure(0), None);
+}
+
+#[test]
+fn a_list_shows_labels_and_shortens_what_is_personal() {
+    let mut consent = value("Consent", Type::Text);
+    consent.labels = vec![("OptIn".to_owned(), "Opted in".to_owned())];
+    let report = report(Vec::new(), vec![value("User", Type::Text), consent], true);
+    let row = |user: Value, consent: &str| Row {
+        keys: Vec::new(),
+        shown: Vec::new(),
+        values: vec![user, text(consent)],
+    };
+    let rows = vec![
+        row(text("Émile Zola"), "OptIn"),
+        row(Value::Integer(491_701), "New"),
+        row(Value::Null, ""),
+        row(text(""), ""),
+    ];
+    let table = shape(&report, rows, None);
+    assert_eq!(
+        table.rows,
+        [
+            vec![text("É…"), text("Opted in")],
+            vec![text("…"), text("New")],
+            vec![Value::Null, text("")],
+            vec![text(""), text("")],
+        ]
+    );
+    assert!(!table.is_figures());
+    assert_eq!(table.figure(0), None);
+}
