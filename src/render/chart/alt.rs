@@ -105,7 +105,8 @@ impl Teller<'_> {
             [] => "No values".to_owned(),
             [one] => format!("Only {}", told(one)),
             [first, .., last] if first.1 == last.1 => {
-                format!("All {} are {}", known.len(), self.value(series, first.1))
+                let all = self.counted(known.len() as u64);
+                format!("All {all} are {}", self.value(series, first.1))
             }
             [first, rest @ ..] => {
                 let rest: Vec<String> = rest.iter().take(count - 1).map(told).collect();
@@ -208,6 +209,7 @@ impl Teller<'_> {
         let by = &self.plot.by;
         let plain = by.bytes().all(|b| b.is_ascii_alphabetic()) && by.len() > 2;
         let word = match by.to_ascii_lowercase() {
+            _ if self.plot.kind == ChartKind::Histogram => "ranges".to_owned(),
             _ if !plain => "rows".to_owned(),
             word if ["s", "x", "ch", "sh"].iter().any(|end| word.ends_with(end)) => {
                 format!("{word}es")

@@ -2,7 +2,6 @@
 //! each with bars of its own; they share a scale where their values are alike.
 
 use crate::domain::goal::Goal;
-use crate::domain::report::Format;
 use crate::render::palette;
 
 use super::font::{self, Weight};
@@ -12,9 +11,9 @@ use super::scale::Scale;
 use super::svg::{Anchor, Area};
 
 /// From one row to the next.
-pub(super) const PITCH: f64 = 28.0;
+pub(super) const PITCH: f64 = 29.0;
 /// Thickness of a bar.
-pub(super) const THICK: f64 = 17.0;
+pub(super) const THICK: f64 = 18.0;
 /// Names take no more than this.
 const NAMES_MAX: f64 = 210.0;
 /// Between two columns of bars.
@@ -36,8 +35,7 @@ pub(super) fn draw(plot: &mut Plot, style: &Style) -> (String, u32) {
         plot.drop_series(plot.series.len() - 1);
     }
     let one = plot.series.len() == 1;
-    let goal = plot.series[0].goal.filter(|_| one).map(|goal| (goal, plot.series[0].format));
-    let goal = goal.filter(|(goal, _)| goal_is_near(plot, *goal));
+    let goal = goal_drawn(plot).map(|goal| (goal, plot.series[0].format));
     let mut page = Page::new(plot, style, goal);
     if !one {
         page.y += 2.0;
@@ -94,17 +92,38 @@ fn written(plot: &Plot, style: &Style, series: usize) -> Vec<String> {
     plot.marks.iter().map(|mark| text(mark).unwrap_or_else(|| NONE.to_owned())).collect()
 }
 
-/// Room for values on either side of zero, in pixels: left, right.
+/// Room for values on either side of zero, in pixels: left, right. Columns of one scale have the
+/// same room.
 fn sides(plot: &Plot, style: &Style, series: usize) -> (f64, f64) {
-    let texts = written(plot, style, series);
-    let texts = texts.iter().zip(&plot.marks);
-    texts.fold((0.0, 0.0), |(left, right), (text, mark)| {
-        let wide = font::width(text, TEXT, Weight::Regular) + AIR;
-        match mark.value(series) {
-            Some(x) if x < 0.0 => (f64::max(left, wide), right),
-            _ => (left, f64::max(right, wide)),
+    let mut sides = (0.0, 0.0);
+    for one in alike(plot, series) {
+        for (text, mark) in written(plot, style, one).iter().zip(&plot.marks) {
+            let wide = font::width(text, TEXT, Weight::Regular) + AIR;
+            match mark.value(one) {
+                Some(x) if x < 0.0 => sides.0 = f64::max(sides.0, wide),
+                _ => sides.1 = f64::max(sides.1, wide),
+            }
         }
-    })
+    }
+    sides
+}
+
+/// The columns that share a scale with this one: those of its format, where none of them would be
+/// drawn too short to be read.
+fn alike(plot: &Plot, series: usize) -> Vec<usize> {
+    let format = plot.series[series].format;
+    let alike: Vec<usize> =
+        (0..plot.series.len()).filter(|i| plot.series[*i].format == format).collect();
+    let all = alike.iter().map(|i| reach(plot, *i));
+    let (least, most) =
+        all.fold((f64::INFINITY, 0.0), |(l, m), x| (f64::min(l, x), f64::max(m, x)));
+    if most * 0.1 <= least { alike } else { vec![series] }
+}
+
+/// The farthest value of a column's own rows.
+fn reach(plot: &Plot, series: usize) -> f64 {
+    let rows = plot.marks.iter().filter(|mark| !mark.others);
+    rows.filter_map(|mark| mark.value(series)).fold(0.0, |m: f64, x| m.max(x.abs()))
 }
 
 fn fits(plot: &Plot, style: &Style, room: f64) -> bool {
@@ -116,44 +135,29 @@ fn fits(plot: &Plot, style: &Style, room: f64) -> bool {
     })
 }
 
-/// Whether a goal is near enough to the values for its line to leave them room.
-fn goal_is_near(plot: &Plot, goal: Goal) -> bool {
+/// The goal of the only column, where it is near enough to the values for its line to leave them
+/// room.
+fn goal_drawn(plot: &Plot) -> Option<Goal> {
+    let [series] = plot.series.as_slice() else { return None };
     let largest = plot.values(0).fold(0.0, |m: f64, x| m.max(x.abs()));
-    goal.0.than.abs() <= largest * 2.5
+    series.goal.filter(|goal| goal.0.than.abs() <= largest * 2.5)
 }
 
-/// The scale of one column: that of all columns where they are of one kind and none would be
-/// drawn too short to be read.
+/// The scale of one column, and of those like it.
 fn scale(plot: &Plot, series: usize) -> Scale {
-    let rows = |series: usize| {
-        let marks = plot.marks.iter().filter(|mark| !mark.others);
-        marks.filter_map(move |mark| mark.value(series))
-    };
-    let own = reach(rows(series));
-    let all = (0..plot.series.len()).map(|i| reach(rows(i)));
-    let (least, most) =
-        all.fold((f64::INFINITY, 0.0), |(l, m), x| (f64::min(l, x), f64::max(m, x)));
-    let format: Format = plot.series[0].format;
-    let alike = plot.series.iter().all(|series| series.format == format);
-    let shared = alike && least >= most * 0.1;
-    let mut values: Vec<f64> = match shared {
-        true => (0..plot.series.len()).flat_map(rows).collect(),
-        false => rows(series).collect(),
-    };
-    // What is left over may be far more than any row: then it does not set the scale.
-    let own = if shared { most } else { own };
-    let rest = plot.marks.iter().filter(|mark| mark.others).filter_map(|mark| mark.value(series));
-    values.extend(rest.map(|x| if own > 0.0 { x.clamp(-own * 1.25, own * 1.25) } else { x }));
-    if plot.series.len() == 1
-        && let Some(goal) = plot.series[0].goal.filter(|goal| goal_is_near(plot, *goal))
-    {
-        values.push(goal.0.than);
-    }
+    let alike = alike(plot, series);
+    let most = alike.iter().map(|i| reach(plot, *i)).fold(0.0, f64::max);
+    let values = alike.iter().flat_map(|i| plot.marks.iter().map(move |mark| (mark, *i)));
+    let mut values: Vec<f64> = values
+        .filter_map(|(mark, i)| {
+            let value = mark.value(i)?;
+            // What is left over may be far more than any row: then it does not set the scale.
+            let bound = if mark.others && most > 0.0 { most * 1.25 } else { f64::INFINITY };
+            Some(value.clamp(-bound, bound))
+        })
+        .collect();
+    values.extend(goal_drawn(plot).map(|goal| goal.0.than));
     Scale::from_zero(values)
-}
-
-fn reach(values: impl Iterator<Item = f64>) -> f64 {
-    values.fold(0.0, |m: f64, x| m.max(x.abs()))
 }
 
 fn column(page: &mut Page, plot: &Plot, style: &Style, series: usize, place: Place) {
@@ -164,6 +168,9 @@ fn column(page: &mut Page, plot: &Plot, style: &Style, series: usize, place: Pla
     let to = |value: f64| begin + scale.at(value) * room;
     let zero = to(0.0);
     let colour = style.colours[0];
+    let bottom = top + (plot.marks.len() as f64 - 1.0) * PITCH + THICK + 4.0;
+    let goal = goal_drawn(plot).map(|goal| to(goal.0.than));
+    let mut texts = Vec::with_capacity(plot.marks.len());
     for (row, (mark, text)) in plot.marks.iter().zip(written(plot, style, series)).enumerate() {
         let y = top + row as f64 * PITCH;
         let value = mark.value(series);
@@ -184,17 +191,23 @@ fn column(page: &mut Page, plot: &Plot, style: &Style, series: usize, place: Pla
             Some(x) if x < 0.0 => (from - AIR, Anchor::End),
             _ => (from + wide + AIR, Anchor::Start),
         };
-        let text_ink = ink(TEXT, Weight::Regular, colour, anchor);
-        page.sheet.text((at, baseline(top, row)), text_ink, &text);
+        texts.push((at, row, ink(TEXT, Weight::Regular, colour, anchor), text));
     }
-    let bottom = top + (plot.marks.len() as f64 - 1.0) * PITCH + THICK + 4.0;
+    if let Some(goal) = goal {
+        page.sheet.dashes((goal, top - 6.0), (goal, bottom + 2.0), INK);
+    }
+    for (at, row, ink, text) in texts {
+        let wide = font::width(&text, TEXT, Weight::Regular);
+        let from = if ink.anchor == Anchor::End { at - wide } else { at };
+        if goal.is_some_and(|goal| from - 4.0 < goal && goal < from + wide + 4.0) {
+            // The line of the goal makes room for the value.
+            let y = baseline(top, row) - TEXT;
+            let behind = Area { x: from - 3.0, y, width: wide + 6.0, height: TEXT * 1.4 };
+            page.sheet.fill(behind, palette::GROUND);
+        }
+        page.sheet.text((at, baseline(top, row)), ink, &text);
+    }
     page.sheet.line((zero, top - 4.0), (zero, bottom), 1.0, BASE);
-    if plot.series.len() == 1
-        && let Some(goal) = plot.series[0].goal.filter(|goal| goal_is_near(plot, *goal))
-    {
-        let at = to(goal.0.than);
-        page.sheet.dashes((at, top - 6.0), (at, bottom + 2.0), INK);
-    }
 }
 
 /// Two strokes through a bar that is longer than it is drawn.

@@ -35,7 +35,8 @@ impl Field {
             true => {
                 self.left + (at - self.first) / (self.last - self.first) * (self.right - self.left)
             }
-            false => (self.left + self.right) / 2.0,
+            // A point alone is the last one.
+            false => self.right,
         }
     }
 
@@ -89,9 +90,8 @@ pub(super) fn draw(plot: &Plot, style: &Style) -> (String, u32) {
     };
     for (tick, text) in ticks.iter().zip(&texts) {
         let y = field.y(*tick);
-        let base = *tick == 0.0;
-        let (colour, end) = if base { (BASE, field.right) } else { (LINE, field.right) };
-        page.sheet.line((field.left, y), (end, y), 1.0, colour);
+        let colour = if *tick == 0.0 { BASE } else { LINE };
+        page.sheet.line((field.left, y), (field.right, y), 1.0, colour);
         let quiet = ink(SMALL, Weight::Regular, MUTE, Anchor::End);
         page.sheet.text((field.left - 9.0, y + SMALL * 0.36), quiet, text);
     }
@@ -209,7 +209,10 @@ fn names(page: &mut Page, plot: &Plot, field: &Field) {
     let room = widest.fold(0.0, f64::max) + 18.0;
     let last = labels.len().saturating_sub(1);
     let fitting = ((field.right - field.left) / room).floor().max(1.0) as usize;
-    let every = last.div_ceil(fitting).max(1);
+    let least = last.div_ceil(fitting).max(1);
+    // The first one too, where the way between divides evenly.
+    let even = (least..=least * 2).find(|every| last > 0 && last.is_multiple_of(*every));
+    let every = even.unwrap_or(least);
     let mut before = f64::INFINITY;
     for i in (0..labels.len()).rev().step_by(every) {
         let x = field.x(plot.marks[i].at);

@@ -15,13 +15,13 @@ pub(super) const WIDTH: u32 = 600;
 /// Free space around.
 pub(super) const MARGIN: f64 = 16.0;
 /// Size of names and values.
-pub(super) const TEXT: f64 = 14.0;
+pub(super) const TEXT: f64 = 15.0;
 /// Size of what stands at axes and below.
-pub(super) const SMALL: f64 = 12.5;
+pub(super) const SMALL: f64 = 13.5;
 /// Height of the heading with the space below it.
-const HEADING: f64 = 34.0;
+const HEADING: f64 = 36.0;
 /// Height of a line of notes.
-const NOTE: f64 = 20.0;
+const NOTE: f64 = 21.0;
 
 /// Names and values.
 pub(super) const INK: Colour = Colour(0x1F, 0x29, 0x33);

@@ -123,11 +123,13 @@ impl Plot {
                 plot.bound_marks(BARS_MAX, &reader, &columns);
             }
             ChartKind::Line => {
+                plot.order_ranges();
                 plot.bound_series(false);
                 plot.bound_points();
             }
             ChartKind::Histogram => {
                 plot.series.truncate(1);
+                plot.order_ranges();
                 plot.marks.sort_by(|a, b| a.at.total_cmp(&b.at));
                 plot.cut_marks(RANGES_MAX);
             }
@@ -235,6 +237,26 @@ impl Plot {
         }
     }
 
+    /// Brings ranges (`< 60`, `60 to < 300`, `>= 300`) into their order, whatever the table is
+    /// sorted by, and writes their sign as a reader knows it.
+    fn order_ranges(&mut self) {
+        let bounds: Vec<Option<f64>> =
+            self.marks.iter().map(|mark| lower_bound(&mark.name)).collect();
+        // A row for what is in no range may stand among them.
+        let ranges = bounds.iter().flatten().count();
+        if self.axis != Axis::Order || ranges < 2 || ranges + 1 < bounds.len() {
+            return;
+        }
+        for (mark, bound) in self.marks.iter_mut().zip(bounds) {
+            mark.at = bound.unwrap_or(f64::INFINITY);
+            mark.name = mark.name.replace(">=", "\u{2265}");
+        }
+        self.marks.sort_by(|a, b| a.at.total_cmp(&b.at));
+        for (place, mark) in (0..).zip(&mut self.marks) {
+            mark.at = f64::from(place);
+        }
+    }
+
     /// Brings points into their order and keeps the last ones.
     fn bound_points(&mut self) {
         if self.axis != Axis::Order {
@@ -278,8 +300,7 @@ impl Reader<'_> {
                 // All columns of the first value that goes across, then those of the next.
                 let value = &columns[*first].pivot;
                 let width = pivoted.iter().filter(|i| columns[**i].pivot == *value).count();
-                // Before the pivot the column that went across stood among the groups.
-                let groups = columns.iter().filter(|column| column.grouping).count() + 1;
+                let groups = columns.iter().filter(|column| column.grouping).count();
                 let wanted = self.chart.values.first().map_or(0, |i| i.saturating_sub(groups));
                 let wanted = wanted.min(width.saturating_sub(1));
                 pivoted.iter().copied().skip(wanted).step_by(width.max(1)).collect()
@@ -409,10 +430,6 @@ impl Reader<'_> {
             }
             (None, Some(Value::Timestamp(at))) => at.timestamp_millis() as f64,
             (Some(_), Some(value)) => number(Some(value)).unwrap_or(f64::NAN),
-            (None, Some(value)) if self.chart.kind == ChartKind::Histogram => match value {
-                Value::Text(text) => lower_bound(text).unwrap_or(place as f64),
-                value => number(Some(value)).unwrap_or(f64::INFINITY),
-            },
             (Some(_), None) => f64::NAN,
             _ => place as f64,
         }
