@@ -246,7 +246,7 @@ fn labelled(report: &Report, column: usize, value: &Value) -> Value {
 }
 
 /// A personal value shortened to its first character, which is enough to recognise one's own.
-fn mask(value: Value) -> Value {
+pub(super) fn mask(value: Value) -> Value {
     match value {
         Value::Null => Value::Null,
         Value::Text(text) if text.is_empty() => Value::Text(text),

@@ -19,9 +19,11 @@ pub mod ledger;
 pub mod outbox;
 pub mod slots;
 pub mod sources;
+pub mod told;
 
 /// The schema this binary knows; each step brings the database one version further.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/001_state.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("migrations/001_state.sql"), include_str!("migrations/003_digests.sql")];
 
 /// The state database.
 pub struct State {
