@@ -36,7 +36,7 @@ pub fn diff(old: &Config, new: &Config) -> Vec<String> {
         "digest",
         &old.digests,
         &new.digests,
-        |a, b| a.hash == b.hash && a.to == b.to,
+        |a, b| a.hash == b.hash && a.addresses().eq(b.addresses()),
         &mut lines,
     );
     named("rule", &old.rules, &new.rules, |a, b| a.hash == b.hash, &mut lines);

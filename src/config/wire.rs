@@ -382,14 +382,15 @@ impl<'de> Deserialize<'de> for CellToml {
     }
 }
 
-/// `[digests.NAME]`.
+/// `[digests.NAME]`; its `reports`, `recipients` and `mask_outside` are taken out before.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DigestToml {
     pub(super) subject: Option<Text>,
+    pub(super) preheader: Option<Text>,
     pub(super) headline: Option<Text>,
     pub(super) intro: Option<Text>,
-    pub(super) reports: Option<Spanned<Vec<Text>>>,
+    pub(super) send_when: Option<Text>,
     pub(super) schedule: Option<Text>,
     pub(super) timezone: Option<Text>,
     pub(super) missed: Option<Text>,
@@ -401,6 +402,38 @@ pub(super) struct DigestToml {
     pub(super) end: Option<Text>,
     pub(super) paused: Option<Spanned<PausedToml>>,
     pub(super) to: Option<Spanned<Vec<Text>>>,
+    #[serde(default)]
+    pub(super) cc: Vec<Text>,
+    #[serde(default)]
+    pub(super) bcc: Vec<Text>,
+    pub(super) reply_to: Option<Text>,
+    pub(super) split_by: Option<Text>,
+    #[serde(default)]
+    pub(super) attach: Vec<Text>,
+    pub(super) csv_bom: Option<Spanned<bool>>,
+    pub(super) locale: Option<Text>,
+    pub(super) max_size: Option<Text>,
+}
+
+/// One entry of a digest's `reports` that is not a name alone.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EntryToml {
+    pub(super) report: Option<Text>,
+    pub(super) r#where: Option<Text>,
+    pub(super) title: Option<Text>,
+    pub(super) about: Option<Text>,
+    pub(super) period: Option<Text>,
+    pub(super) top: Option<Spanned<u32>>,
+    pub(super) required: Option<Spanned<bool>>,
+}
+
+/// `mask_outside` of a digest.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MaskOutsideToml {
+    pub(super) domains: Option<Spanned<Vec<Text>>>,
+    pub(super) columns: Option<Spanned<Vec<Text>>>,
 }
 
 /// `[rules.NAME]`.

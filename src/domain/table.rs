@@ -180,7 +180,7 @@ impl Table {
 }
 
 /// A personal value shortened to its first character, which is enough to recognise one's own.
-fn mask(value: Value) -> Value {
+pub(super) fn mask(value: Value) -> Value {
     match value {
         Value::Null => Value::Null,
         Value::Text(text) if text.is_empty() => Value::Text(text),

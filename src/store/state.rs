@@ -22,10 +22,14 @@ pub mod outbox;
 pub mod slots;
 pub mod sources;
 pub mod suppression;
+pub mod told;
 
 /// The schema this binary knows; each step brings the database one version further.
-const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/001_state.sql"), include_str!("migrations/002_runs.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/001_state.sql"),
+    include_str!("migrations/002_runs.sql"),
+    include_str!("migrations/003_digests.sql"),
+];
 
 /// The state database.
 pub struct State {

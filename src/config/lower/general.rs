@@ -127,7 +127,7 @@ fn public_url(found: &mut Findings<'_>, at: At, text: &Text) -> Option<String> {
 }
 
 /// A language with a country: two or three small letters, a hyphen, two capitals.
-fn locale(found: &mut Findings<'_>, at: At, text: &Text) -> Option<String> {
+pub(super) fn locale(found: &mut Findings<'_>, at: At, text: &Text) -> Option<String> {
     let written = text.get_ref();
     let right = written.split_once('-').is_some_and(|(language, country)| {
         (2..=3).contains(&language.len())
