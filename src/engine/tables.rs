@@ -17,7 +17,7 @@ use crate::store::{Store, StoreError, View};
 mod remarks;
 
 /// At most so many groups or list rows are read for one report.
-const ROWS_MAX: usize = 200_000;
+pub(super) const ROWS_MAX: usize = 200_000;
 /// Reports answered at the same time: scans run on both cores of a small machine.
 const AT_ONCE: usize = 2;
 
