@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 
 use self::context::Context;
 
+mod backfill;
 mod check;
 mod context;
 mod demo;
@@ -16,11 +17,16 @@ mod plan;
 mod preview;
 mod print;
 mod pull;
+mod replay;
+mod resend;
 mod run;
+mod runs;
 mod send;
 mod source;
 mod status;
+mod suppress;
 mod test;
+mod unsubscribe;
 mod version;
 
 /// Scheduled report mails and alerts from REST sources: one binary, one TOML file.
@@ -83,6 +89,19 @@ enum Command {
     Plan(plan::Plan),
     /// What runs, what waits, what failed
     Status(status::Status),
+    /// What was made, and what became of it with each recipient
+    Runs(runs::Runs),
+    /// Make the mails of a run again and compare them with what was sent
+    Replay(replay::Replay),
+    /// Send the messages of a run again that did not arrive, and only those
+    Resend(resend::Resend),
+    /// Make the mails of past slots; each says so, and is made once
+    Backfill(backfill::Backfill),
+    /// Addresses that get no digest
+    #[command(subcommand)]
+    Suppress(suppress::Suppress),
+    /// Take an address off a digest by the token in its mail
+    Unsubscribe(unsubscribe::Unsubscribe),
     /// Look into the outbox and retry
     #[command(subcommand)]
     Outbox(outbox::Outbox),
@@ -150,6 +169,12 @@ fn dispatch(command: Command, context: &Context) -> Done {
         Command::Source(source) => source.execute(context),
         Command::Plan(plan) => plan.execute(context),
         Command::Status(status) => status.execute(context),
+        Command::Runs(runs) => runs.execute(context),
+        Command::Replay(replay) => replay.execute(context),
+        Command::Resend(resend) => resend.execute(context),
+        Command::Backfill(backfill) => backfill.execute(context),
+        Command::Suppress(suppress) => suppress.execute(context),
+        Command::Unsubscribe(unsubscribe) => unsubscribe.execute(context),
         Command::Outbox(outbox) => outbox.execute(context),
         Command::Version(version) => version.execute(),
     }

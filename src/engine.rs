@@ -38,6 +38,7 @@ pub mod notify;
 pub mod outbox;
 pub mod plan;
 pub mod pull;
+pub mod restate;
 mod spending;
 pub mod tables;
 pub mod verify;

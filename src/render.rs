@@ -30,7 +30,7 @@ pub use incident::{IncidentKind, IncidentMail, PassedIncident, render_incident};
 pub use look::{Logo, Look};
 pub use mail::{Envelope, EnvelopeError, mail_bytes};
 pub use notice::{NoticeMail, render_notice};
-pub use payload::{digest_payload, incident_payload};
+pub use payload::{digest_payload, incident_payload, notice_payload};
 
 /// A mail's content, before it is given to somebody.
 #[derive(Clone, Debug, PartialEq, Eq)]

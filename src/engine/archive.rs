@@ -18,6 +18,10 @@ use crate::store::state::outbox::MadeOf;
 use crate::store::state::slots::Run;
 use crate::store::state::{StateError, keys};
 
+pub mod differ;
+pub mod later;
+pub mod replay;
+
 /// How snapshots are written today.
 const VERSION: u32 = 1;
 /// The key's name in the state.

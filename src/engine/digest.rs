@@ -34,7 +34,7 @@ pub struct Made {
 }
 
 /// What a digest is made for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Making {
     /// The slot.
     pub planned_at: DateTime<Utc>,
@@ -44,6 +44,8 @@ pub struct Making {
     pub by_hand: Option<String>,
     /// Only this address, instead of the digest's recipients.
     pub only: Option<String>,
+    /// Of a slot that is filled in: the sentence that says so.
+    pub later: Option<String>,
 }
 
 impl Engine {
@@ -65,7 +67,7 @@ impl Engine {
         failed.map_or(Ok(made), Err)
     }
 
-    async fn digest_due(&self, plant: &Plant, digest: &Digest) -> Result<usize, EngineError> {
+    async fn digest_due(&self, plant: &Arc<Plant>, digest: &Digest) -> Result<usize, EngineError> {
         let now = self.clock.now();
         let due = self.due_slots(digest, now).await?;
         let mut made = 0;
@@ -82,7 +84,7 @@ impl Engine {
                 return Ok(made);
             }
             let missed = skipped.iter().filter(|slot| slot.missed).count();
-            let making = Making { planned_at: slot.planned_at, missed, by_hand: None, only: None };
+            let making = Making { planned_at: slot.planned_at, missed, ..Making::default() };
             let done = self.make(plant, digest, &making).await;
             self.commit(digest, std::mem::take(&mut skipped), Some(done), slot.planned_at).await?;
             made += 1;
@@ -108,31 +110,34 @@ impl Engine {
 
     /// A digest as it is sent for a slot by one who is in time, from the data there is now. Stores
     /// and sends nothing.
-    pub async fn preview(&self, plant: &Plant, digest: &Digest, slot: DateTime<Utc>) -> Made {
-        let making = Making { planned_at: slot, missed: 0, by_hand: None, only: None };
+    pub async fn preview(&self, plant: &Arc<Plant>, digest: &Digest, slot: DateTime<Utc>) -> Made {
+        let making = Making { planned_at: slot, ..Making::default() };
         self.make_at(plant, digest, &making, slot).await
     }
 
     /// Makes a digest now: answers its reports and renders. Stores and sends nothing.
-    pub async fn make(&self, plant: &Plant, digest: &Digest, making: &Making) -> Made {
+    pub async fn make(&self, plant: &Arc<Plant>, digest: &Digest, making: &Making) -> Made {
         self.make_at(plant, digest, making, self.clock.now()).await
     }
 
     async fn make_at(
         &self,
-        plant: &Plant,
+        plant: &Arc<Plant>,
         digest: &Digest,
         making: &Making,
         made_at: DateTime<Utc>,
     ) -> Made {
         let id = run_id(&digest.name, making);
+        let mut sections = self.sections(&digest.reports, making.planned_at).await;
+        let slot = making.planned_at;
+        self.restate(plant, &digest.name, &digest.reports, &mut sections, slot).await;
         let mail = DigestMail {
             name: digest.name.clone(),
             subject: digest.subject.clone(),
             preheader: digest.preheader.clone(),
             intro: digest.intro.clone(),
             headline: digest.headline.clone(),
-            sections: self.sections(&digest.reports, making.planned_at).await,
+            sections,
             planned_at: making.planned_at,
             made_at,
             zone: digest.schedule.zone.clone(),
@@ -143,7 +148,7 @@ impl Engine {
             instance: None,
             owner: plant.owner.clone(),
             part: None,
-            remarks: Vec::new(),
+            remarks: making.later.iter().cloned().collect(),
             attach: digest.attach.clone(),
             bytes_max: digest.bytes_max,
             look: plant.look.clone(),
@@ -162,7 +167,12 @@ impl Engine {
             made_at,
             definition_hash: digest.hash.clone(),
             subject: rendered.subject.clone(),
-            trigger: making.by_hand.as_ref().map_or("schedule", |_| "sent by hand").to_owned(),
+            trigger: match (&making.later, &making.by_hand) {
+                (Some(_), _) => "made later",
+                (None, Some(_)) => "sent by hand",
+                (None, None) => "schedule",
+            }
+            .to_owned(),
             outcome: if wrong.is_empty() { "made" } else { "made with faults" }.to_owned(),
             detail: (!wrong.is_empty()).then(|| wrong.join("; ")),
         };
@@ -204,7 +214,7 @@ impl Engine {
     }
 
     /// Makes a digest by hand and owes it. Returns the run's id.
-    pub async fn send(&self, digest: &Arc<Digest>, making: Making) -> Result<Made, EngineError> {
+    pub async fn send(&self, digest: &Digest, making: Making) -> Result<Made, EngineError> {
         let plant = self.plant();
         let made = self.make(&plant, digest, &making).await;
         let now = self.clock.now();
@@ -319,7 +329,7 @@ fn rendered(mail: &DigestMail) -> Rendered {
 }
 
 /// The same digest, slot and occasion have the same run id, whoever makes it.
-fn run_id(digest: &str, making: &Making) -> String {
+pub(super) fn run_id(digest: &str, making: &Making) -> String {
     let slot = making.planned_at.format("%Y%m%dT%H%M%SZ");
     match &making.by_hand {
         None => format!("{digest}-{slot}"),

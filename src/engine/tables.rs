@@ -22,7 +22,7 @@ mod remarks;
 /// them.
 const COVERAGE_LOW: f64 = 0.8;
 /// At most so many groups or list rows are read for one report.
-const ROWS_MAX: usize = 200_000;
+pub(super) const ROWS_MAX: usize = 200_000;
 /// Reports answered at the same time: scans run on both cores of a small machine.
 const AT_ONCE: usize = 2;
 

@@ -6,6 +6,10 @@ alter table outbox add column part text;
 alter table outbox add column envelope text;
 create index outbox_ended on outbox (finished_at) where finished_at is not null;
 
+-- Since when a receiver waits, and whether somebody was told that it gives no answer.
+alter table hold add column since integer not null default 0;
+alter table hold add column told integer not null default 0;
+
 -- What the mails of a run were made of: one row a part, '' the whole.
 create table archive (
     run         text not null,

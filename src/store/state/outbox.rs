@@ -5,11 +5,15 @@
 //! or `expired`. A row found `sending` at start was cut off by a crash: it may have arrived, and is
 //! tried again with the same bytes and id. Nothing is deleted before its retention time.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::{StateError, instant, millis, suppression};
 use crate::domain::delivery::{Message, Next};
+
+mod run;
+
+pub use run::{Resent, counts_of_run, made_of, of_run, resend, tries};
 
 /// What a message is, for its retry policy and for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -347,29 +351,56 @@ pub fn receivers_due(tx: &Transaction<'_>, now: DateTime<Utc>) -> Result<Vec<Str
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Makes a whole receiver wait. Returns whether it is newly broken, so that the owner is told once.
+/// What is news about a receiver that waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News {
+    /// Nothing that was not told before, or too early to tell.
+    Nothing,
+    /// It is broken since now.
+    Broken,
+    /// It has given no answer since then, long enough to be told.
+    Silent(DateTime<Utc>),
+}
+
+/// Makes a whole receiver wait. `told_after` is how long it gives no answer before that is news.
+/// Each news comes once.
 pub fn hold(
     tx: &Transaction<'_>,
     receiver: &str,
     until: DateTime<Utc>,
     reason: &str,
     broken: bool,
-) -> Result<bool, StateError> {
-    let was: Option<bool> = tx
-        .prepare_cached("select broken from hold where receiver = ?1")?
-        .query_row([receiver], |row| row.get(0))
+    now: DateTime<Utc>,
+    told_after: TimeDelta,
+) -> Result<News, StateError> {
+    let was: Option<(bool, i64, bool)> = tx
+        .prepare_cached("select broken, since, told from hold where receiver = ?1")?
+        .query_row([receiver], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .optional()?;
     tx.prepare_cached(
-        "insert into hold (receiver, until, reason, broken) values (?1, ?2, ?3, ?4)
+        "insert into hold (receiver, until, reason, broken, since) values (?1, ?2, ?3, ?4, ?5)
          on conflict (receiver) do update set until = ?2, reason = ?3, broken = max(broken, ?4)",
     )?
-    .execute(params![receiver, millis(until), reason, broken])?;
-    Ok(broken && was != Some(true))
+    .execute(params![receiver, millis(until), reason, broken, millis(now)])?;
+    match was {
+        Some((true, ..)) => Ok(News::Nothing),
+        _ if broken => Ok(News::Broken),
+        Some((false, since, false)) if told_after <= now - instant(since) => {
+            tx.prepare_cached("update hold set told = 1 where receiver = ?1")?
+                .execute([receiver])?;
+            Ok(News::Silent(instant(since)))
+        }
+        _ => Ok(News::Nothing),
+    }
 }
 
-/// A receiver works again.
-pub fn release(tx: &Transaction<'_>, receiver: &str) -> Result<bool, StateError> {
-    Ok(tx.prepare_cached("delete from hold where receiver = ?1")?.execute([receiver])? == 1)
+/// A receiver works again: since when it gave no answer, if somebody was told so.
+pub fn release(tx: &Transaction<'_>, receiver: &str) -> Result<Option<DateTime<Utc>>, StateError> {
+    let told: Option<(i64, bool)> = tx
+        .prepare_cached("delete from hold where receiver = ?1 returning since, told")?
+        .query_row([receiver], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    Ok(told.and_then(|(since, told)| told.then(|| instant(since))))
 }
 
 /// Receivers that wait.
