@@ -1,13 +1,17 @@
 //! `[digests]`: scheduled mails made of reports.
 
+use std::sync::Arc;
+
 use super::super::problem::Findings;
 use super::super::secret::Surroundings;
 use super::super::shape::{Raw, Shaped};
 use super::super::text::At;
 use super::super::units;
-use super::super::wire::DigestToml;
+use super::super::wire::{DigestToml, Text};
 use super::{Names, address, fingerprint, general, twice, word};
 use crate::domain::digest::{Attach, Digest, SendWhen};
+use crate::domain::report::Report;
+use crate::render::subject::Line;
 
 mod figures;
 mod lines;
@@ -44,9 +48,13 @@ pub(super) fn lower(
     let headline = wire.headline.as_ref().map(|text| figures::headline(found, file, text, known));
     let send_when =
         wire.send_when.as_ref().map(|text| figures::send_when(found, file, text, known));
-    let subject = subject(found, &table);
-    let preheader = (wire.preheader.as_ref())
-        .map(|text| lines::template(found, file, text, "a preheader", wire.headline.is_some()));
+    let subject = subject(found, &table, known);
+    let line = |found: &mut Findings<'_>, text: &Option<Text>, line| {
+        let text = text.as_ref()?;
+        Some(lines::template(found, file, text, line, wire.headline.is_some(), known))
+    };
+    let preheader = line(found, &wire.preheader, Line::Preheader);
+    let intro = line(found, &wire.intro, Line::Intro);
     let schedule = schedule::schedule(found, names, &table);
     let wait_up_to = (wire.wait_up_to.as_ref())
         .and_then(|text| found.value(table.at(text), units::duration(text.get_ref())));
@@ -73,7 +81,7 @@ pub(super) fn lower(
             Some(headline) => Some(headline?),
             None => None,
         },
-        intro: wire.intro.as_ref().map(|text| text.get_ref().clone()),
+        intro,
         reports: reports.reports,
         required: reports.required,
         schedule,
@@ -99,10 +107,14 @@ pub(super) fn lower(
 }
 
 /// The subject's template, or that of a digest that has none.
-fn subject(found: &mut Findings<'_>, table: &Shaped<DigestToml>) -> String {
+fn subject(
+    found: &mut Findings<'_>,
+    table: &Shaped<DigestToml>,
+    known: Option<&[Arc<Report>]>,
+) -> String {
     let has_headline = table.wire.headline.is_some();
     match &table.wire.subject {
-        Some(text) => lines::template(found, table.file, text, "a subject", has_headline),
+        Some(text) => lines::template(found, table.file, text, Line::Subject, has_headline, known),
         None if has_headline => "{{ digest }}: {{ headline }}".to_owned(),
         None => "{{ digest }} {{ date }}".to_owned(),
     }

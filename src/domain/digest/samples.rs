@@ -31,6 +31,7 @@ pub(crate) fn table(
     total: Option<Vec<Value>>,
 ) -> Table {
     Table {
+        coverage_low: vec![],
         report: report.to_owned(),
         title: format!("What of {report}?"),
         about: None,
