@@ -21,6 +21,7 @@ mod replay;
 mod resend;
 mod run;
 mod runs;
+mod schema;
 mod send;
 mod source;
 mod status;
@@ -105,6 +106,8 @@ enum Command {
     /// Look into the outbox and retry
     #[command(subcommand)]
     Outbox(outbox::Outbox),
+    /// The keys of the config: a JSON Schema for editors, or a page
+    Schema(schema::Schema),
     /// Version, time zone database, SQLite
     Version(version::Version),
 }
@@ -176,6 +179,7 @@ fn dispatch(command: Command, context: &Context) -> Done {
         Command::Suppress(suppress) => suppress.execute(context),
         Command::Unsubscribe(unsubscribe) => unsubscribe.execute(context),
         Command::Outbox(outbox) => outbox.execute(context),
+        Command::Schema(schema) => schema.execute(),
         Command::Version(version) => version.execute(),
     }
 }

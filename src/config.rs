@@ -28,6 +28,7 @@ mod load;
 mod lower;
 mod overlay;
 mod problem;
+pub mod schema;
 mod secret;
 mod shape;
 mod text;
