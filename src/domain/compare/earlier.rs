@@ -221,3 +221,6 @@ pub fn beside(
     };
     Beside { deltas, trend, links: Vec::new() }
 }
+
+#[cfg(test)]
+mod tests;

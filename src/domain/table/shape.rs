@@ -137,7 +137,8 @@ impl<'a> Layout<'a> {
                 .map(|g| self.named(g.alias, g.origin))
                 .collect(),
         };
-        let leads = |table: usize| self.query.report_type.tables[table].dataset.link.is_some();
+        let known = &self.query.report_type.tables;
+        let leads = |table: usize| known.get(table).is_some_and(|t| t.dataset.link.is_some());
         let open = tables.iter().zip(&self.masked);
         let tables: Vec<Option<usize>> =
             open.map(|(table, masked)| table.filter(|table| !masked && leads(*table))).collect();
@@ -149,7 +150,7 @@ impl<'a> Layout<'a> {
                 let key = row.keys.get(index).filter(|key| !key.is_null());
                 // A column of a list that is a key itself names its record by its value.
                 let key = key.or_else(|| row.values.get(index).filter(|_| self.is_key(index)));
-                self.query.report_type.tables[(*table)?].dataset.address_of(key?)
+                known[(*table)?].dataset.address_of(key?)
             };
             let named = tables.iter().enumerate().map(address);
             let rest = self.columns.len().saturating_sub(tables.len());
