@@ -44,9 +44,10 @@ pub struct Query {
     /// Asked for one answer ([`crate::store::View::answer`]), they are groups (columns) like the
     /// others. Further ones follow from the first.
     pub split: usize,
-    /// Whether the last of the groups goes across: its values become columns.
+    /// Whether the last of the groups goes across: its values become columns. See [`Answer`].
     pub pivot: bool,
-    /// A percentile of fewer values than this is null: it would say nothing. The median always is.
+    /// A percentile of fewer values than this is null: it would say nothing. The median is always
+    /// given, and so are the values of a fold.
     pub percentile_min: u64,
     /// Fields determined by the groups' keys that columns read.
     pub carried: Vec<FieldRef>,
@@ -261,22 +262,38 @@ pub struct Frame {
 }
 
 /// The answer to a query.
-#[derive(Clone, Debug, PartialEq)]
+///
+/// Of a pivoted query ([`Query::pivot`]) all columns come once for each value that goes across, then
+/// once more over all of them: with `n` columns, `values[place * n + column]` is the column for
+/// `across[place]`, and those from `across.len() * n` on are over everything across. That holds for
+/// rows, `others`, `rest` and `total` alike, and for a query that is not pivoted too, where `across`
+/// is empty. So does a pivoted query over no records: it has no values across.
+///
+/// Every cell is computed from the records in it. One without records is what its column is over
+/// nothing: counts and shares are 0, all else is null.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Answer {
-    /// The rows to show, in order: at most `top` of them.
+    /// The rows to show, in order: at most `top` of them. Those of a pivoted query are ordered by
+    /// their columns over everything across.
     pub rows: Vec<Row>,
     /// What `top` left out: how many rows, and (grouped queries) their values taken together.
     pub others: Option<(u64, Option<Vec<Value>>)>,
     /// The rows that `top` left out, in order, as far as they were asked for.
     pub rest: Vec<Row>,
-    /// Of a pivoted query the values that go across, as people read them. A row's values are then
-    /// all columns of the first one, of the next, ..., and of all of them together.
+    /// Of a pivoted query the values that go across, as people read them: at most 12, those largest
+    /// by the first column's total; hours, days, other calendar units and ranges in their own order,
+    /// all else by that size. The rest is taken together behind them as `Others (n)`.
     pub across: Vec<Value>,
+    /// How many values the last of `across` takes together; 0 where it is one like the others.
+    pub across_others: u64,
     /// The columns over all rows, if asked for.
     pub total: Option<Vec<Value>>,
     /// How many joined records were counted: rows that a `left join` keeps although nothing of the
     /// period is in them are none.
     pub records: u64,
+    /// How many cells of rows, `others` and total are null because they are a percentile of fewer
+    /// values than [`Query::percentile_min`].
+    pub withheld: u64,
     /// Whether `rows_max` cut the answer short; totals are then of what was read.
     pub truncated: bool,
 }
@@ -284,10 +301,12 @@ pub struct Answer {
 /// One row of an answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
-    /// The groups' keys (identity: never labels).
+    /// The groups' keys (identity: never labels), of a pivoted query without the one across. Of a
+    /// list for each column the key of the record that it names, null where the column is no alias
+    /// or there is no record.
     pub keys: Vec<Value>,
     /// The groups' values as people read them: labels of aliases and picklists, told apart where
-    /// equal, `(no account)` for a null alias.
+    /// equal, `(no account)` for a null alias. Empty for a list.
     pub shown: Vec<Value>,
     /// The columns' values.
     pub values: Vec<Value>,

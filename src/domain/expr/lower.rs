@@ -85,6 +85,8 @@ pub(crate) enum State {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Grouping {
     pub(crate) groups: Vec<Group>,
+    /// So many of them, the first, only split the answer: columns mean the same without them.
+    pub(crate) split: usize,
     /// The field that each group passes on.
     pub(crate) origins: Vec<Option<FieldRef>>,
     /// What the keys fix; `None` over folded rows, where only the keys are fixed.
@@ -332,8 +334,8 @@ impl<'a> Lowerer<'a> {
     fn group_key(&mut self, expr: &ast::Expr) -> Option<Node> {
         let leaf = matches!(expr, ast::Expr::Identifier(_) | ast::Expr::CompoundIdentifier(_));
         let leaves = |expr: &Expr| matches!(expr, Expr::Field(_) | Expr::Folded(_));
-        let groups = &self.grouping.groups;
-        let possible = groups.iter().any(|group| leaf == leaves(&group.expr));
+        let split = self.grouping.split;
+        let possible = self.grouping.groups[split..].iter().any(|g| leaf == leaves(&g.expr));
         if self.place != Place::Group || !possible {
             return None;
         }
@@ -341,7 +343,8 @@ impl<'a> Lowerer<'a> {
         let row = self.at_place(Place::Row("a group"), |lowerer| lowerer.kind(expr));
         self.mistakes.truncate(before);
         let row = row?;
-        let index = self.grouping.groups.iter().position(|group| group.expr == row.expr)?;
+        let mut own = self.grouping.groups[split..].iter();
+        let index = split + own.position(|group| group.expr == row.expr)?;
         let ty = Some(self.grouping.groups[index].ty);
         Some(Node { expr: Expr::Key(index), ty, at: row.at, origin: self.grouping.origins[index] })
     }

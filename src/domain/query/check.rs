@@ -107,7 +107,8 @@ pub(super) fn query(
     let (leading, split) = (if list { vec![] } else { splits.clone() }, splits.len());
     let keyed: Vec<Keyed> = leading.into_iter().chain(keyed.into_iter().flatten()).collect();
 
-    let grouping = checker.grouping(keyed, incomplete);
+    let mut grouping = checker.grouping(keyed, incomplete);
+    grouping.split = if list { 0 } else { split };
     let mut query = Query {
         split,
         pivot: text.pivot_by.is_some() && !incomplete,

@@ -29,6 +29,8 @@ impl Table {
             rows: *rows,
             values: values.as_deref().map(|values| layout.whole(values)),
         });
+        let mut coverage = coverage;
+        coverage.extend(withheld(&report.query, answer));
         Table {
             report: report.name.clone(),
             title: report.title.clone(),
@@ -243,4 +245,14 @@ fn unlike(name: String, columns: &[Column]) -> String {
 fn labelled(column: &query::Column, value: &Value) -> Value {
     let label = value.text().and_then(|text| column.labels.iter().find(|(value, _)| value == text));
     label.map_or_else(|| value.clone(), |(_, label)| Value::Text(label.clone()))
+}
+
+/// The sentence about percentiles that would say nothing.
+fn withheld(query: &Query, answer: &Answer) -> Option<String> {
+    let least = query.percentile_min;
+    match answer.withheld {
+        0 => None,
+        1 => Some(format!("One percentile of fewer than {least} values is not shown.")),
+        count => Some(format!("{count} percentiles of fewer than {least} values are not shown.")),
+    }
 }

@@ -73,8 +73,7 @@ fn report(groups: Vec<Group>, columns: Vec<query::Column>, list: bool) -> Report
 
 fn shape(report: &Report, rows: Vec<Row>, total: Option<Vec<Value>>) -> Table {
     let others = total.clone().map(|total| (3, Some(total)));
-    let answer =
-        Answer { rest: vec![], across: vec![], rows, others, total, records: 9, truncated: true };
+    let answer = Answer { rows, others, total, records: 9, truncated: true, ..Answer::default() };
     Table::shape(report, &answer, None, vec!["All.".to_owned()], None, None)
 }
 

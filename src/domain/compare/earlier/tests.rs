@@ -130,9 +130,11 @@ fn columns_that_count_are_told_from_others() {
         MEAN,
         "sum(sent.MessagingSessionMetricValue) as D",
         "count() / 7 as E",
+        "case when count() > 5 then count(session.EndTime) else 0 end as F",
+        "coalesce(count(session.EndTime), 0) as G",
     ];
     let query = query(&[], &columns);
     let noises: Vec<Noise> = query.columns.iter().map(|column| noise(&query, column)).collect();
     use Noise::{Count, Measure};
-    assert_eq!(noises, [Count, Count, Measure, Measure, Measure]);
+    assert_eq!(noises, [Count, Count, Measure, Measure, Measure, Count, Count]);
 }
