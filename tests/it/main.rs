@@ -4,6 +4,7 @@
 
 mod alerts;
 mod commands;
+mod compare;
 mod config_problems;
 mod crash;
 mod deliveries;

@@ -7,7 +7,7 @@ use chrono::Datelike;
 
 use super::{Beside, Delta, Noise};
 use crate::domain::expr::eval::{Scope, value};
-use crate::domain::expr::{AggregateKind, Civil, Expr, Function, Unit};
+use crate::domain::expr::{AggregateKind, Binary, Civil, Expr, Function, Unary, Unit};
 use crate::domain::goal::Goal;
 use crate::domain::period::Window;
 use crate::domain::query::accumulate::encode;
@@ -99,21 +99,30 @@ fn of_absent(query: &Query, any: bool) -> Vec<Option<f64>> {
 
 /// How the values of a column scatter by nature.
 pub fn noise(query: &Query, column: &Column) -> Noise {
-    let mut counts = !query.list;
-    let mut any = false;
-    column.expr.walk(&mut |expr| match expr {
-        Expr::Aggregate(index) => {
-            let kind = query.aggregates.get(*index).map(|aggregate| aggregate.kind);
-            any = true;
-            counts &= matches!(kind, Some(AggregateKind::Count | AggregateKind::CountDistinct));
+    let counts = !query.list && counts(query, &column.expr);
+    if counts { Noise::Count } else { Noise::Measure }
+}
+
+/// Whether an expression counts records, be it some of them or under a condition.
+fn counts(query: &Query, expr: &Expr) -> bool {
+    // A constant beside a count stands for "none" or "not measured".
+    let all = |exprs: &[&Expr]| {
+        exprs.iter().all(|expr| matches!(expr, Expr::Literal(_)) || counts(query, expr))
+            && exprs.iter().any(|expr| !matches!(expr, Expr::Literal(_)))
+    };
+    match expr {
+        Expr::Aggregate(index) => query.aggregates.get(*index).is_some_and(|aggregate| {
+            matches!(aggregate.kind, AggregateKind::Count | AggregateKind::CountDistinct)
+        }),
+        Expr::Binary(Binary::Add, a, b) => counts(query, a) && counts(query, b),
+        Expr::Unary(Unary::Real, x) => counts(query, x),
+        Expr::Call(Function::Coalesce, args) => all(&args.iter().collect::<Vec<_>>()),
+        Expr::Case(branches, otherwise) => {
+            let results = branches.iter().map(|(_, result)| result);
+            all(&results.chain(otherwise.as_deref()).collect::<Vec<_>>())
         }
-        Expr::Binary(crate::domain::expr::Binary::Add, ..)
-        | Expr::Call(Function::Coalesce, _)
-        | Expr::Unary(crate::domain::expr::Unary::Real, _)
-        | Expr::Literal(_) => {}
-        _ => counts = false,
-    });
-    if counts && any { Noise::Count } else { Noise::Measure }
+        _ => false,
+    }
 }
 
 /// Which groups stand for a place in the period, and how places are told.
@@ -221,3 +230,6 @@ pub fn beside(
     };
     Beside { deltas, trend, links: Vec::new() }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,7 +16,7 @@ mod across;
 mod names;
 
 use across::Across;
-use names::KeyOf;
+use names::{KeyOf, told_apart};
 
 /// Makes answers of what was gathered.
 #[derive(Clone, Copy)]
@@ -155,6 +155,14 @@ impl Shape<'_> {
         };
         let listed = rows.into_rows().into_iter();
         let mut rows: Vec<Row> = listed.map(|listed| row(listed.keys, listed.cells)).collect();
+        let named = query.columns[self.split..].iter().map(|column| column.alias.is_some());
+        for (index, _) in named.enumerate().filter(|(_, named)| *named) {
+            let take = |row: &mut Row| std::mem::replace(&mut row.values[index], Value::Null);
+            let names = rows.iter_mut().map(take).collect();
+            let keys: Vec<&Value> = rows.iter().map(|row| &row.keys[index]).collect();
+            let apart = told_apart(names, &keys);
+            rows.iter_mut().zip(apart).for_each(|(row, name)| row.values[index] = name);
+        }
         let wanted = query.top.unwrap_or(usize::MAX).min(frame.rows_max);
         let rest = rows.split_off(wanted.min(rows.len()));
         let left_out = offered - rows.len() as u64;

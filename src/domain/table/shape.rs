@@ -29,6 +29,8 @@ impl Table {
             rows: *rows,
             values: values.as_deref().map(|values| layout.whole(values)),
         });
+        let mut coverage = coverage;
+        coverage.extend(withheld(&report.query, answer));
         Table {
             report: report.name.clone(),
             title: report.title.clone(),
@@ -137,7 +139,8 @@ impl<'a> Layout<'a> {
                 .map(|g| self.named(g.alias, g.origin))
                 .collect(),
         };
-        let leads = |table: usize| self.query.report_type.tables[table].dataset.link.is_some();
+        let known = &self.query.report_type.tables;
+        let leads = |table: usize| known.get(table).is_some_and(|t| t.dataset.link.is_some());
         let open = tables.iter().zip(&self.masked);
         let tables: Vec<Option<usize>> =
             open.map(|(table, masked)| table.filter(|table| !masked && leads(*table))).collect();
@@ -149,7 +152,7 @@ impl<'a> Layout<'a> {
                 let key = row.keys.get(index).filter(|key| !key.is_null());
                 // A column of a list that is a key itself names its record by its value.
                 let key = key.or_else(|| row.values.get(index).filter(|_| self.is_key(index)));
-                self.query.report_type.tables[(*table)?].dataset.address_of(key?)
+                known[(*table)?].dataset.address_of(key?)
             };
             let named = tables.iter().enumerate().map(address);
             let rest = self.columns.len().saturating_sub(tables.len());
@@ -242,4 +245,14 @@ fn unlike(name: String, columns: &[Column]) -> String {
 fn labelled(column: &query::Column, value: &Value) -> Value {
     let label = value.text().and_then(|text| column.labels.iter().find(|(value, _)| value == text));
     label.map_or_else(|| value.clone(), |(_, label)| Value::Text(label.clone()))
+}
+
+/// The sentence about percentiles that would say nothing.
+fn withheld(query: &Query, answer: &Answer) -> Option<String> {
+    let least = query.percentile_min;
+    match answer.withheld {
+        0 => None,
+        1 => Some(format!("One percentile of fewer than {least} values is not shown.")),
+        count => Some(format!("{count} percentiles of fewer than {least} values are not shown.")),
+    }
 }

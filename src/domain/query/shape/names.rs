@@ -94,7 +94,7 @@ fn labelled(labels: &[(String, String)], value: Value) -> Value {
 }
 
 /// Names of different keys that read the same get the end of their key behind them.
-fn told_apart(mut names: Vec<Value>, keys: &[&Value]) -> Vec<Value> {
+pub(super) fn told_apart(mut names: Vec<Value>, keys: &[&Value]) -> Vec<Value> {
     let mut seen: HashSet<&str> = HashSet::with_capacity(names.len());
     let twice: HashSet<String> = names
         .iter()
