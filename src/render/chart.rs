@@ -31,7 +31,7 @@ use page::{Style, WIDTH};
 use plot::Plot;
 
 /// Highest picture, in pixels as shown. No table draws a higher one: rows and series are bounded.
-pub const HEIGHT_MAX: u32 = 720;
+pub const HEIGHT_MAX: u32 = 760;
 
 /// A chart as a mail shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +49,19 @@ pub struct Drawing {
 /// Draws a table's chart; `None` where it has none, or nothing that can be drawn. `accent` is the
 /// colour of the first series, `#rrggbb`.
 pub fn draw(table: &Table, locale: Locale, accent: Option<&str>) -> Option<Drawing> {
+    let Document { svg, height, alt } = document(table, locale, accent)?;
+    let png = picture::png(&svg, WIDTH, height, palette::GROUND)?;
+    Some(Drawing { png, alt, width: WIDTH, height })
+}
+
+/// A picture before it is pixels.
+struct Document {
+    svg: String,
+    height: u32,
+    alt: String,
+}
+
+fn document(table: &Table, locale: Locale, accent: Option<&str>) -> Option<Document> {
     let mut plot = Plot::of(table, table.chart.as_ref()?, locale)?;
     let style = Style { locale, colours: palette::series(accent) };
     let (svg, height) = match plot.kind {
@@ -57,7 +70,5 @@ pub fn draw(table: &Table, locale: Locale, accent: Option<&str>) -> Option<Drawi
         ChartKind::Line => lines::draw(&plot, &style),
         ChartKind::Histogram => histogram::draw(&plot, &style),
     };
-    let height = height.min(HEIGHT_MAX);
-    let png = picture::png(&svg, WIDTH, height, palette::GROUND)?;
-    Some(Drawing { png, alt: alt::words(&plot, &style), width: WIDTH, height })
+    Some(Document { svg, height, alt: alt::words(&plot, &style) })
 }

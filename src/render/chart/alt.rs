@@ -66,7 +66,7 @@ struct Teller<'a> {
 
 impl Teller<'_> {
     fn value(&self, series: usize, x: f64) -> String {
-        self.style.value(x, self.plot.series[series].format)
+        self.style.locale.number(x, self.plot.series[series].format)
     }
 
     /// `Bars: Sessions by Channel. Largest Web chat 1,204, then WhatsApp 800 and SMS 12; 14 channels

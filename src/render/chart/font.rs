@@ -77,7 +77,7 @@ pub(super) fn database() -> Arc<fontdb::Database> {
 }
 
 /// Whether the font has this character.
-fn shows(c: char) -> bool {
+pub(super) fn shows(c: char) -> bool {
     fonts().regular.charmap().map(c).is_some()
 }
 

@@ -10,6 +10,8 @@ use super::svg::{Anchor, Area};
 const TALL: f64 = 170.0;
 /// Widest bar.
 const BAR_MAX: f64 = 72.0;
+/// Widest name of a bar, where bars are too many for names of their own.
+const NAME_MAX: f64 = 120.0;
 /// Room for a value on top of a bar.
 const VALUE: f64 = 20.0;
 /// What stands for no value.
@@ -30,7 +32,8 @@ pub(super) fn draw(plot: &Plot, style: &Style) -> (String, u32) {
     };
     let right = f64::from(WIDTH) - MARGIN;
     // Values on the bars where there is room, else an axis.
-    let direct = widest(&texts) + 4.0 <= (right - MARGIN) / marks as f64;
+    let pitch = |left: f64| ((right - left) / marks as f64).min(BAR_MAX + 24.0);
+    let direct = widest(&texts) + 4.0 <= pitch(MARGIN);
     let (of_axis, ticks) = Scale::of_line(&[&values[..], &[0.0]].concat(), format);
     let mut left = MARGIN;
     if !direct {
@@ -50,7 +53,7 @@ pub(super) fn draw(plot: &Plot, style: &Style) -> (String, u32) {
             page.sheet.text((left - 8.0, y(*tick) + SMALL * 0.36), quiet, &text);
         }
     }
-    let pitch = ((right - left) / marks as f64).min(BAR_MAX + 24.0);
+    let pitch = pitch(left);
     // Ranges touch one another: a hair between their bars.
     let wide = (pitch - 3.0).clamp(1.0, BAR_MAX);
     for (i, (mark, text)) in plot.marks.iter().zip(&texts).enumerate() {
@@ -100,10 +103,13 @@ fn names(page: &mut Page, plot: &Plot, left: f64, pitch: f64) {
             }
         }
     } else {
-        let every = ((widest + 8.0) / pitch).ceil().max(1.0) as usize;
+        let every = ((widest.min(NAME_MAX) + 8.0) / pitch).ceil().max(1.0) as usize;
         for (i, label) in labels.iter().enumerate().step_by(every) {
-            let label = font::cut(label, SMALL, Weight::Regular, every as f64 * pitch);
-            page.sheet.text((middle(i), page.y + 18.0), quiet, &label);
+            let room = (every as f64 * pitch).min(NAME_MAX);
+            let label = font::cut(label, SMALL, Weight::Regular, room);
+            let half = width(&label) / 2.0;
+            let at = middle(i).clamp(MARGIN + half, f64::from(WIDTH) - MARGIN - half);
+            page.sheet.text((at, page.y + 18.0), quiet, &label);
         }
     }
     page.y += 8.0 + 16.0 * lines;

@@ -18,6 +18,8 @@ pub(super) const MARGIN: f64 = 16.0;
 pub(super) const TEXT: f64 = 15.0;
 /// Size of what stands at axes and below.
 pub(super) const SMALL: f64 = 13.5;
+/// Widest value.
+const VALUE_MAX: f64 = 150.0;
 /// Height of the heading with the space below it.
 const HEADING: f64 = 36.0;
 /// Height of a line of notes.
@@ -48,20 +50,28 @@ impl Style {
         }
     }
 
-    /// A value as the mail writes it.
+    /// A value as the mail writes it; one that would be too wide by its power of ten.
     pub(super) fn value(&self, x: f64, format: Format) -> String {
-        self.locale.number(x, format)
+        let text = self.locale.number(x, format);
+        if font::width(&text, TEXT, Weight::Bold) <= VALUE_MAX {
+            return text;
+        }
+        let sign = if x < 0.0 { "\u{2212}" } else { "" };
+        format!("{sign}{:.2e}", x.abs()).replace('.', &self.decimal().to_string())
     }
 
     /// A value at an axis: as the mail writes it, but for a fraction that says nothing.
     pub(super) fn mark(&self, x: f64, format: Format) -> String {
         let text = self.value(x, format);
-        if format != Format::Percent {
+        if format != Format::Percent || text.contains('e') {
             return text;
         }
-        // `50.0%`: the sign behind the first digit of a number below ten is the decimal one.
-        let decimal = self.locale.decimals(0.5, 1).chars().nth(1).unwrap_or('.');
-        text.replacen(&format!("{decimal}0"), "", 1)
+        text.replacen(&format!("{}0", self.decimal()), "", 1)
+    }
+
+    fn decimal(&self) -> char {
+        // `0.5`: the sign behind the only digit of a whole.
+        self.locale.decimals(0.5, 1).chars().nth(1).unwrap_or('.')
     }
 
     /// A goal in signs: `≤ 2 min`.

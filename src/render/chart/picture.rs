@@ -58,42 +58,46 @@ fn encode(pixels: &Pixmap) -> Option<Vec<u8>> {
 /// are; of the shades at the edges of letters, the rarest take the nearest kept one, which no eye
 /// tells apart. The order depends on the pixels alone.
 fn indexed(pixels: &Pixmap) -> (Vec<u8>, Vec<u8>) {
-    let colours = || pixels.data().chunks_exact(4).map(|pixel| [pixel[0], pixel[1], pixel[2]]);
-    let mut counts: HashMap<[u8; 3], u32> = HashMap::new();
-    let mut run = ([0; 3], 0);
-    for colour in colours() {
-        // Most pixels are like the one before: one look-up a run.
-        if colour == run.0 {
-            run.1 += 1;
-        } else {
-            *counts.entry(run.0).or_default() += run.1;
-            run = (colour, 1);
+    let width = pixels.width() as usize;
+    let (all, _) = pixels.data().as_chunks::<4>();
+    let mut counts: HashMap<[u8; 4], usize> = HashMap::new();
+    let mut rows = all.chunks_exact(width).peekable();
+    while let Some(row) = rows.next() {
+        // Most rows are like the one above, and most pixels like the one before.
+        let mut alike = 1;
+        while rows.next_if(|next| *next == row).is_some() {
+            alike += 1;
+        }
+        for run in row.chunk_by(|a, b| a == b) {
+            *counts.entry(run[0]).or_default() += run.len() * alike;
         }
     }
-    *counts.entry(run.0).or_default() += run.1;
-    let mut ranked: Vec<([u8; 3], u32)> = counts.into_iter().filter(|(_, n)| *n > 0).collect();
+    let mut ranked: Vec<([u8; 4], usize)> = counts.into_iter().collect();
     ranked.sort_unstable_by_key(|(colour, n)| (Reverse(*n), *colour));
     let kept = ranked.len().min(PALETTE_MAX);
-    let mut places: HashMap<[u8; 3], u8> = HashMap::with_capacity(ranked.len());
+    let mut places: HashMap<[u8; 4], u8> = HashMap::with_capacity(ranked.len());
     for (place, (colour, _)) in ranked.iter().enumerate() {
         let place = if place < kept { place } else { nearest(*colour, &ranked[..kept]) };
         places.insert(*colour, u8::try_from(place).unwrap_or(u8::MAX));
     }
-    let mut last = None;
-    let indexes = colours().map(|colour| match last {
-        Some((before, place)) if before == colour => place,
-        _ => {
-            let place = places.get(&colour).copied().unwrap_or_default();
-            last = Some((colour, place));
-            place
+    let mut indexes: Vec<u8> = Vec::with_capacity(all.len());
+    let mut above: Option<&[[u8; 4]]> = None;
+    for row in all.chunks_exact(width) {
+        if above == Some(row) {
+            indexes.extend_from_within(indexes.len() - width..);
+            continue;
         }
-    });
-    let indexes = indexes.collect();
-    (ranked[..kept].iter().flat_map(|(colour, _)| *colour).collect(), indexes)
+        for run in row.chunk_by(|a, b| a == b) {
+            let place = places.get(&run[0]).copied().unwrap_or_default();
+            indexes.extend(std::iter::repeat_n(place, run.len()));
+        }
+        above = Some(row);
+    }
+    (ranked[..kept].iter().flat_map(|([r, g, b, _], _)| [*r, *g, *b]).collect(), indexes)
 }
 
-fn nearest(colour: [u8; 3], kept: &[([u8; 3], u32)]) -> usize {
-    let distance = |other: [u8; 3]| -> u32 {
+fn nearest(colour: [u8; 4], kept: &[([u8; 4], usize)]) -> usize {
+    let distance = |other: [u8; 4]| -> u32 {
         let channels = colour.iter().zip(other);
         channels.map(|(a, b)| u32::from(a.abs_diff(b)).pow(2)).sum()
     };

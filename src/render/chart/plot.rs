@@ -539,14 +539,18 @@ fn number(value: Option<&Value>) -> Option<f64> {
         .map(|x| if x.abs() < 1e-300 { 0.0 } else { x })
 }
 
-/// Where a range begins: `< 60` before all others, `60 to < 300` at 60.
+/// Where a range as `bucket` names it begins: `< 60` before all others, `60 to < 300` at 60,
+/// `>= 300` at 300. Nothing else is a range.
 fn lower_bound(text: &str) -> Option<f64> {
-    let text = text.trim();
-    if let Some(rest) = text.strip_prefix('<') {
-        return rest.trim().parse::<f64>().ok().map(|_| f64::NEG_INFINITY);
+    let number = |text: &str| text.parse::<f64>().ok().filter(|x| x.is_finite());
+    if let Some(upper) = text.strip_prefix("< ") {
+        return number(upper).map(|_| f64::NEG_INFINITY);
     }
-    let text = text.trim_start_matches(['>', '=', ' ']);
-    text.split(' ').next()?.parse().ok().filter(|x: &f64| x.is_finite())
+    if let Some(lower) = text.strip_prefix(">= ") {
+        return number(lower);
+    }
+    let (lower, upper) = text.split_once(" to < ")?;
+    number(upper).and_then(|_| number(lower))
 }
 
 #[cfg(test)]
@@ -559,8 +563,8 @@ mod tests {
         assert_eq!(lower_bound("60 to < 300"), Some(60.0));
         assert_eq!(lower_bound(">= 300"), Some(300.0));
         assert_eq!(lower_bound("-5 to < 0"), Some(-5.0));
-        assert_eq!(lower_bound("a while"), None);
-        assert_eq!(lower_bound("< a while"), None);
-        assert_eq!(lower_bound(""), None);
+        for other in ["a while", "< a while", "", "7 periods before", "3", "1 to 2", "a to < 3"] {
+            assert_eq!(lower_bound(other), None, "{other}");
+        }
     }
 }
