@@ -234,6 +234,8 @@ fn owed(
             let envelope = Envelope {
                 cc: digest.cc.clone(),
                 reply_to: digest.reply_to.clone(),
+                unsubscribe_token: None,
+                one_click: None,
                 from: line.from.clone(),
                 to: to.clone(),
                 message_id: id.clone(),

@@ -44,6 +44,8 @@ fn owed(plant: &Plant, trouble: &Trouble, now: DateTime<Utc>) -> Option<Owed> {
     let envelope = Envelope {
         cc: Vec::new(),
         reply_to: None,
+        unsubscribe_token: None,
+        one_click: None,
         from: line.from.clone(),
         to: owner.clone(),
         message_id: id.clone(),
