@@ -253,6 +253,8 @@ fn owed(
             let mut envelope = Envelope {
                 cc: digest.cc.clone(),
                 reply_to: digest.reply_to.clone(),
+                unsubscribe_token: None,
+                one_click: None,
                 from: line.from.clone(),
                 to: to.clone(),
                 message_id: id.clone(),

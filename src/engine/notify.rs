@@ -111,6 +111,8 @@ fn messages(plant: &Plant, notice: &Notice, now: DateTime<Utc>) -> Vec<Owed> {
                 let envelope = Envelope {
                     cc: Vec::new(),
                     reply_to: None,
+                    unsubscribe_token: None,
+                    one_click: None,
                     from: line.from.clone(),
                     to: to.clone(),
                     message_id: id.clone(),

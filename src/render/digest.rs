@@ -90,7 +90,7 @@ pub fn render_digest(mail: &DigestMail) -> Rendered {
         html,
         language: locale.language(),
         images: Vec::new(),
-        attachments: Vec::new(),
+        attachments: super::sheet::attached(mail).files,
         problem: subject.problem.map(|problem| format!("subject template: {problem}")),
     }
 }

@@ -351,6 +351,8 @@ pub(crate) fn envelope() -> Envelope {
     Envelope {
         cc: Vec::new(),
         reply_to: None,
+        unsubscribe_token: None,
+        one_click: None,
         from: "Postrider <reports@example.com>".to_owned(),
         to: "lead@example.com".to_owned(),
         message_id: crate::render::mail::message_id(
