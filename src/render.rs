@@ -25,7 +25,7 @@ mod view;
 pub mod words;
 
 pub use digest::{DigestMail, HTML_BYTES_MAX, render_digest};
-pub use format::Locale;
+pub use format::{Locale, UnknownLocale};
 pub use incident::{IncidentKind, IncidentMail, PassedIncident, render_incident};
 pub use look::{Logo, Look};
 pub use mail::{Envelope, EnvelopeError, mail_bytes};

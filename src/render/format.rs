@@ -1,6 +1,14 @@
 //! Numbers, lengths of time and dates by locale.
 //!
-//! The words of a mail are English; figures follow the reader's country. An unknown locale is
+//! The words of a mail are English; figures follow the reader's country, by the data of CLDR:
+//! digits, groups, signs of decimals and percentages, the order and the signs of dates and times.
+//! Units, weekdays, months and halves of the day are words, and stay English; a date of a locale
+//! that is not English is therefore written in figures, behind its weekday. The minus is the sign
+//! U+2212 everywhere. All dates are Gregorian, as the periods of reports are.
+//!
+//! A mail runs from left to right as its words do. CLDR's own marks of direction, which are made for
+//! texts that run the other way, are left out; figures in Arabic-Indic digits stand in isolates
+//! (U+2068, U+2069), so that two of them beside each other keep their order. An unknown locale is
 //! written as `en-GB`.
 
 use chrono::{Datelike, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Timelike};
@@ -12,106 +20,52 @@ use crate::domain::table::Column;
 use crate::domain::value::Value;
 use crate::domain::zone::Zone;
 
+mod facts;
+mod known;
+mod safe;
+
+use facts::{Facts, Piece};
+use known::Tag;
+
+pub use known::UnknownLocale;
+pub use safe::{clean, clipped, isolated, plain, shortened};
+
 const NBSP: &str = "\u{a0}";
-const NARROW: &str = "\u{202f}";
 const MINUS: char = '\u{2212}';
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 const DAYS: [&str; 7] =
     ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 
-/// How a language and country write figures.
+/// How a language and country write figures. Cheap to copy: the data of each are read once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Locale {
-    language: &'static str,
-    group: &'static str,
-    decimal: &'static str,
-    percent_gap: &'static str,
-    dates: Dates,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Dates {
-    /// `Mon 16 Nov 2026`, 24 hours.
-    DayMonth,
-    /// `Mon, Nov 16, 2026`, 12 hours.
-    MonthDay,
-    /// `16.11.2026` with this separator, 24 hours.
-    Numeric(&'static str),
-    /// `2026-11-16`.
-    Iso,
-}
+pub struct Locale(&'static Facts);
 
 impl Locale {
     /// The locale of a tag such as `de-DE`; an unknown one is written as `en-GB`.
     pub fn named(tag: &str) -> Locale {
-        let mut parts = tag.split(['-', '_']);
-        let language = parts.next().unwrap_or_default().to_ascii_lowercase();
-        let country = parts.next().unwrap_or_default().to_ascii_uppercase();
-        // Mails are in English whatever the figures look like, and say so.
-        let make = |group, decimal, percent_gap, dates| Locale {
-            language: "en",
-            group,
-            decimal,
-            percent_gap,
-            dates,
-        };
-        match (language.as_str(), country.as_str()) {
-            ("en", "US") => Locale { language: "en-US", ..make(",", ".", "", Dates::MonthDay) },
-            ("de", "CH" | "LI") => make("\u{2019}", ".", "", Dates::Numeric(".")),
-            ("de", _) => make(".", ",", NBSP, Dates::Numeric(".")),
-            ("fr", _) => make(NARROW, ",", NARROW, Dates::Numeric("/")),
-            ("es", _) => make(".", ",", NBSP, Dates::Numeric("/")),
-            ("it" | "pt", _) => make(".", ",", "", Dates::Numeric("/")),
-            ("nl", _) => make(".", ",", "", Dates::Numeric("-")),
-            ("da", _) => make(".", ",", NBSP, Dates::Numeric(".")),
-            ("sv", _) => make(NBSP, ",", NBSP, Dates::Iso),
-            ("pl" | "cs" | "sk" | "fi" | "nb" | "no" | "uk", _) => {
-                make(NBSP, ",", NBSP, Dates::Numeric("."))
-            }
-            _ => Locale { language: "en-GB", ..make(",", ".", "", Dates::DayMonth) },
-        }
+        Locale(Facts::of(&Tag::or_english(Tag::read(tag))))
     }
 
     /// The language of the mail's words, for `lang` and `Content-Language`.
     pub fn language(self) -> &'static str {
-        self.language
+        &self.0.language
     }
 
     /// A whole number, grouped: `1,204`.
     pub fn integer(self, n: i64) -> String {
         let digits = self.grouped(&n.unsigned_abs().to_string());
-        if n < 0 { format!("{MINUS}{digits}") } else { digits }
+        self.whole(if n < 0 { format!("{MINUS}{digits}") } else { digits })
     }
 
     /// A number with exactly so many decimals: `12.50`.
     pub fn decimals(self, x: f64, decimals: u8) -> String {
-        if x.abs() >= 1e15 {
-            return format!("{x:.3e}").replace('.', self.decimal);
-        }
-        let text = format!("{:.*}", usize::from(decimals.min(12)), x.abs());
-        let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
-        let mut out = self.grouped(whole);
-        if !fraction.is_empty() {
-            out.push_str(self.decimal);
-            out.push_str(fraction);
-        }
-        // What rounds to zero has no sign.
-        let zero = !text.bytes().any(|b| b.is_ascii_digit() && b != b'0');
-        if x < 0.0 && !zero { format!("{MINUS}{out}") } else { out }
+        self.whole(self.bare_decimals(x, decimals))
     }
 
     /// A number to at most two decimals, more where it would vanish: `12.5`, `0.0012`.
     pub fn real(self, x: f64) -> String {
-        let decimals = match x.abs() {
-            a if a == 0.0 || a >= 0.01 => 2,
-            a => (1.0 - a.log10().floor()).clamp(2.0, 12.0) as u8,
-        };
-        let text = self.decimals(x, decimals);
-        match text.contains(self.decimal) && !text.contains('e') {
-            true => text.trim_end_matches('0').trim_end_matches(self.decimal).to_owned(),
-            false => text,
-        }
+        self.whole(self.bare_real(x))
     }
 
     /// A fraction of one as percent with one decimal. What is not nothing, or not all, never reads
@@ -123,27 +77,30 @@ impl Locale {
             p if (99.95..100.0).contains(&p) => (">", 99.9),
             p => ("", p),
         };
-        format!("{sign}{}{}%", self.decimals(shown, 1), self.percent_gap)
+        let (before, after) = &self.0.percent;
+        self.whole(format!("{sign}{before}{}{after}", self.bare_decimals(shown, 1)))
     }
 
     /// Seconds as `3 min 20 s`: the two largest units that say something.
     pub fn duration(self, seconds: f64) -> String {
-        let sign = if seconds < 0.0 { "\u{2212}" } else { "" };
         let x = seconds.abs();
-        let two = |large: u64, small: u64, names: (&str, &str)| match small {
-            0 => format!("{sign}{}{NBSP}{}", self.integer(large as i64), names.0),
-            _ => format!(
-                "{sign}{}{NBSP}{} {small}{NBSP}{}",
-                self.integer(large as i64),
-                names.0,
-                names.1
-            ),
-        };
         if x < 59.95 {
-            let text = if x < 0.95 { self.real(x) } else { self.trimmed(x) };
-            let sign = if text == "0" { "" } else { sign };
-            return format!("{sign}{text}{NBSP}s");
+            let text = if x < 0.95 { self.bare_real(x) } else { self.trimmed(x) };
+            let negative = seconds < 0.0 && text != self.digits("0");
+            let text = if negative { format!("{MINUS}{text}") } else { text };
+            return format!("{}{NBSP}s", self.whole(text));
         }
+        let two = |large: u64, small: u64, names: (&str, &str)| {
+            let large = i64::try_from(large).unwrap_or(i64::MAX);
+            let large = self.integer(if seconds < 0.0 { -large } else { large });
+            match small {
+                0 => format!("{large}{NBSP}{}", names.0),
+                _ => {
+                    let small = self.whole(self.digits(&small.to_string()));
+                    format!("{large}{NBSP}{} {small}{NBSP}{}", names.0, names.1)
+                }
+            }
+        };
         // Rounded first, so that 59 min 59.7 s becomes an hour and not 60 minutes.
         let (s, m, h) = (x.round() as u64, (x / 60.0).round() as u64, (x / 3600.0).round() as u64);
         if s < 3600 {
@@ -153,11 +110,6 @@ impl Locale {
         } else {
             two(h / 24, h % 24, ("d", "h"))
         }
-    }
-
-    fn trimmed(self, x: f64) -> String {
-        let text = self.decimals(x, 1);
-        text.strip_suffix(&format!("{}0", self.decimal)).map_or(text.clone(), str::to_owned)
     }
 
     /// A number as its format says.
@@ -199,7 +151,8 @@ impl Locale {
             }
             (Unit::Month, Value::Timestamp(at)) => {
                 let date = zone.civil(*at).date();
-                Some(format!("{} {}", MONTHS[date.month0() as usize], date.year()))
+                let year = self.whole(self.digits(&date.year().to_string()));
+                Some(format!("{} {year}", MONTHS[date.month0() as usize]))
             }
             (Unit::Hour, Value::Integer(hour)) => {
                 let time = NaiveTime::from_hms_opt(u32::try_from(*hour).ok()?, 0, 0)?;
@@ -215,45 +168,28 @@ impl Locale {
 
     /// A date: `16 Nov 2026`.
     pub fn date(self, date: NaiveDate) -> String {
-        let (d, m, y) = (date.day(), MONTHS[date.month0() as usize], date.year());
-        match self.dates {
-            Dates::DayMonth => format!("{d} {m} {y}"),
-            Dates::MonthDay => format!("{m} {d}, {y}"),
-            Dates::Numeric(sep) => format!("{d:02}{sep}{:02}{sep}{y}", date.month()),
-            Dates::Iso => format!("{y}-{:02}-{d:02}", date.month()),
-        }
+        self.pieces(&self.0.date, date.and_time(NaiveTime::MIN))
     }
 
-    /// A date with its weekday where the locale's dates have words: `Mon 16 Nov 2026`.
+    /// A date with its weekday: `Mon 16 Nov 2026`.
     pub fn day(self, date: NaiveDate) -> String {
-        let name = weekday(date);
-        match self.dates {
-            Dates::DayMonth => format!("{name} {}", self.date(date)),
-            Dates::MonthDay => format!("{name}, {}", self.date(date)),
-            Dates::Numeric(_) | Dates::Iso => self.date(date),
-        }
+        format!("{}{}{}", weekday(date), self.0.after_weekday, self.date(date))
     }
 
-    /// A date with its weekday and without its year, for the beginning of a range.
+    /// A date with its weekday and without its year.
     pub fn day_of_year(self, date: NaiveDate) -> String {
-        let (d, m) = (date.day(), MONTHS[date.month0() as usize]);
-        match self.dates {
-            Dates::DayMonth => format!("{} {d} {m}", weekday(date)),
-            Dates::MonthDay => format!("{}, {m} {d}", weekday(date)),
-            Dates::Numeric(_) | Dates::Iso => self.date(date),
-        }
+        let day = self.pieces(&self.0.day_of_year, date.and_time(NaiveTime::MIN));
+        format!("{}{}{day}", weekday(date), self.0.after_weekday)
+    }
+
+    /// The first day of a range whose last one has the year, unless that stands first.
+    fn first_day(self, date: NaiveDate) -> String {
+        if self.0.year_first { self.day(date) } else { self.day_of_year(date) }
     }
 
     /// A time of day: `08:05`.
     pub fn time(self, time: NaiveTime) -> String {
-        match self.dates {
-            Dates::MonthDay => {
-                let (afternoon, hour) = time.hour12();
-                let half = if afternoon { "PM" } else { "AM" };
-                format!("{hour}:{:02}{NBSP}{half}", time.minute())
-            }
-            _ => format!("{:02}:{:02}", time.hour(), time.minute()),
-        }
+        self.pieces(&self.0.time, NaiveDate::default().and_time(time))
     }
 
     /// A civil instant: `16 Nov 2026 08:05`.
@@ -273,7 +209,7 @@ impl Locale {
             let last = zone.civil(window.to - TimeDelta::milliseconds(1)).date();
             return match (from.date() == last, from.year() == last.year()) {
                 (true, _) => self.day(last),
-                (_, true) => format!("{} to {}", self.day_of_year(from.date()), self.day(last)),
+                (_, true) => format!("{} to {}", self.first_day(from.date()), self.day(last)),
                 _ => format!("{} to {}", self.day(from.date()), self.day(last)),
             };
         }
@@ -287,21 +223,99 @@ impl Locale {
             return format!("{}, {begin} to {end}", self.day(from.date()));
         }
         let first = match from.year() == to.year() {
-            true => self.day_of_year(from.date()),
+            true => self.first_day(from.date()),
             false => self.day(from.date()),
         };
         format!("{first}, {begin} to {}, {end}", self.day(to.date()))
     }
 
+    fn bare_decimals(self, x: f64, decimals: u8) -> String {
+        let negative = if x < 0.0 { MINUS.to_string() } else { String::new() };
+        if x.abs() >= 1e15 {
+            let text = self.digits(&format!("{:.3e}", x.abs()));
+            return format!("{negative}{}", text.replace('.', &self.0.decimal));
+        }
+        let text = format!("{:.*}", usize::from(decimals.min(12)), x.abs());
+        let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
+        let mut out = self.grouped(whole);
+        if !fraction.is_empty() {
+            out.push_str(&self.0.decimal);
+            out.push_str(&self.digits(fraction));
+        }
+        // What rounds to zero has no sign.
+        let zero = !text.bytes().any(|b| b.is_ascii_digit() && b != b'0');
+        if zero { out } else { negative + &out }
+    }
+
+    fn bare_real(self, x: f64) -> String {
+        let decimals = match x.abs() {
+            a if a == 0.0 || a >= 0.01 => 2,
+            a => (1.0 - a.log10().floor()).clamp(2.0, 12.0) as u8,
+        };
+        let text = self.bare_decimals(x, decimals);
+        match text.contains(&self.0.decimal) && !text.contains('e') {
+            true => self.untailed(&text),
+            false => text,
+        }
+    }
+
+    /// One decimal, none if it is zero.
+    fn trimmed(self, x: f64) -> String {
+        self.untailed(&self.bare_decimals(x, 1))
+    }
+
+    /// Without zeros at the end of its decimals.
+    fn untailed(self, text: &str) -> String {
+        text.trim_end_matches(self.0.digits[0]).trim_end_matches(self.0.decimal.as_str()).to_owned()
+    }
+
+    /// ASCII digits as the locale's.
+    fn digits(self, text: &str) -> String {
+        let digit = |c: char| c.to_digit(10).map_or(c, |digit| self.0.digits[digit as usize]);
+        text.chars().map(digit).collect()
+    }
+
     fn grouped(self, digits: &str) -> String {
+        let (last, before) = self.0.sizes;
+        let grouped = digits.len() >= self.0.grouped_from;
         let mut out = String::with_capacity(digits.len() * 2);
-        for (i, digit) in digits.chars().enumerate() {
-            if i > 0 && (digits.len() - i).is_multiple_of(3) {
-                out.push_str(self.group);
+        for (i, digit) in digits.char_indices() {
+            let left = digits.len() - i;
+            let boundary = left == last || left > last && (left - last).is_multiple_of(before);
+            if i > 0 && grouped && boundary {
+                out.push_str(&self.0.group);
             }
-            out.push(digit);
+            out.push(digit.to_digit(10).map_or(digit, |d| self.0.digits[d as usize]));
         }
         out
+    }
+
+    /// A figure that leaves the order of what stands beside it alone.
+    fn whole(self, text: String) -> String {
+        if self.0.turns() { format!("\u{2068}{text}\u{2069}") } else { text }
+    }
+
+    fn pieces(self, pieces: &[Piece], at: NaiveDateTime) -> String {
+        let mut out = String::new();
+        let figure = |n: u32, padded: bool| {
+            self.digits(&if padded { format!("{n:02}") } else { n.to_string() })
+        };
+        for piece in pieces {
+            match piece {
+                Piece::Day(padded) => out.push_str(&figure(at.day(), *padded)),
+                Piece::Month(padded) => out.push_str(&figure(at.month(), *padded)),
+                Piece::MonthName => out.push_str(MONTHS[at.month0() as usize]),
+                Piece::Year => out.push_str(&self.digits(&at.year().to_string())),
+                Piece::Hour(padded) => {
+                    let hour = if self.0.twelve { at.hour12().1 } else { at.hour() };
+                    out.push_str(&figure(hour, *padded));
+                }
+                Piece::Minute => out.push_str(&figure(at.minute(), true)),
+                Piece::Half(am, pm) => out.push_str(if at.hour12().0 { pm } else { am }),
+                Piece::Between(text) => out.push_str(text),
+            }
+        }
+        self.whole(out)
     }
 }
 
@@ -313,55 +327,6 @@ fn offset_words(seconds: i32) -> String {
 
 fn weekday(date: NaiveDate) -> &'static str {
     &DAYS[date.weekday().num_days_from_monday() as usize][..3]
-}
-
-/// Text from records and configs made safe to show: control characters become spaces, marks that
-/// turn the direction of what follows are dropped.
-pub fn clean(text: &str) -> String {
-    let keep = text.chars().filter(|c| !turns_text(*c));
-    let spaced =
-        keep.map(|c| if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') { ' ' } else { c });
-    let out: String = spaced.collect();
-    out.trim().to_owned()
-}
-
-/// [`clean`], and cut to so many characters.
-pub fn clipped(text: &str, max: usize) -> String {
-    let text = clean(text);
-    match text.char_indices().nth(max) {
-        None => text,
-        Some(_) => text.chars().take(max.saturating_sub(1)).chain(['\u{2026}']).collect(),
-    }
-}
-
-fn turns_text(c: char) -> bool {
-    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-}
-
-/// Whether a text has letters written from right to left.
-fn right_to_left(text: &str) -> bool {
-    text.chars().any(|c| {
-        matches!(c, '\u{590}'..='\u{8ff}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{fefe}'
-            | '\u{10800}'..='\u{10fff}' | '\u{1e800}'..='\u{1efff}')
-    })
-}
-
-/// A text between isolates where its letters run from right to left, so that they leave the order
-/// of what stands around them alone.
-pub fn isolated(text: String) -> String {
-    if right_to_left(&text) { format!("\u{2068}{text}\u{2069}") } else { text }
-}
-
-/// A text in the letters that every plain-text reader and header has: fixed spaces and the minus
-/// sign become their ASCII kin.
-pub fn plain(text: &str) -> String {
-    text.chars()
-        .map(|c| match c {
-            '\u{a0}' | '\u{202f}' => ' ',
-            MINUS => '-',
-            c => c,
-        })
-        .collect()
 }
 
 #[cfg(test)]

@@ -232,7 +232,7 @@ fn figures_follow_the_readers_country_and_words_stay_english() {
     let mail = render_digest(&digest);
     assert_eq!(mail.language, "en");
     assert!(mail.html.starts_with("<!DOCTYPE html>\n<html lang=\"en\" dir=\"ltr\">"));
-    for written in ["1.204", "51,0 %", "16.11.2026 to 22.11.2026"] {
+    for written in ["1.204", "51,0 %", "Mon 16.11. to Sun 22.11.2026"] {
         assert!(mail.text.contains(written), "{written}: {}", mail.text);
     }
 }

@@ -13,6 +13,7 @@ use super::web::address_trouble;
 use super::{General, Names, address, word, zone};
 use crate::config::ReceiverSettings;
 use crate::domain::zone::Zone;
+use crate::render::Locale;
 
 const WEEKDAYS: [(&str, u8); 7] = [
     ("monday", 1),
@@ -126,20 +127,15 @@ fn public_url(found: &mut Findings<'_>, at: At, text: &Text) -> Option<String> {
     Some(written.trim_end_matches('/').to_owned())
 }
 
-/// A language with a country: two or three small letters, a hyphen, two capitals.
+/// A language with a country that figures can be written for.
 pub(super) fn locale(found: &mut Findings<'_>, at: At, text: &Text) -> Option<String> {
-    let written = text.get_ref();
-    let right = written.split_once('-').is_some_and(|(language, country)| {
-        (2..=3).contains(&language.len())
-            && language.bytes().all(|b| b.is_ascii_lowercase())
-            && country.len() == 2
-            && country.bytes().all(|b| b.is_ascii_uppercase())
-    });
-    if !right {
-        let message = format!("`{written}` is not a locale");
-        found.problem(at, message, "write a language and a country, e.g. `en-GB`");
+    match Locale::known(text.get_ref()) {
+        Ok(_) => Some(text.get_ref().clone()),
+        Err(unknown) => {
+            found.problem(at, unknown.to_string(), unknown.advice());
+            None
+        }
     }
-    right.then(|| written.clone())
 }
 
 /// `sqlite:FOLDER`, relative to the file it is written in.

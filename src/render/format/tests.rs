@@ -13,25 +13,141 @@ fn check(locale: &str, write: impl Fn(Locale) -> String, expected: &str) {
     assert_eq!(plain(&write(Locale::named(locale))), expected, "{locale}");
 }
 
+/// What CLDR says of locales with something of their own each: groups of two, none below five
+/// digits, digits that are not ASCII, signs before and behind, times by twelve.
 #[test]
-fn numbers_follow_the_locale() {
-    for (locale, integer, real, percent) in [
-        ("en-GB", "-1,234,567", "1,234.5", "12.5%"),
-        ("en-US", "-1,234,567", "1,234.5", "12.5%"),
-        ("de-DE", "-1.234.567", "1.234,5", "12,5 %"),
-        ("de-CH", "-1\u{2019}234\u{2019}567", "1\u{2019}234.5", "12.5%"),
-        ("fr-FR", "-1 234 567", "1 234,5", "12,5 %"),
-        ("sv_SE", "-1 234 567", "1 234,5", "12,5 %"),
-        ("tlh", "-1,234,567", "1,234.5", "12.5%"),
-        ("", "-1,234,567", "1,234.5", "12.5%"),
-    ] {
+fn figures_follow_the_locale() {
+    #[rustfmt::skip]
+    let facts = [
+        //        1234567        1234.5      12.5 %     2026-03-05      its day in a week    20:05
+        ("en-GB", "-1,234,567", "1,234.5", "12.5%", "5 Mar 2026", "Thu 5 Mar", "20:05"),
+        ("en-US", "-1,234,567", "1,234.5", "12.5%", "Mar 5, 2026", "Thu, Mar 5", "8:05 PM"),
+        ("en-IN", "-12,34,567", "1,234.5", "12.5%", "05 Mar 2026", "Thu 5 Mar", "8:05 PM"),
+        ("en-DE", "-1.234.567", "1.234,5", "12,5 %", "5 Mar 2026", "Thu 5 Mar", "20:05"),
+        ("de-DE", "-1.234.567", "1.234,5", "12,5 %", "05.03.2026", "Thu 05.03.", "20:05"),
+        ("de-AT", "-1 234 567", "1 234,5", "12,5 %", "05.03.2026", "Thu 05.03.", "20:05"),
+        ("de-CH", "-1'234'567", "1'234.5", "12.5%", "05.03.2026", "Thu 05.03.", "20:05"),
+        ("fr-FR", "-1 234 567", "1 234,5", "12,5 %", "05/03/2026", "Thu 05/03", "20:05"),
+        ("fr-CA", "-1 234 567", "1 234,5", "12,5 %", "2026-03-05", "Thu 03-05", "20 h 05"),
+        ("es-ES", "-1.234.567", "1234,5", "12,5 %", "5/3/2026", "Thu 5/3", "20:05"),
+        ("es-MX", "-1,234,567", "1,234.5", "12.5%", "05/03/2026", "Thu 05/03", "08:05 PM"),
+        ("pt-BR", "-1.234.567", "1.234,5", "12,5%", "05/03/2026", "Thu 05/03", "20:05"),
+        ("pl-PL", "-1 234 567", "1234,5", "12,5%", "05.03.2026", "Thu 05.03", "20:05"),
+        ("sv-SE", "-1 234 567", "1 234,5", "12,5 %", "2026-03-05", "Thu 2026-03-05", "20:05"),
+        ("fi-FI", "-1 234 567", "1 234,5", "12,5 %", "5.3.2026", "Thu 5.3.", "20.05"),
+        ("tr-TR", "-1.234.567", "1.234,5", "%12,5", "5.03.2026", "Thu 5/03", "20:05"),
+        ("eu-ES", "-1.234.567", "1.234,5", "% 12,5", "2026/3/5", "Thu 3/5", "20:05"),
+        ("hi-IN", "-12,34,567", "1,234.5", "12.5%", "5/3/2026", "Thu 5/3", "8:05 PM"),
+        ("mr-IN", "-१२,३४,५६७", "१,२३४.५", "१२.५%", "५/३/२०२६", "Thu ५/३", "८:०५ PM"),
+        ("he-IL", "-1,234,567", "1,234.5", "12.5%", "5.3.2026", "Thu 5.3", "20:05"),
+        ("fa-IR", "-۱٬۲۳۴٬۵۶۷", "۱٬۲۳۴٫۵", "۱۲٫۵٪", "۲۰۲۶/۳/۵", "Thu ۳/۵", "۲۰:۰۵"),
+        ("ar-AE", "-1,234,567", "1,234.5", "12.5%", "5/3/2026", "Thu 5/3", "8:05 PM"),
+        ("ja-JP", "-1,234,567", "1,234.5", "12.5%", "2026/03/05", "Thu 03/05", "20:05"),
+        ("zh-Hant-TW", "-1,234,567", "1,234.5", "12.5%", "2026/3/5", "Thu 3/5", "PM 8:05"),
+    ];
+    let date = NaiveDate::from_ymd_opt(2026, 3, 5).unwrap();
+    let time = NaiveTime::from_hms_opt(20, 5, 0).unwrap();
+    for (locale, integer, real, percent, written, short, evening) in facts {
+        assert!(Locale::known(locale).is_ok(), "{locale}");
         check(locale, |l| l.integer(-1_234_567), integer);
         check(locale, |l| l.real(1_234.5), real);
         check(locale, |l| l.percent(0.125), percent);
+        check(locale, |l| l.date(date), written);
+        check(locale, |l| l.day_of_year(date), short);
+        check(locale, |l| l.time(time), evening);
     }
     check("en-GB", |l| l.integer(i64::MIN), "-9,223,372,036,854,775,808");
     check("en-GB", |l| l.integer(999), "999");
+    check("pl-PL", |l| l.integer(12_345), "12 345");
+    check("hi-IN", |l| l.integer(-9_876_543_210), "-9,87,65,43,210");
+    check("en-US", |l| l.time(NaiveTime::MIN), "12:00 AM");
     assert!(Locale::named("fr-FR").integer(1_000).contains('\u{202f}'), "cannot break");
+}
+
+#[test]
+fn figures_in_arabic_digits_keep_their_order() {
+    // In isolates: two of them beside each other would change places.
+    let locale = Locale::known("ar-EG").unwrap();
+    assert_eq!(locale.integer(-1_234_567), "\u{2068}\u{2212}١٬٢٣٤٬٥٦٧\u{2069}");
+    assert_eq!(locale.percent(0.125), "\u{2068}١٢٫٥٪\u{2069}");
+    assert_eq!(locale.percent(0.000_1), "\u{2068}<٠٫١٪\u{2069}");
+    assert_eq!(locale.real(0.001_24), "\u{2068}٠٫٠٠١٢\u{2069}");
+    assert_eq!(locale.duration(200.0), "\u{2068}٣\u{2069}\u{a0}min \u{2068}٢٠\u{2069}\u{a0}s");
+    assert_eq!(locale.duration(-0.0), "\u{2068}٠\u{2069}\u{a0}s");
+    let at = Zone::named("Africa/Cairo").unwrap().civil(at("2026-11-16T06:05:00Z"));
+    assert_eq!(
+        locale.stamp(at),
+        "\u{2068}١٦/١١/٢٠٢٦\u{2069} \u{2068}٨:٠٥\u{a0}AM\u{2069}".replace('\u{a0}', " ")
+    );
+    assert_eq!(locale.day(at.date()), "Mon \u{2068}١٦/١١/٢٠٢٦\u{2069}");
+    // Cutting what is clean leaves them; cleaning takes them, as from a record.
+    assert_eq!(shortened(locale.integer(7), 9), "\u{2068}٧\u{2069}");
+    assert_eq!(clipped(&locale.integer(7), 9), "٧");
+}
+
+#[test]
+fn every_known_locale_writes_figures() {
+    let time = NaiveTime::from_hms_opt(23, 59, 0).unwrap();
+    let date = NaiveDate::from_ymd_opt(2026, 12, 31).unwrap();
+    for (language, country) in known::LANGUAGES {
+        let tag = format!("{language}-{country}");
+        let locale = Locale::known(&tag).unwrap();
+        // As people read it whatever the digits: back to ASCII.
+        let ascii = |text: String| -> String {
+            let digit = |c| locale.0.digits.iter().position(|digit| *digit == c);
+            text.chars().filter_map(|c| digit(c).map(|d| char::from(b'0' + d as u8))).collect()
+        };
+        assert_eq!(ascii(locale.integer(-9_876_543_210)), "9876543210", "{tag}");
+        assert_eq!(ascii(locale.decimals(1_234.5, 2)), "123450", "{tag}");
+        assert_eq!(ascii(locale.real(0.001_24)), "00012", "{tag}");
+        assert_eq!(ascii(locale.percent(0.125)), "125", "{tag}");
+        let mut parts: Vec<char> = ascii(locale.date(date)).chars().collect();
+        parts.sort_unstable();
+        // 31, 12 (or its name) and 2026, in any order.
+        let wanted = if *language == "en" { "012236" } else { "01122236" };
+        assert_eq!(String::from_iter(parts), wanted, "{tag}: {}", locale.date(date));
+        let evening = ascii(locale.time(time));
+        assert!(evening == "2359" || evening == "1159", "{tag}: {evening}");
+        assert_eq!(Locale::named(&tag.replace('-', "_").to_lowercase()), locale, "{tag}");
+    }
+    // What is unknown is written as in Britain.
+    for tag in ["", "tlh", "tlh-QO", "x-y-z", "english", "\u{1f600}"] {
+        assert_eq!(Locale::named(tag), Locale::named("en-GB"), "{tag}");
+    }
+    assert_eq!(Locale::named("de-QO"), Locale::named("de"));
+}
+
+#[test]
+fn a_tag_that_is_no_locale_is_told_with_what_was_meant() {
+    #[track_caller]
+    fn refused(tag: &str, meant: Option<&str>) {
+        let unknown = Locale::known(tag).unwrap_err();
+        assert_eq!(unknown.to_string(), format!("`{tag}` is not a locale"));
+        assert_eq!(unknown.meant.as_deref(), meant, "{tag}");
+        let known = unknown.meant.is_none_or(|meant| Locale::known(&meant).is_ok());
+        assert!(known, "{tag}: what was meant is none either");
+    }
+    refused("de", Some("de-DE"));
+    refused("de_DE", Some("de-DE"));
+    refused("DE-de", Some("de-DE"));
+    refused("zh-hant-tw", Some("zh-Hant-TW"));
+    refused("en-UK", Some("en-GB"));
+    refused("uk-UK", Some("uk-UA"));
+    refused("jp-JP", Some("ja-JP"));
+    refused("gr-GR", Some("el-GR"));
+    refused("us", Some("en-US"));
+    refused("dk", Some("da-DK"));
+    refused("cz", Some("cs-CZ"));
+    refused("de-QO", Some("de-DE"));
+    refused("sv--SE", Some("sv-SE"));
+    refused("english", None);
+    refused("", None);
+    refused("de-DE-1996", None);
+    assert_eq!(
+        Locale::known("english").unwrap_err().advice(),
+        "write a language and a country, e.g. `en-GB`"
+    );
+    assert_eq!(Locale::known("de").unwrap_err().advice(), "did you mean `de-DE`?");
 }
 
 #[test]
@@ -105,9 +221,9 @@ fn dates_follow_the_locale() {
     for (locale, date, day, stamp) in [
         ("en-GB", "16 Nov 2026", "Mon 16 Nov 2026", "16 Nov 2026 08:05"),
         ("en-US", "Nov 16, 2026", "Mon, Nov 16, 2026", "Nov 16, 2026 8:05 AM"),
-        ("de-DE", "16.11.2026", "16.11.2026", "16.11.2026 08:05"),
-        ("fr-FR", "16/11/2026", "16/11/2026", "16/11/2026 08:05"),
-        ("sv-SE", "2026-11-16", "2026-11-16", "2026-11-16 08:05"),
+        ("de-DE", "16.11.2026", "Mon 16.11.2026", "16.11.2026 08:05"),
+        ("fr-FR", "16/11/2026", "Mon 16/11/2026", "16/11/2026 08:05"),
+        ("sv-SE", "2026-11-16", "Mon 2026-11-16", "2026-11-16 08:05"),
     ] {
         let civil = Zone::named("Europe/Berlin").unwrap().civil(morning);
         check(locale, |l| l.date(civil.date()), date);
@@ -126,7 +242,8 @@ fn a_window_is_told_as_days_or_as_instants() {
     let week = ("2026-11-15T23:00:00Z", "2026-11-22T23:00:00Z");
     told("en-GB", "Europe/Berlin", week.0, week.1, "Mon 16 Nov to Sun 22 Nov 2026");
     told("en-US", "Europe/Berlin", week.0, week.1, "Mon, Nov 16 to Sun, Nov 22, 2026");
-    told("de-DE", "Europe/Berlin", week.0, week.1, "16.11.2026 to 22.11.2026");
+    told("de-DE", "Europe/Berlin", week.0, week.1, "Mon 16.11. to Sun 22.11.2026");
+    told("ja-JP", "Europe/Berlin", week.0, week.1, "Mon 2026/11/16 to Sun 2026/11/22");
     let day = ("2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z");
     told("en-GB", "Europe/Berlin", day.0, day.1, "Sun 29 Mar 2026");
     let year = ("2025-12-31T00:00:00Z", "2026-01-02T00:00:00Z");
