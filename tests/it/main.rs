@@ -8,6 +8,7 @@ mod config_problems;
 mod crash;
 mod deliveries;
 mod fault_matrix;
+mod files;
 mod harness;
 mod health;
 mod infer;
