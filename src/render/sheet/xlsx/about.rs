@@ -19,6 +19,7 @@ pub(super) fn write(
 ) -> Result<(), SheetError> {
     page.set_name("About")?;
     page.set_column_width(0, 22)?.set_column_width(1, 96)?;
+    page.set_print_fit_to_pages(1, 0);
     let locale = Locale::named(&mail.locale);
     let mut lines = Lines { page, row: 0 };
     let moment = |at| {
