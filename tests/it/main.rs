@@ -10,6 +10,7 @@ mod crash;
 mod deliveries;
 mod fault_matrix;
 mod golden;
+mod files;
 mod harness;
 mod health;
 mod infer;

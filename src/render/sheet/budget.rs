@@ -42,7 +42,7 @@ pub fn attached(mail: &DigestMail) -> Attached {
         }
         // In proportion, and a little less: headings do not shrink.
         let rows = rows_max.min(most) as f64 * room as f64 / length as f64 * 0.95;
-        rows_max = (rows as usize).clamp(1, (rows_max.min(most) / 2).max(1).max(rows as usize));
+        rows_max = (rows as usize).max(1);
         made = make(mail, &wanted, rows_max);
     }
     let mut attached = Attached::default();

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use rust_xlsxwriter::{
-    ConditionalFormatCell, ConditionalFormatCellRule, DocProperties, ExcelDateTime,
-    Format as Style, Sparkline, Table as TableObject, TableColumn, TableStyle, Url, Workbook,
-    Worksheet,
+    ConditionalFormatBlank, ConditionalFormatCell, ConditionalFormatCellRule, DocProperties,
+    ExcelDateTime, Format as Style, Sparkline, Table as TableObject, TableColumn, TableStyle, Url,
+    Workbook, Worksheet,
 };
 
 use super::SheetError;
@@ -194,6 +194,9 @@ impl Page<'_> {
             if measure.of.kind != Kind::Value || !columns.iter().any(|c| c.is_goal_of(measure)) {
                 continue;
             }
+            // A free cell would count as zero.
+            let free = ConditionalFormatBlank::new().set_stop_if_true(true);
+            page.add_conditional_format(1, at, rows, at, &free)?;
             for state in [GoalState::Missed, GoalState::Met] {
                 page.add_conditional_format(1, at, rows, at, &rule(goal, state, measure.scale))?;
             }

@@ -220,3 +220,25 @@ fn one_click_takes_a_recipient_off_where_the_address_is_safe() {
     check(None, Some("a\r\nb"), true, [Some(by_mail), None]);
     check(Some(&format!("https://a.example/{}", "x".repeat(900))), None, false, [None, None]);
 }
+
+#[test]
+fn the_whole_source_of_a_mail_with_everything() {
+    let image = Image { bytes: vec![0; 60], ..picture("chart-1") };
+    let sheet = Attachment {
+        name: "Übersicht_2026-11-23.csv".to_owned(),
+        kind: crate::render::sheet::CSV,
+        bytes: b"Channel,Sessions\r\nWeb,3\r\n".to_vec(),
+    };
+    let html = format!("<p>Web 3</p><img src=\"{}\" alt=\"Web 3\">", cid("chart-1"));
+    let mail = Rendered { html, text: "Web 3".to_owned(), ..with(vec![image], vec![sheet]) };
+    let envelope = Envelope {
+        cc: vec!["Ana B <ana@example.com>".into(), "Jürgen <jn@example.com>".into()],
+        reply_to: Some("team@example.com".into()),
+        unsubscribe_token: Some("v1.c29tZWJvZHk.c2ln".into()),
+        one_click: Some("https://reports.example.com/u/v1.c29tZWJvZHk.c2ln".into()),
+        ..fixtures::envelope()
+    };
+    let bytes = mail_bytes(&envelope, &mail).unwrap();
+    let source = String::from_utf8(bytes).unwrap().replace("\r\n", "\n");
+    insta::assert_snapshot!("everything.eml", source);
+}

@@ -10,6 +10,11 @@ use crate::render::format::{Locale, plain};
 use crate::render::sheet::SheetError;
 use crate::render::sheet::layout::{Kind, Layout};
 
+/// Characters of a line of the second column, about.
+const WRAP: usize = 90;
+/// Lines of a row: a spreadsheet's rows end at 409 points.
+const LINES_MAX: usize = 27;
+
 /// Writes the sheet; `sheets` are the names of the tables' own, `rows_max` the most rows they have.
 pub(super) fn write(
     page: &mut Worksheet,
@@ -19,6 +24,7 @@ pub(super) fn write(
 ) -> Result<(), SheetError> {
     page.set_name("About")?;
     page.set_column_width(0, 22)?.set_column_width(1, 96)?;
+    page.set_print_fit_to_pages(1, 0);
     let locale = Locale::named(&mail.locale);
     let mut lines = Lines { page, row: 0 };
     let moment = |at| {
@@ -143,7 +149,13 @@ impl Lines<'_> {
         let top = Style::new().set_align(FormatAlign::Top);
         let grey = top.clone().set_font_color(0x55_55_55);
         self.page.write_string_with_format(self.row, 0, name, &grey)?;
-        self.page.write_string_with_format(self.row, 1, text(words), &top.set_text_wrap())?;
+        let words = text(words);
+        self.page.write_string_with_format(self.row, 1, &words, &top.set_text_wrap())?;
+        // Not every program makes room for wrapped text by itself.
+        let lines: usize = words.lines().map(|line| line.chars().count().div_ceil(WRAP)).sum();
+        if lines > 1 {
+            self.page.set_row_height(self.row, 15.0 * lines.min(LINES_MAX) as f64)?;
+        }
         self.row += 1;
         Ok(())
     }

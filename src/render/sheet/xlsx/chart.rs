@@ -64,7 +64,7 @@ pub(super) fn insert(
     }
     if matches!(chart.kind, ChartKind::Bars | ChartKind::Stacked) {
         // The first row on top, as in the table.
-        drawing.x_axis().set_reverse();
+        drawing.y_axis().set_reverse();
     }
     drawing.set_width(640).set_height(360).set_alt_text(&title);
     page.insert_chart(1, columns.len() as u16 + 2, &drawing)?;
