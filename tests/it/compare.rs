@@ -84,6 +84,11 @@ columns = ["session as Session", "account as Account", "channel as Channel", "se
 sort = "Started desc, Session"
 top = 4
 mask = ["Channel"]
+
+[digests.all]
+reports = ["week", "previous", "days", "by-agent", "latest"]
+schedule = "0 8 * * mon"
+to = ["ana@example.com"]
 "#;
 
 /// Weeks from Monday to Monday in Berlin, newest first. The clocks were put back on 25 October.
@@ -180,7 +185,7 @@ fn counted(org: &Org, (from, to): (&str, &str)) -> BTreeMap<String, Counts> {
     let mut values: BTreeMap<String, i64> = BTreeMap::new();
     for metric in org.records("MessagingSessionMetrics") {
         let session = metric.reference("MessagingSessionId").unwrap().to_string();
-        values.insert(session, metric.hundredths("MessagingSessionMetricValue").unwrap() / 100);
+        values.insert(session, metric.int("MessagingSessionMetricValue").unwrap());
     }
     let mut counts: BTreeMap<String, Counts> = BTreeMap::new();
     for session in org.records("MessagingSession") {

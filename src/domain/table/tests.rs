@@ -176,10 +176,8 @@ fn shaped(report: &Report, answer: Answer) -> Table {
 }
 
 fn links(table: &Table) -> Vec<Vec<Option<&str>>> {
-    fn of(beside: &Beside) -> Vec<Option<&str>> {
-        beside.links.iter().map(|link| link.as_deref()).collect()
-    }
-    table.beside.iter().map(of).collect()
+    let each = table.beside.iter().map(|beside| beside.links.iter().map(Option::as_deref));
+    each.map(Iterator::collect).collect()
 }
 
 #[test]

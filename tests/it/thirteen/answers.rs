@@ -8,7 +8,7 @@ use postrider::domain::value::Value;
 
 use super::facts::{Channel, Entry, Facts, Session, Work};
 use super::shape::{Expected, Grouping, Key, figures};
-use super::stats::{count, max, mean, median, percentile, ratio};
+use super::stats::{count, max, mean, median, ratio, tail};
 
 /// A half-open stretch of time.
 pub(super) type Stretch = (DateTime<Utc>, DateTime<Utc>);
@@ -201,7 +201,7 @@ impl<'a> Asked<'a> {
             keys: &|one: &&Session| vec![Self::channel_key(self.channel(one))],
             figures: &|own, _| {
                 let waits = some(own.iter().map(|one| one.longest));
-                vec![max(&waits), percentile(&waits, 0.95), count(waits.len()), count(own.len())]
+                vec![max(&waits), tail(&waits, 0.95), count(waits.len()), count(own.len())]
             },
             largest: 0,
             top: usize::MAX,
@@ -364,7 +364,7 @@ impl<'a> Asked<'a> {
                 vec![
                     median(&answers),
                     mean(&answers),
-                    percentile(&waits, 0.95),
+                    tail(&waits, 0.95),
                     count(answers.len()),
                     count(own.len() - answers.len()),
                     // A sum over nobody is no sum.
@@ -580,13 +580,7 @@ impl<'a> Asked<'a> {
 
 /// Median, mean, 90 %, how many were measured of how many.
 fn typical(values: &[f64], sessions: usize) -> Vec<Value> {
-    vec![
-        median(values),
-        mean(values),
-        percentile(values, 0.9),
-        count(values.len()),
-        count(sessions),
-    ]
+    vec![median(values), mean(values), tail(values, 0.9), count(values.len()), count(sessions)]
 }
 
 /// Thousands apart by a comma, as the shipped locale has them.

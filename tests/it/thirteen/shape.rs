@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use postrider::domain::value::Value;
 
+use super::stats::WITHHELD;
+
 /// What a report's table must hold.
 #[derive(Debug, Default)]
 pub(super) struct Expected {
@@ -15,6 +17,22 @@ pub(super) struct Expected {
     pub(super) coverage: Vec<String>,
     /// How many records are counted.
     pub(super) records: usize,
+}
+
+impl Expected {
+    /// As it is shown: what is withheld is null, and said to be.
+    pub(super) fn shown(mut self) -> Expected {
+        let others = self.others.iter_mut().filter_map(|(_, values)| values.as_mut());
+        let rows = self.rows.iter_mut().chain(others).chain(&mut self.total);
+        let cells = rows.flatten().filter(|cell| cell.text() == Some(WITHHELD));
+        let withheld = cells.map(|cell| *cell = Value::Null).count();
+        self.coverage.extend(match withheld {
+            0 => None,
+            1 => Some("One percentile of fewer than 20 values is not shown.".to_owned()),
+            n => Some(format!("{n} percentiles of fewer than 20 values are not shown.")),
+        });
+        self
+    }
 }
 
 /// A grouping cell of one item: its identity and its name. Who has no identity is nobody.

@@ -23,13 +23,24 @@ pub(super) fn ratio(part: f64, whole: f64) -> Value {
 }
 
 /// The value below which `fraction` of the others lie, linear between neighbours (type 7).
-pub(super) fn percentile(values: &[f64], fraction: f64) -> Value {
+fn percentile(values: &[f64], fraction: f64) -> Value {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let Some(last) = sorted.len().checked_sub(1) else { return Value::Null };
     let place = fraction * last as f64;
     let (low, high) = (sorted[place.floor() as usize], sorted[place.ceil() as usize]);
     Value::Real(low + (high - low) * (place - place.floor()))
+}
+
+/// In the place of a percentile of so few values that it says nothing.
+pub(super) const WITHHELD: &str = "(withheld)";
+
+/// The same, not told of fewer than twenty values.
+pub(super) fn tail(values: &[f64], fraction: f64) -> Value {
+    match values.len() {
+        1..20 => Value::Text(WITHHELD.to_owned()),
+        _ => percentile(values, fraction),
+    }
 }
 
 /// The middle, or the mean of the two in the middle.
