@@ -134,6 +134,13 @@ impl Plot {
                 plot.cut_marks(RANGES_MAX);
             }
         }
+        if matches!(chart.kind, ChartKind::Line | ChartKind::Histogram) {
+            // What `top` left out has no place of its own.
+            let left = table.others.as_ref().map_or(0, |others| others.rows);
+            if left > 0 {
+                plot.notes.push(format!("{} more not drawn.", reader.count(left)));
+            }
+        }
         if plot.kind == ChartKind::Bars && plot.series.len() > SERIES_MAX {
             plot.drop_series(SERIES_MAX);
         }
@@ -182,7 +189,7 @@ impl Plot {
             let name = format!("Others ({})", reader.count(rest));
             self.marks.push(Mark { name, row: None, at: f64::INFINITY, values, others: true });
         } else {
-            self.notes.push(format!("{} more in the table.", reader.count(rest)));
+            self.notes.push(format!("{} more not drawn.", reader.count(rest)));
         }
     }
 
@@ -191,7 +198,7 @@ impl Plot {
         let left = self.marks.len().saturating_sub(max);
         if left > 0 {
             self.marks.truncate(max);
-            self.notes.push(format!("{left} more in the table."));
+            self.notes.push(format!("{left} more not drawn."));
         }
     }
 
@@ -223,7 +230,7 @@ impl Plot {
             let name = format!("Others ({left})");
             self.series.push(Series { name, number: 0, format, goal: None, others: true });
         } else {
-            self.notes.push(format!("{left} more in the table."));
+            self.notes.push(format!("{left} more not drawn."));
         }
     }
 
@@ -233,7 +240,7 @@ impl Plot {
         if left > 0 {
             self.series.truncate(kept);
             let columns = if left == 1 { "column" } else { "columns" };
-            self.notes.push(format!("{left} more {columns} in the table."));
+            self.notes.push(format!("{left} more {columns} not drawn."));
         }
     }
 
@@ -386,11 +393,11 @@ impl Reader<'_> {
     fn measure(&self, column: usize) -> Option<String> {
         let heading = &self.table.columns[column];
         let name = match heading.pivot.as_deref() {
-            None => heading.name.clone(),
-            Some(pivot) => heading.name.replace(pivot, ""),
+            None => heading.name.as_str(),
+            // `Bot: Sessions`; where there is one column a value, its name is the value's alone.
+            Some(pivot) => heading.name.strip_prefix(pivot)?.strip_prefix(": ")?,
         };
-        let name = name.trim_matches(|c: char| !c.is_alphanumeric() && c != '%').to_owned();
-        (!name.is_empty()).then(|| clipped(&name, NAME_MAX))
+        (!name.is_empty()).then(|| clipped(name, NAME_MAX))
     }
 
     fn plot(&self, series: Vec<Series>, marks: Vec<Mark>, measure: Option<String>) -> Plot {
