@@ -229,7 +229,7 @@ fn names(page: &mut Page, plot: &Plot, field: &Field) {
         let middle = x.clamp(MARGIN + wide / 2.0, f64::from(WIDTH) - MARGIN - wide / 2.0);
         page.sheet.line((x, field.bottom()), (x, field.bottom() + 4.0), 1.0, BASE);
         let quiet = ink(SMALL, Weight::Regular, MUTE, Anchor::Middle);
-        page.sheet.text((middle, field.bottom() + 19.0), quiet, &labels[i]);
+        page.sheet.text((middle, field.bottom() + 21.0), quiet, &labels[i]);
     }
-    page.y += 26.0;
+    page.y += 29.0;
 }

@@ -295,6 +295,23 @@ fn the_largest_series_are_drawn_and_the_rest_is_told() {
 }
 
 #[test]
+fn a_table_of_a_great_many_groups_is_drawn_in_its_bounds() {
+    let mut table = long(ChartKind::Line);
+    let day = table.rows[0][0].clone();
+    table.rows = (0..30_000).map(|n| vec![day.clone(), text(&format!("G{n}")), int(n)]).collect();
+    let seen = Seen::of(&table);
+    assert!(seen.texts.iter().any(|(text, ..)| text.contains("95 more not drawn.")));
+    assert!(seen.alt.chars().count() <= 300);
+    let rows: Vec<(String, Value)> = (0..30_000).map(|n| (format!("G{n}"), int(1))).collect();
+    let rows: Vec<(&str, Value)> =
+        rows.iter().map(|(name, n)| (name.as_str(), n.clone())).collect();
+    let table = Table { total: Some(vec![Value::Null, int(30_000)]), ..bars(&rows) };
+    let seen = Seen::of(&table);
+    assert!(seen.has("29,981 more not drawn."), "{:?}", seen.texts);
+    assert!(seen.alt.contains("30,000 channels in all"), "{}", seen.alt);
+}
+
+#[test]
 fn a_pivoted_table_is_drawn_by_the_measure_that_is_named() {
     let mut columns = vec![column("*Channel", Type::Text, Format::Auto)];
     for pivot in ["Agent", "Bot", "Total"] {
