@@ -67,7 +67,7 @@ fn document(table: &Table, locale: Locale, accent: Option<&str>) -> Option<Docum
     let (svg, height) = match plot.kind {
         ChartKind::Bars => bars::draw(&mut plot, &style),
         ChartKind::Stacked => stacked::draw(&plot, &style),
-        ChartKind::Line => lines::draw(&plot, &style),
+        ChartKind::Line => lines::draw(&mut plot, &style),
         ChartKind::Histogram => histogram::draw(&plot, &style),
     };
     Some(Document { svg, height, alt: alt::words(&plot, &style) })

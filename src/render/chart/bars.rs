@@ -14,8 +14,10 @@ use super::svg::{Anchor, Area};
 pub(super) const PITCH: f64 = 29.0;
 /// Thickness of a bar.
 pub(super) const THICK: f64 = 18.0;
-/// Names take no more than this.
-const NAMES_MAX: f64 = 210.0;
+/// Names take no more than this ...
+pub(super) const NAMES_MAX: f64 = 210.0;
+/// ... but where there is one column beside them.
+const NAMES_ALONE_MAX: f64 = 236.0;
 /// Between two columns of bars.
 const GAP: f64 = 22.0;
 /// Between a bar's end and its value.
@@ -27,7 +29,8 @@ const NONE: &str = "\u{2013}";
 
 /// Draws the bars.
 pub(super) fn draw(plot: &mut Plot, style: &Style) -> (String, u32) {
-    let names = names_width(&plot.marks);
+    let most = if plot.series.len() == 1 { NAMES_ALONE_MAX } else { NAMES_MAX };
+    let names = names_width(&plot.marks, most);
     let left = MARGIN + names + 12.0;
     let room = f64::from(WIDTH) - MARGIN - left;
     // As many columns as have room for a bar beside their values.
@@ -56,10 +59,10 @@ pub(super) fn draw(plot: &mut Plot, style: &Style) -> (String, u32) {
     page.finish(plot)
 }
 
-/// How much room the names take, at most [`NAMES_MAX`].
-pub(super) fn names_width(marks: &[Mark]) -> f64 {
+/// How much room the names take, at most so much.
+pub(super) fn names_width(marks: &[Mark], most: f64) -> f64 {
     let widths = marks.iter().map(|mark| font::width(&mark.label(), TEXT, Weight::Regular));
-    widths.fold(0.0, f64::max).min(NAMES_MAX)
+    widths.fold(0.0, f64::max).min(most)
 }
 
 /// The rows' names, cut to their room, right beside their bars.

@@ -147,6 +147,11 @@ mod tests {
     }
 
     #[test]
+    fn the_font_stays_small() {
+        assert!(REGULAR.len() + BOLD.len() < 200_000);
+    }
+
+    #[test]
     fn what_cannot_be_shown_is_left_out_whole_or_dropped() {
         #[track_caller]
         fn check(text: &str, shown: Option<&str>) {

@@ -60,7 +60,7 @@ struct End {
 }
 
 /// Draws the lines.
-pub(super) fn draw(plot: &Plot, style: &Style) -> (String, u32) {
+pub(super) fn draw(plot: &mut Plot, style: &Style) -> (String, u32) {
     let format = plot.series[0].format;
     let goal = plot.series[0].goal.filter(|goal| {
         let alike = plot.series.iter().all(|series| series.goal == Some(*goal));
@@ -71,6 +71,10 @@ pub(super) fn draw(plot: &Plot, style: &Style) -> (String, u32) {
     values.extend(goal.map(|goal| goal.0.than));
     let (scale, ticks) = Scale::of_line(&values, format);
     let texts: Vec<String> = ticks.iter().map(|tick| style.mark(*tick, format)).collect();
+    if scale.low > 0.0 || scale.high < 0.0 {
+        plot.notes.push(format!("The axis does not begin at zero but at {}.", texts[0]));
+    }
+    let plot = &*plot;
     let wide = texts.iter().map(|text| font::width(text, SMALL, Weight::Regular));
     let left = MARGIN + wide.fold(0.0, f64::max) + 12.0;
 
@@ -225,7 +229,7 @@ fn names(page: &mut Page, plot: &Plot, field: &Field) {
         let middle = x.clamp(MARGIN + wide / 2.0, f64::from(WIDTH) - MARGIN - wide / 2.0);
         page.sheet.line((x, field.bottom()), (x, field.bottom() + 4.0), 1.0, BASE);
         let quiet = ink(SMALL, Weight::Regular, MUTE, Anchor::Middle);
-        page.sheet.text((middle, field.bottom() + 19.0), quiet, &labels[i]);
+        page.sheet.text((middle, field.bottom() + 21.0), quiet, &labels[i]);
     }
-    page.y += 26.0;
+    page.y += 29.0;
 }

@@ -3,7 +3,7 @@
 
 use crate::domain::report::Format;
 
-use super::bars::{PITCH, THICK, baseline, draw_names, names_width};
+use super::bars::{NAMES_MAX, PITCH, THICK, baseline, draw_names, names_width};
 use super::font::{self, Weight};
 use super::page::{BASE, INK, MARGIN, MUTE, Page, SMALL, Style, TEXT, WIDTH, ink};
 use super::plot::{Mark, Plot};
@@ -27,7 +27,7 @@ struct Part {
 
 /// Draws the bars.
 pub(super) fn draw(plot: &Plot, style: &Style) -> (String, u32) {
-    let names = names_width(&plot.marks);
+    let names = names_width(&plot.marks, NAMES_MAX);
     let left = MARGIN + names + 12.0;
     let format = plot.series[0].format;
     let sums: Vec<String> = plot.marks.iter().map(|mark| sum(mark, style, format)).collect();

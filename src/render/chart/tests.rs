@@ -144,7 +144,7 @@ fn what_is_seen_is_told_in_words() {
     check(
         &gaps(),
         "Line: Answered in time by day, from 95.0% on Mon 16 Nov to 97.0% on Fri 27 Nov, highest \
-         98.5% on Mon 23 Nov; 4 of 12 without a value.",
+         98.5% on Mon 23 Nov; 4 of 12 without a value. The axis does not begin at zero but at 94%.",
     );
     check(
         &by_day(&[None, Some(12.0)]),
@@ -192,6 +192,7 @@ fn marks_values_and_goals_are_written_on_the_picture() {
     let mut far = goal();
     far.columns[1].goal = Some(Goal("<= 12000".parse().unwrap()));
     assert!(!Seen::of(&far).goal, "a goal far off would leave the bars no room");
+    assert!(!Seen::of(&week()).texts.iter().any(|(text, ..)| text.contains("axis")));
     let german = document(&waits(), Locale::named("de-DE"), None).expect("it can be drawn");
     assert!(Seen::told(german).has("1.204"));
 }
@@ -218,9 +219,9 @@ fn rows_beyond_the_bound_are_one_bar_only_where_sums_are_proven() {
     assert_eq!(seen.fills.len(), 20);
     // Without a total nothing says that these values may be added.
     let seen = Seen::of(&Table { total: None, ..accounts() });
-    assert!(seen.has("967 more in the table."), "{:?}", seen.texts);
+    assert!(seen.has("967 more not drawn."), "{:?}", seen.texts);
     assert!(!seen.fills.contains(&rest));
-    assert!(seen.alt.ends_with("967 more in the table."), "{}", seen.alt);
+    assert!(seen.alt.ends_with("967 more not drawn."), "{}", seen.alt);
     // What `top` left out was taken together by whoever counted it.
     let mut short = accounts();
     short.rows.truncate(10);
@@ -288,9 +289,26 @@ fn the_largest_series_are_drawn_and_the_rest_is_told() {
     }
     let seen = Seen::of(&of(ChartKind::Line));
     assert!(seen.has("G") && !seen.has("A") && !seen.has("C"), "{:?}", seen.texts);
-    assert!(seen.has("2 more in the table."), "{:?}", seen.texts);
+    assert!(seen.has("2 more not drawn."), "{:?}", seen.texts);
     let seen = Seen::of(&of(ChartKind::Bars));
-    assert!(seen.has("2 more columns in the table."), "{:?}", seen.texts);
+    assert!(seen.has("2 more columns not drawn."), "{:?}", seen.texts);
+}
+
+#[test]
+fn a_table_of_a_great_many_groups_is_drawn_in_its_bounds() {
+    let mut table = long(ChartKind::Line);
+    let day = table.rows[0][0].clone();
+    table.rows = (0..30_000).map(|n| vec![day.clone(), text(&format!("G{n}")), int(n)]).collect();
+    let seen = Seen::of(&table);
+    assert!(seen.texts.iter().any(|(text, ..)| text.contains("95 more not drawn.")));
+    assert!(seen.alt.chars().count() <= 300);
+    let rows: Vec<(String, Value)> = (0..30_000).map(|n| (format!("G{n}"), int(1))).collect();
+    let rows: Vec<(&str, Value)> =
+        rows.iter().map(|(name, n)| (name.as_str(), n.clone())).collect();
+    let table = Table { total: Some(vec![Value::Null, int(30_000)]), ..bars(&rows) };
+    let seen = Seen::of(&table);
+    assert!(seen.has("29,981 more not drawn."), "{:?}", seen.texts);
+    assert!(seen.alt.contains("30,000 channels in all"), "{}", seen.alt);
 }
 
 #[test]
@@ -319,7 +337,7 @@ fn a_pivoted_table_is_drawn_by_the_measure_that_is_named() {
 fn earlier_values_beside_the_rows_become_lines() {
     let seen = Seen::of(&trend());
     assert_eq!(seen.lines, 5);
-    for text in ["Web chat", "1,204", "last 7 days", "7 periods before", "1 more in the table."] {
+    for text in ["Web chat", "1,204", "last 7 days", "7 periods before", "1 more not drawn."] {
         assert!(seen.has(text), "{text} in {:?}", seen.texts);
     }
 }
