@@ -165,7 +165,7 @@ pub(super) fn lower(
     });
     let mut mails = Vec::new();
     let digests = Known::lower("digest", "digests", section("digests"), |raw| {
-        digests::lower(raw, found, &names, &mut mails).map(Arc::new)
+        digests::lower(raw, found, &names, &mut mails, surroundings).map(Arc::new)
     });
     names.mails = mails;
     names.first_rule = raw_rules.iter().next().map(|(name, raw)| (name.clone(), raw.at.clone()));

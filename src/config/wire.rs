@@ -294,6 +294,7 @@ pub(super) struct DigestToml {
     pub(super) wait_up_to: Option<Text>,
     pub(super) calendar: Option<Text>,
     pub(super) to: Option<Spanned<Vec<Text>>>,
+    pub(super) template: Option<Text>,
 }
 
 /// `[rules.NAME]`.

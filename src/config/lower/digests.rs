@@ -6,6 +6,7 @@ use minijinja::{Environment, UndefinedBehavior};
 
 use super::super::ReceiverSettings;
 use super::super::problem::{Findings, closest, suggestion};
+use super::super::secret::Surroundings;
 use super::super::shape::{Raw, Shaped};
 use super::super::text::At;
 use super::super::units;
@@ -15,6 +16,8 @@ use crate::domain::digest::{Digest, Headline};
 use crate::domain::expr::Mistake;
 use crate::domain::report::Report;
 use crate::domain::schedule::{Missed, Schedule};
+
+mod template;
 
 /// At most so many reports in one mail, and so many people to get it.
 const REPORTS_MAX: usize = 50;
@@ -31,6 +34,7 @@ pub(super) fn lower(
     found: &mut Findings<'_>,
     names: &Names,
     mails: &mut Vec<(At, String)>,
+    surroundings: Surroundings<'_>,
 ) -> Option<Digest> {
     let canonical = raw.canonical();
     let table = raw.shape::<DigestToml>(found, &[]);
@@ -40,6 +44,7 @@ pub(super) fn lower(
     let headline =
         wire.headline.as_ref().map(|text| headline(found, &table, text, reports.as_deref()));
     let subject = subject(found, &table);
+    let template = template::template(found, &table, surroundings);
     let schedule = schedule(found, names, &table);
     let wait_up_to = (wire.wait_up_to.as_ref())
         .and_then(|text| found.value(table.at(text), units::duration(text.get_ref())));
@@ -65,7 +70,7 @@ pub(super) fn lower(
         reply_to: None,
         attach: Vec::new(),
         locale: None,
-        template: None,
+        template: template?,
         bytes_max: Digest::BYTES_MAX,
         webhooks,
         hash,
