@@ -180,12 +180,13 @@ pub(super) fn links(section: &SectionView) -> String {
 /// Least width of a column, and the width that its cells need to stand unbroken.
 fn column_width(view: &TableView, column: usize) -> (usize, usize) {
     let head = &view.heads[column];
-    let words = |text: &str| plain(text).split(' ').map(str::width).max().unwrap_or(0);
+    let words = |text: &str| text.split(' ').map(str::width).max().unwrap_or(0);
     let cells = || view.all_rows().filter_map(|row| row.get(column));
     let values = cells().map(|cell| shown(cell).width()).max().unwrap_or(0);
-    let broken = cells().map(|cell| words(&cell.text)).max().unwrap_or(0).min(TEXT_MIN);
+    let broken = cells().map(|cell| words(&shown(cell))).max().unwrap_or(0).min(TEXT_MIN);
     let marks = cells().flat_map(|cell| &cell.marks).map(|mark| words(&mark.text)).max();
-    let heading = words(&head.joined).max(head.goal.as_deref().map_or(0, words));
+    let goal = head.goal.as_deref().map_or(0, |goal| words(&plain(goal)));
+    let heading = words(&plain(&head.joined)).max(goal);
     let least = if head.numeric { values } else { broken };
     let marks = marks.unwrap_or(0);
     (least.max(marks).max(heading).max(1), values.max(marks).max(1))
@@ -267,7 +268,8 @@ fn aligned(view: &TableView, layout: &Layout) -> Vec<String> {
             .map(|(cell, width)| {
                 let mut lines = cell_lines(&shown(cell), *width);
                 let marks = cell.marks.iter();
-                lines.extend(marks.flat_map(|mark| wrapped(&plain(&mark.text), *width)));
+                // Fixed spaces keep a shape and its word together.
+                lines.extend(marks.flat_map(|mark| wrapped(&mark.text, *width)));
                 (lines, cell.numeric)
             })
             .collect();

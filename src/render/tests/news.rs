@@ -143,7 +143,8 @@ fn the_list_view_and_the_first_screen_say_whether_to_worry() {
          figures. 2 reports."
     ));
     told(&mail, "\u{25b2} unusually high: +30% against the same weekdays of the last 4 weeks");
-    told(&mail, "WhatsApp EMEA: Sessions 431: unusually high, +42%");
+    told(&mail, "WhatsApp EMEA: Sessions 431: unusually high, +42% (usually 243 to 334)");
+    told(&mail, "What changed");
     told(&mail, "Data complete to 07:55.");
     assert_eq!(mail.problem, None);
     assert_snapshot!("watching.html", mail.html);

@@ -36,7 +36,7 @@ pub(super) fn body(table: &Table, room: Room, locale: Locale) -> Body {
         Some(others) if others.rows > 0 => match &others.values {
             Some(values) => {
                 let count = locale.integer(i64::try_from(others.rows).unwrap_or(i64::MAX));
-                (Some(writer.whole(values, &format!("Others ({count})"), None)), None)
+                (Some(writer.others(values, &format!("Others ({count})"))), None)
             }
             None => (None, Some(format!("and {}", counted(others.rows, "more row", locale)))),
         },
@@ -133,6 +133,13 @@ impl Writer<'_> {
         let mut cells: Vec<Cell> =
             values.map(|(i, value)| self.cell(i, value, self.bars[i], beside)).collect();
         cells.extend(self.trend(beside));
+        cells
+    }
+
+    /// What `top` left out. Goals are for one row or for all, not for what happens to be left.
+    fn others(&self, values: &[Value], name: &str) -> Vec<Cell> {
+        let mut cells = self.whole(values, name, None);
+        cells.iter_mut().for_each(|cell| cell.marks.clear());
         cells
     }
 

@@ -67,6 +67,16 @@ pub(in crate::render) struct Head {
     pub(in crate::render) joined: String,
 }
 
+impl Head {
+    /// What stands over a single value of the column: the heading with the goal.
+    pub(in crate::render) fn label(&self) -> String {
+        match &self.goal {
+            Some(goal) => format!("{}, {goal}", self.joined),
+            None => self.joined.clone(),
+        }
+    }
+}
+
 /// A heading over several columns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::render) struct Span {

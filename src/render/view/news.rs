@@ -28,6 +28,8 @@ pub(in crate::render) struct News {
     pub(in crate::render) lines: Vec<NewsLine>,
     /// How many lines more there would be.
     pub(in crate::render) more: usize,
+    /// What all of them are compared with, if that is one thing.
+    pub(in crate::render) against: Option<String>,
     /// What there is to say where there are no lines.
     pub(in crate::render) calm: Option<String>,
     /// Goals missed: by totals, or where a table has none by its rows.
@@ -45,6 +47,8 @@ pub(in crate::render) struct NewsLine {
     pub(in crate::render) text: String,
     /// The report it is of.
     pub(in crate::render) title: String,
+    /// Whether the next line is of another report.
+    pub(in crate::render) last: bool,
     /// Where the records behind it are.
     pub(in crate::render) href: Option<String>,
 }
@@ -62,8 +66,9 @@ pub(in crate::render) fn news(sections: &[Section], locale: Locale) -> News {
     let mut news = News::default();
     let (mut found, mut plain) = (Vec::new(), Vec::new());
     let (mut goals, mut spreads) = (false, false);
+    let against = common_baseline(sections);
     for table in sections.iter().filter_map(table_of) {
-        let reader = Reader { table, locale };
+        let reader = Reader { table, locale, tell_against: against.is_none() };
         reader.read(&mut found, &mut plain, &mut news);
         goals |= table.columns.iter().any(|column| column.goal.is_some()) && !table.rows.is_empty();
         spreads |= reader
@@ -79,6 +84,13 @@ pub(in crate::render) fn news(sections: &[Section], locale: Locale) -> News {
     found.sort_by(order);
     news.more = found.len().saturating_sub(LINES_MAX);
     news.lines = found.into_iter().take(LINES_MAX).map(|found| found.line).collect();
+    // A title stands once, below the last of its lines.
+    for i in 1..news.lines.len() {
+        if news.lines[i - 1].title == news.lines[i].title {
+            news.lines[i - 1].last = false;
+        }
+    }
+    news.against = against.filter(|_| !news.lines.is_empty()).map(|words| clipped(words, 100));
     let quiet = news.missed == 0 && news.unusual == 0 && news.lines.is_empty();
     news.calm = match (goals, spreads) {
         _ if !quiet => None,
@@ -99,9 +111,19 @@ fn largest(mut plain: Vec<Found>) -> Vec<Found> {
     plain
 }
 
+/// What all tables that are compared are compared with; `None` where they differ.
+fn common_baseline(sections: &[Section]) -> Option<&str> {
+    let tables = sections.iter().filter_map(table_of);
+    let mut all = tables.filter_map(|table| Some(table.compared.as_ref()?.words.as_str()));
+    let first = all.next()?;
+    all.all(|other| other == first).then_some(first)
+}
+
 struct Reader<'a> {
     table: &'a Table,
     locale: Locale,
+    /// Whether each change says what it is against.
+    tell_against: bool,
 }
 
 impl Reader<'_> {
@@ -221,14 +243,16 @@ impl Reader<'_> {
     fn against(&self, delta: &Delta, column: usize) -> String {
         let told = change::change(delta, &self.table.columns[column], self.locale);
         match &self.table.compared {
-            Some(compared) => format!("{told} against {}", clipped(&compared.words, 100)),
-            None => told,
+            Some(compared) if self.tell_against => {
+                format!("{told} against {}", clipped(&compared.words, 100))
+            }
+            _ => told,
         }
     }
 
     fn unusual(&self, row: Option<usize>, column: usize, value: &Value, delta: &Delta) -> Found {
         let (words, tone) = change::unusual(delta).unwrap_or(("unusual", Tone::Care));
-        let (mark, words) = words.split_once(' ').unwrap_or(("\u{25b2}", words));
+        let (mark, words) = words.split_once('\u{a0}').unwrap_or(("\u{25b2}", words));
         let usual = change::usual(delta, &self.table.columns[column], self.locale);
         let text = format!(
             "{}: {words}, {}{}",
@@ -260,7 +284,7 @@ impl Reader<'_> {
     fn found(&self, rank: u8, size: f64, tone: Tone, mark: &'static str, text: String) -> Found {
         let title = clipped(&self.table.title, 80);
         let href = self.table.drill.clone().filter(|address| is_link(address));
-        Found { rank, size, line: NewsLine { tone, mark, text, title, href } }
+        Found { rank, size, line: NewsLine { tone, mark, text, title, last: true, href } }
     }
 }
 
@@ -272,6 +296,6 @@ fn told_again(table: &Table, locale: Locale) -> Option<Found> {
         n => format!(", and {} more", n - 1),
     };
     let text = format!("Restated {}{more}", lines.first()?);
-    let reader = Reader { table, locale };
+    let reader = Reader { table, locale, tell_against: false };
     Some(reader.found(7, 0.0, Tone::Care, "\u{25cf}", text))
 }

@@ -98,8 +98,11 @@ pub(in crate::render) fn unusual(delta: &Delta) -> Option<(&'static str, Tone)> 
         Some(false) => Tone::Bad,
         None => Tone::Care,
     };
-    let words =
-        if delta.change < 0.0 { "\u{25bc} unusually low" } else { "\u{25b2} unusually high" };
+    let words = if delta.change < 0.0 {
+        "\u{25bc}\u{a0}unusually low"
+    } else {
+        "\u{25b2}\u{a0}unusually high"
+    };
     delta.unusual.then_some((words, tone))
 }
 
@@ -133,8 +136,8 @@ pub(in crate::render) fn goal(goal: Goal, column: &Column, locale: Locale) -> St
 /// `✓ met` or `✗ missed` with its tone.
 pub(in crate::render) fn goal_state(state: GoalState) -> (&'static str, Tone) {
     match state {
-        GoalState::Met => ("\u{2713} met", Tone::Good),
-        GoalState::Missed => ("\u{2717} missed", Tone::Bad),
+        GoalState::Met => ("\u{2713}\u{a0}met", Tone::Good),
+        GoalState::Missed => ("\u{2717}\u{a0}missed", Tone::Bad),
     }
 }
 
@@ -196,9 +199,9 @@ mod tests {
     #[test]
     fn unusual_figures_are_marked_by_word_shape_and_tone() {
         let high = Delta { unusual: true, better: Some(false), ..delta(10.0, 20.0) };
-        assert_eq!(unusual(&high), Some(("\u{25b2} unusually high", Tone::Bad)));
+        assert_eq!(unusual(&high), Some(("\u{25b2}\u{a0}unusually high", Tone::Bad)));
         let low = Delta { unusual: true, better: Some(true), ..delta(10.0, 5.0) };
-        assert_eq!(unusual(&low), Some(("\u{25bc} unusually low", Tone::Good)));
+        assert_eq!(unusual(&low), Some(("\u{25bc}\u{a0}unusually low", Tone::Good)));
         let either = Delta { unusual: true, ..delta(10.0, 20.0) };
         assert_eq!(unusual(&either).map(|(_, tone)| tone), Some(Tone::Care));
         assert_eq!(unusual(&delta(10.0, 20.0)), None);
