@@ -2,6 +2,7 @@
 
 pub(crate) mod fixtures;
 mod news;
+mod schema;
 
 use chrono::TimeDelta;
 use insta::assert_snapshot;

@@ -184,7 +184,11 @@ impl Reader<'_> {
         {
             let delta =
                 self.table.beside_total.as_ref().and_then(|b| b.deltas.get(column)?.as_ref());
-            let told = delta.map(|delta| format!(", {}", self.against(delta, column)));
+            let told = delta.map(|delta| {
+                let word = change::unusual(delta).and_then(|(words, _)| words.split_once('\u{a0}'));
+                let word = word.map(|(_, word)| format!("{word}, ")).unwrap_or_default();
+                format!(", {word}{}", self.against(delta, column))
+            });
             let text = format!(
                 "{}: {words} missed{}",
                 self.figure(None, column, value),
