@@ -6,6 +6,7 @@
 //! it; only an address that is none refuses to become an envelope.
 
 pub mod chart;
+pub mod custom;
 mod digest;
 pub mod format;
 mod html;

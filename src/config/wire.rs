@@ -413,6 +413,7 @@ pub(super) struct DigestToml {
     pub(super) csv_bom: Option<Spanned<bool>>,
     pub(super) locale: Option<Text>,
     pub(super) max_size: Option<Text>,
+    pub(super) template: Option<Text>,
 }
 
 /// One entry of a digest's `reports` that is not a name alone.

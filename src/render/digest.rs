@@ -1,6 +1,6 @@
 //! The mail of a digest: its views, and how it is kept small enough.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use serde::{Deserialize, Serialize};
 
@@ -8,21 +8,21 @@ use crate::domain::digest::{Attach, Headline};
 use crate::domain::table::Section;
 use crate::domain::zone::Zone;
 
-use super::format::{Locale, clean, clipped};
+use super::format::Locale;
 use super::html::{self, DigestView};
 use super::mail::encoded_len;
-use super::subject::{Subject, SubjectWords, line, subject};
-use super::text;
-use super::view::{self, Body, Frame, Room, SectionView};
-use super::words::listed;
-use super::{Look, Rendered};
+use super::subject::subject;
+use super::view::{ChartView, Room};
+use super::{Look, Rendered, custom, sheet, text};
+
+mod figure;
+mod pictures;
+mod screen;
+
+pub(super) use figure::{Figure, figure, words};
 
 /// Largest HTML part, in bytes as it is sent: mail clients cut near 102 kB and hide the end.
 pub const HTML_BYTES_MAX: usize = 90_000;
-/// Sections beyond these are left out of a mail.
-const SECTIONS_MAX: usize = 60;
-/// A mail made later than this after its slot says so.
-const LATE: TimeDelta = TimeDelta::minutes(10);
 
 /// One digest for one slot: all that its bytes are made of. It is stored with the run, so that the
 /// same bytes can be made again.
@@ -73,35 +73,78 @@ pub struct DigestMail {
     pub template: Option<String>,
 }
 
-/// Writes a digest's mail. Where the HTML would grow beyond [`HTML_BYTES_MAX`] it drops bars, then
-/// rows (saying how many; totals stay whole), then whole tables.
+/// Writes a digest's mail. Where the HTML would grow beyond [`HTML_BYTES_MAX`] it drops bars and the
+/// headings for narrow screens, then rows (saying how many; totals stay whole), then whole tables.
+/// A user's template that fails, or a chart that cannot be drawn, costs itself alone.
 pub fn render_digest(mail: &DigestMail) -> Rendered {
     let locale = Locale::named(&mail.locale);
-    let subject = subject(&mail.subject, &subject_words(mail, locale));
-    let draw = |room: Room| {
-        let view = digest_view(mail, room, locale, &subject);
-        let html = html::digest(&view);
-        (view, html)
+    let words = words(mail, locale);
+    let subject = subject(&mail.subject, &words);
+    let mut problems: Vec<String> = Vec::new();
+    problems.extend(subject.problem.iter().map(|problem| format!("subject template: {problem}")));
+    let (images, charts) = pictures::pictures(mail, locale);
+    problems.extend(charts.iter().filter_map(|chart| match chart {
+        ChartView::Lost(why) => Some(why.clone()),
+        ChartView::Drawn(_) | ChartView::None => None,
+    }));
+    let attached = sheet::attached(mail);
+    let screen = screen::Screen {
+        mail,
+        locale,
+        subject: &subject,
+        words: &words,
+        charts: &charts,
+        attached: &attached,
     };
-    let (view, html) = fit(mail, draw);
+    let (head, head_problems) = screen.head();
+    problems.extend(head_problems);
+    let draw = |room: Room| screen.view(&head, room);
+    let own = mail.template.as_deref().and_then(|template| {
+        let drawn = fit(mail, |room| {
+            let view = draw(room);
+            custom::digest(template, mail, &view).map(|html| (view, html))
+        });
+        match drawn {
+            Ok((_, html)) if encoded_len(&html) <= HTML_BYTES_MAX => Some(html),
+            Ok(_) => {
+                problems.push("mail template: its HTML is too large for a mail".to_owned());
+                None
+            }
+            Err(problem) => {
+                problems.push(format!("mail template: {problem}"));
+                None
+            }
+        }
+    });
+    let built_in = |room| {
+        let view = draw(room);
+        let html = html::digest(&view);
+        Ok::<_, std::convert::Infallible>((view, html))
+    };
+    let Ok((view, html)) = fit(mail, built_in);
+    let html = own.unwrap_or(html);
+    let shown = |image: &super::Image| html.contains(&format!("cid:{}@postrider", image.name));
     Rendered {
-        subject: subject.text,
+        subject: subject.text.clone(),
         text: text::digest(&view),
-        html,
         language: locale.language(),
-        images: Vec::new(),
-        attachments: super::sheet::attached(mail).files,
-        problem: subject.problem.map(|problem| format!("subject template: {problem}")),
+        images: images.into_iter().filter(shown).collect(),
+        html,
+        attachments: attached.files,
+        problem: (!problems.is_empty()).then(|| problems.join("; ")),
     }
 }
 
 /// The largest drawing within the budget.
-fn fit(mail: &DigestMail, draw: impl Fn(Room) -> (DigestView, String)) -> (DigestView, String) {
-    let sections = mail.sections.len().min(SECTIONS_MAX);
+fn fit<E>(
+    mail: &DigestMail,
+    draw: impl Fn(Room) -> Result<(DigestView, String), E>,
+) -> Result<(DigestView, String), E> {
+    let sections = figure::shown(mail).len();
     let fits = |html: &str| encoded_len(html) <= HTML_BYTES_MAX;
-    let all = draw(Room { sections, ..Room::ALL });
+    let all = draw(Room { sections, ..Room::ALL })?;
     if fits(&all.1) {
-        return all;
+        return Ok(all);
     }
     let rows = mail.sections.iter().map(|section| match section {
         Section::Table(table) => table.rows.len(),
@@ -113,7 +156,7 @@ fn fit(mail: &DigestMail, draw: impl Fn(Room) -> (DigestView, String)) -> (Diges
     let mut best = None;
     while low < high {
         let rows = low + (high - low).div_ceil(2);
-        let drawn = draw(Room { rows, bars: false, sections });
+        let drawn = draw(Room { rows, extras: false, sections })?;
         if fits(&drawn.1) {
             low = rows;
             best = Some(drawn);
@@ -122,173 +165,15 @@ fn fit(mail: &DigestMail, draw: impl Fn(Room) -> (DigestView, String)) -> (Diges
         }
     }
     if let Some(drawn) = best {
-        return drawn;
+        return Ok(drawn);
     }
     // Cells so large that not one row of each fits: fewer tables, down to none.
     let mut left = sections;
     loop {
         left /= 2;
-        let drawn = draw(Room { rows: 1, bars: false, sections: left });
+        let drawn = draw(Room { rows: 1, extras: false, sections: left })?;
         if left == 0 || fits(&drawn.1) {
-            return drawn;
+            return Ok(drawn);
         }
     }
-}
-
-fn digest_view(mail: &DigestMail, room: Room, locale: Locale, subject: &Subject) -> DigestView {
-    let civil = mail.zone.civil(mail.planned_at);
-    let figure = figure(mail, locale);
-    let beyond = mail.sections.len().saturating_sub(SECTIONS_MAX);
-    let shown = &mail.sections[..mail.sections.len() - beyond];
-    let sections = view::sections(shown, room, locale, mail.planned_at);
-    let preheader = match &figure {
-        Some(figure) => format!("{}: {}. {}", figure.name, figure.value, summary(&sections)),
-        None => summary(&sections),
-    };
-    let byline = format!(
-        "{} \u{b7} {} {}, {}",
-        clean(&mail.name),
-        locale.day(civil.date()),
-        locale.time(civil.time()),
-        mail.zone.name()
-    );
-    DigestView {
-        frame: Frame {
-            lang: locale.language(),
-            title: subject.text.clone(),
-            preheader: line(&preheader),
-            footer: footer(mail, beyond),
-        },
-        heading: subject.heading.clone(),
-        byline,
-        intro: mail.intro.as_deref().map(|intro| clipped(intro, 1_000)),
-        figure,
-        banners: banners(mail, &sections, locale),
-        sections,
-    }
-}
-
-/// The figure of the subject and the first line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Figure {
-    /// What it is.
-    pub(super) name: String,
-    /// How much.
-    pub(super) value: String,
-    /// Of which time.
-    pub(super) period: String,
-}
-
-/// The headline as written by the locale; `None` if the digest has none. One that could not be made
-/// says so instead of a number.
-pub(super) fn figure(mail: &DigestMail, locale: Locale) -> Option<Figure> {
-    let headline = mail.headline.as_ref()?;
-    Some(match mail.sections.get(headline.report) {
-        Some(Section::Table(table)) => {
-            let column = table.columns.get(headline.column)?;
-            let value = table
-                .figure(headline.column)
-                .and_then(|value| locale.value(value, column, &table.zone));
-            Figure {
-                name: clipped(&column.name, 60),
-                value: value.unwrap_or_else(|| "no figure".to_owned()),
-                period: clean(&table.period),
-            }
-        }
-        Some(Section::Failed { title, .. }) => Figure {
-            name: clipped(title, 60),
-            value: "no figure".to_owned(),
-            period: String::new(),
-        },
-        None => return None,
-    })
-}
-
-/// What the subject's template can name.
-fn subject_words(mail: &DigestMail, locale: Locale) -> SubjectWords {
-    let civil = mail.zone.civil(mail.planned_at);
-    let headline = figure(mail, locale);
-    let period = mail.headline.as_ref().and_then(|headline| mail.sections.get(headline.report));
-    let tables = period.into_iter().chain(&mail.sections);
-    let period = tables.into_iter().find_map(|section| match section {
-        Section::Table(table) => Some(clean(&table.period)),
-        Section::Failed { .. } => None,
-    });
-    SubjectWords {
-        digest: clean(&mail.name),
-        period: period.unwrap_or_default(),
-        headline: headline.map(|f| format!("{} {}", f.name, f.value)).unwrap_or_default(),
-        date: locale.day(civil.date()),
-        time: locale.time(civil.time()),
-        ..SubjectWords::default()
-    }
-}
-
-/// `13 reports, 1 could not be made.`
-fn summary(sections: &[SectionView]) -> String {
-    let failed = sections.iter().filter(|s| matches!(s.body, Body::Failed(_))).count();
-    let reports = match sections.len() {
-        1 => "1 report".to_owned(),
-        n => format!("{n} reports"),
-    };
-    match failed {
-        0 => format!("{reports}."),
-        n => format!("{reports}, {n} could not be made."),
-    }
-}
-
-fn banners(mail: &DigestMail, sections: &[SectionView], locale: Locale) -> Vec<String> {
-    let mut banners = Vec::new();
-    let late = mail.made_at - mail.planned_at;
-    if late > LATE {
-        let planned = view::moment(mail.planned_at, mail.made_at, &mail.zone, locale);
-        let made = view::moment(mail.made_at, mail.planned_at, &mail.zone, locale);
-        let by = locale.duration(late.num_seconds() as f64);
-        banners.push(format!(
-            "This mail is late by {by}: planned for {planned}, made at {made}. Its periods are \
-             those of the planned time."
-        ));
-    }
-    banners.extend(mail.missed.as_deref().map(|missed| clipped(missed, 500)));
-    let failed: Vec<String> = titles(sections, |s| matches!(s.body, Body::Failed(_)));
-    if !failed.is_empty() {
-        banners.push(format!("Could not be made: {}.", listed(&failed)));
-    }
-    let provisional = titles(sections, |s| s.provisional.is_some());
-    match (provisional.len(), sections.len()) {
-        (0, _) => {}
-        (n, all) if n == all => {
-            banners.push("Provisional: the figures in this mail may still change.".to_owned());
-        }
-        (n, all) => banners.push(format!(
-            "Provisional: the figures of {n} of {all} reports may still change; they are marked."
-        )),
-    }
-    banners
-}
-
-fn titles(sections: &[SectionView], which: impl Fn(&SectionView) -> bool) -> Vec<String> {
-    let quoted = |title: &str| format!("\u{201c}{}\u{201d}", clipped(title, 80));
-    sections.iter().filter(|s| which(s)).take(5).map(|s| quoted(&s.title)).collect()
-}
-
-fn footer(mail: &DigestMail, beyond: usize) -> Vec<String> {
-    let mut footer = Vec::new();
-    if beyond > 0 {
-        footer.push(format!("{beyond} more reports have no room in one mail."));
-    }
-    let by = mail.instance.as_deref().map(|name| format!(" on {}", clean(name)));
-    footer.push(format!(
-        "You get this mail because your address is on the digest \u{201c}{}\u{201d}, sent {} \
-         ({}) by postrider{}.",
-        clean(&mail.name),
-        clean(&mail.schedule),
-        mail.zone.name(),
-        by.unwrap_or_default()
-    ));
-    if let Some(owner) = &mail.owner {
-        footer.push(format!("To stop or change it, write to {}.", clean(owner)));
-    }
-    footer.push(format!("Run {}.", clean(&mail.run)));
-    footer
 }

@@ -9,6 +9,7 @@ use super::digest::Figure;
 use super::incident::IncidentView;
 use super::notice::NoticeView;
 use super::palette::{DARK, LIGHT, Palette};
+use super::view::news::News;
 use super::view::{Body, Frame, SectionView};
 
 /// A digest as its templates see it.
@@ -19,9 +20,14 @@ pub(super) struct DigestView {
     pub(super) heading: String,
     /// Which digest, for when.
     pub(super) byline: String,
+    /// Of a digest that is split: whose part it is.
+    pub(super) part: Option<String>,
     pub(super) intro: Option<String>,
     pub(super) figure: Option<Figure>,
     pub(super) banners: Vec<String>,
+    pub(super) news: News,
+    /// Quiet lines of the first screen.
+    pub(super) facts: Vec<String>,
     pub(super) sections: Vec<SectionView>,
 }
 
@@ -69,4 +75,27 @@ pub(super) fn notice(view: &NoticeView) -> String {
 
 fn written(template: &impl Template) -> String {
     template.render().expect("templates only write text into a string")
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::render::DigestMail;
+    use crate::render::view::news::News;
+
+    /// A mail without sections.
+    pub(in crate::render) fn view_of(mail: &DigestMail) -> DigestView {
+        DigestView {
+            frame: Frame::default(),
+            heading: mail.name.clone(),
+            byline: String::new(),
+            part: None,
+            intro: None,
+            figure: None,
+            banners: Vec::new(),
+            news: News::default(),
+            facts: Vec::new(),
+            sections: Vec::new(),
+        }
+    }
 }

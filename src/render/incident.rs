@@ -230,6 +230,7 @@ fn view(mail: &IncidentMail, locale: Locale) -> IncidentView {
             }),
             title,
             footer: footer(mail),
+            ..Frame::default()
         },
         mark,
         state,

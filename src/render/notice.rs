@@ -58,6 +58,7 @@ pub fn render_notice(mail: &NoticeMail) -> Rendered {
                 by.unwrap_or_default()
             )],
             title,
+            ..Frame::default()
         },
         paragraphs,
         facts: facts

@@ -15,6 +15,10 @@ use super::format::{Locale, plain};
 use super::incident::{IncidentKind, IncidentMail, PassedIncident};
 use super::notice::NoticeMail;
 
+mod beside;
+
+use beside::{BesideData, GoalData, NewsData};
+
 const VERSION: u32 = 1;
 
 #[derive(Serialize)]
@@ -35,6 +39,8 @@ struct DigestData<'a> {
     timezone: &'a str,
     subject: &'a str,
     headline: Option<HeadlineData>,
+    #[serde(flatten)]
+    news: NewsData,
     reports: Vec<ReportData<'a>>,
     text: &'a str,
     html: &'a str,
@@ -66,6 +72,10 @@ pub fn notice_payload(mail: &NoticeMail, about: &str, at: DateTime<Utc>) -> Vec<
 struct HeadlineData {
     name: String,
     value: String,
+    /// E.g. `+6 %`; empty where nothing is compared.
+    change: String,
+    /// E.g. `goal ≤ 2 min missed`; empty where it has none.
+    goal: String,
 }
 
 #[derive(Serialize)]
@@ -92,6 +102,8 @@ struct TableData<'a> {
     coverage: &'a [String],
     complete_to: Option<String>,
     provisional: Option<&'a str>,
+    #[serde(flatten)]
+    beside: BesideData<'a>,
 }
 
 #[derive(Serialize)]
@@ -101,6 +113,9 @@ struct ColumnData<'a> {
     ty: Option<&'static str>,
     unit: Option<&'static str>,
     grouping: bool,
+    /// Of a pivoted column the value it is for.
+    pivot: Option<&'a str>,
+    goal: Option<GoalData>,
 }
 
 #[derive(Serialize)]
@@ -123,7 +138,8 @@ enum Cell<'a> {
 
 /// The payload `digest.sent`.
 pub fn digest_payload(mail: &DigestMail, rendered: &Rendered) -> Vec<u8> {
-    let headline = figure(mail, Locale::named(&mail.locale));
+    let locale = Locale::named(&mail.locale);
+    let headline = figure(mail, locale);
     let data = DigestData {
         digest: &mail.name,
         run: &mail.run,
@@ -131,8 +147,13 @@ pub fn digest_payload(mail: &DigestMail, rendered: &Rendered) -> Vec<u8> {
         made_at: instant(mail.made_at),
         timezone: mail.zone.name(),
         subject: &rendered.subject,
-        headline: headline
-            .map(|figure| HeadlineData { name: figure.name, value: plain(&figure.value) }),
+        headline: headline.map(|figure| HeadlineData {
+            name: figure.name,
+            value: plain(&figure.value),
+            change: plain(&figure.change),
+            goal: plain(&figure.goal),
+        }),
+        news: beside::news_of(mail, locale),
         reports: mail.sections.iter().map(report).collect(),
         text: &rendered.text,
         html: &rendered.html,
@@ -270,6 +291,8 @@ fn table(table: &Table) -> TableData<'_> {
                 ty: column.ty.map(|ty| ty.word()),
                 unit: unit(column.format),
                 grouping: column.grouping,
+                pivot: column.pivot.as_deref(),
+                goal: beside::goal(column),
             })
             .collect(),
         rows: table.rows.iter().map(|row| cells(row)).collect(),
@@ -283,6 +306,7 @@ fn table(table: &Table) -> TableData<'_> {
         coverage: &table.coverage,
         complete_to: table.complete_to.map(instant),
         provisional: table.provisional.as_deref(),
+        beside: beside::beside(table),
     }
 }
 

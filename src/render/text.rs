@@ -20,6 +20,8 @@ const GAP: usize = 2;
 const TEXT_MIN: usize = 12;
 /// Lines one cell may take.
 const CELL_LINES: usize = 3;
+/// Addresses of records below one table.
+const LINKS_MAX: usize = 10;
 
 #[derive(Template)]
 #[template(path = "mail/digest.txt", escape = "none")]
@@ -86,6 +88,13 @@ pub(super) fn labelled(name: &str, text: &str) -> String {
     wrap(&format!("{name}{colon} {text}"))
 }
 
+/// A paragraph behind a mark, its further lines below its first letter.
+pub(super) fn item(mark: &str, text: &str) -> String {
+    let indent = " ".repeat(mark.width() + 1);
+    let lines = wrapped(&plain(text), LINE - indent.len());
+    format!("{mark} {}", lines.join(&format!("\n{indent}")))
+}
+
 /// A line below a heading, as long as the heading.
 pub(super) fn underline(text: &str, with: &str) -> String {
     let longest = wrapped(&plain(text), LINE).iter().map(|line| line.width()).max();
@@ -118,8 +127,25 @@ fn listing(facts: &[Fact]) -> Vec<String> {
     lines
 }
 
-/// A table in aligned columns, or as blocks where it is too wide.
+/// A table in aligned columns; where it is too wide in several, each with some of its columns, or
+/// as blocks, one a row.
 pub(super) fn table(view: &TableView) -> String {
+    if layout(view).is_some() {
+        return one_table(view);
+    }
+    let least = |view: &TableView, column: usize| column_width(view, column).0 + 1;
+    let parts = view.cut_to(LINE, least);
+    if parts.len() > 1 && parts.iter().all(|part| layout(part).is_some()) {
+        let parts = parts.iter().map(|part| {
+            let name = part.block.as_deref().unwrap_or_default();
+            format!("({name})\n{}", one_table(part))
+        });
+        return parts.collect::<Vec<_>>().join("\n\n");
+    }
+    one_table(view)
+}
+
+fn one_table(view: &TableView) -> String {
     let mut lines = match layout(view) {
         Some(layout) => aligned(view, &layout),
         None => blocks(view),
@@ -135,8 +161,35 @@ pub(super) fn table(view: &TableView) -> String {
     lines.join("\n")
 }
 
-fn all_rows(view: &TableView) -> impl Iterator<Item = &Vec<Cell>> {
-    view.rows.iter().chain(&view.others).chain(&view.total)
+/// Addresses of the records that cells name, as lines of their own; the first few.
+pub(super) fn links(section: &SectionView) -> String {
+    let Body::Table(table) = &section.body else { return String::new() };
+    let all: Vec<(&Cell, &String)> =
+        table.rows.iter().flatten().filter_map(|cell| Some((cell, cell.href.as_ref()?))).collect();
+    let mut lines: Vec<String> = all
+        .iter()
+        .take(LINKS_MAX)
+        .map(|(cell, href)| format!("{}:\n  {href}", take_width(&shown(cell), LINE - 1)))
+        .collect();
+    if all.len() > LINKS_MAX {
+        lines.push(format!("and {} more links in the HTML part", all.len() - LINKS_MAX));
+    }
+    lines.join("\n")
+}
+
+/// Least width of a column, and the width that its cells need to stand unbroken.
+fn column_width(view: &TableView, column: usize) -> (usize, usize) {
+    let head = &view.heads[column];
+    let words = |text: &str| text.split(' ').map(str::width).max().unwrap_or(0);
+    let cells = || view.all_rows().filter_map(|row| row.get(column));
+    let values = cells().map(|cell| shown(cell).width()).max().unwrap_or(0);
+    let broken = cells().map(|cell| words(&shown(cell))).max().unwrap_or(0).min(TEXT_MIN);
+    let marks = cells().flat_map(|cell| &cell.marks).map(|mark| words(&mark.text)).max();
+    let goal = head.goal.as_deref().map_or(0, |goal| words(&plain(goal)));
+    let heading = words(&plain(&head.joined)).max(goal);
+    let least = if head.numeric { values } else { broken };
+    let marks = marks.unwrap_or(0);
+    (least.max(marks).max(heading).max(1), values.max(marks).max(1))
 }
 
 /// Where the columns of a table stand.
@@ -157,14 +210,10 @@ fn layout(view: &TableView) -> Option<Layout> {
 fn widths(view: &TableView, gap: usize, break_headings: bool) -> Option<Vec<usize>> {
     let columns = view.heads.len();
     let room = LINE.checked_sub(gap * columns.saturating_sub(1))?;
-    let mut cells = vec![1; columns];
-    for row in all_rows(view) {
-        for (width, cell) in cells.iter_mut().zip(row) {
-            *width = (*width).max(shown(cell).width());
-        }
-    }
+    let cells: Vec<usize> = (0..columns).map(|i| column_width(view, i).1).collect();
     let numeric = |i: usize| view.heads[i].numeric;
-    let word = |head: &Head| plain(&head.text).split(' ').map(str::width).max().unwrap_or(0);
+    let longest = |text: &str| plain(text).split(' ').map(str::width).max().unwrap_or(0);
+    let word = |head: &Head| longest(&head.joined).max(head.goal.as_deref().map_or(0, longest));
     let mut widths: Vec<usize> =
         view.heads.iter().zip(&cells).map(|(head, cell)| word(head).max(*cell)).collect();
     // Text gives way first, the widest most; then headings of figures; figures never.
@@ -175,10 +224,13 @@ fn widths(view: &TableView, gap: usize, break_headings: bool) -> Option<Vec<usiz
         let widest = text.max_by_key(|i| widths[*i]).or(heading.max_by_key(|i| widths[*i]))?;
         widths[widest] -= 1;
     }
-    // What is left lets headings stand on fewer lines.
+    // What is left lets headings and marks stand on fewer lines.
     let mut left = room - widths.iter().sum::<usize>();
     for (i, head) in view.heads.iter().enumerate() {
-        let wanted = plain(&head.text).width().min(24).saturating_sub(widths[i]).min(left);
+        let marks = view.all_rows().filter_map(|row| row.get(i)).flat_map(|cell| &cell.marks);
+        let marks = marks.map(|mark| plain(&mark.text).width()).max().unwrap_or(0);
+        let heading = plain(&head.joined).width().max(marks);
+        let wanted = heading.min(24).saturating_sub(widths[i]).min(left);
         widths[i] += wanted;
         left -= wanted;
     }
@@ -191,7 +243,11 @@ fn aligned(view: &TableView, layout: &Layout) -> Vec<String> {
         .heads
         .iter()
         .zip(widths)
-        .map(|(head, width)| (wrapped(&plain(&head.text), *width), head.numeric))
+        .map(|(head, width)| {
+            let mut lines = wrapped(&plain(&head.joined), *width);
+            lines.extend(head.goal.iter().flat_map(|goal| wrapped(&plain(goal), *width)));
+            (lines, head.numeric)
+        })
         .collect();
     let mut lines = vec![];
     let height = heads.iter().map(|(lines, _)| lines.len()).max().unwrap_or(0);
@@ -205,11 +261,17 @@ fn aligned(view: &TableView, layout: &Layout) -> Vec<String> {
     lines.push(
         "-".repeat(widths.iter().sum::<usize>() + layout.gap * widths.len().saturating_sub(1)),
     );
-    for row in all_rows(view) {
+    for row in view.all_rows() {
         let cells: Vec<(Vec<String>, bool)> = row
             .iter()
             .zip(widths)
-            .map(|(cell, width)| (cell_lines(&shown(cell), *width), cell.numeric))
+            .map(|(cell, width)| {
+                let mut lines = cell_lines(&shown(cell), *width);
+                let marks = cell.marks.iter();
+                // Fixed spaces keep a shape and its word together.
+                lines.extend(marks.flat_map(|mark| wrapped(&mark.text, *width)));
+                (lines, cell.numeric)
+            })
             .collect();
         lines.push(side_by_side(&cells, layout).join("\n"));
     }
@@ -250,16 +312,20 @@ fn side_by_side(cells: &[(Vec<String>, bool)], layout: &Layout) -> Vec<String> {
 
 /// One block a row: `Heading: value` on lines of their own.
 fn blocks(view: &TableView) -> Vec<String> {
-    all_rows(view)
+    view.all_rows()
         .map(|row| {
             let mut lines = Vec::new();
             for (i, (head, cell)) in view.heads.iter().zip(row).enumerate() {
-                let text = shown(cell);
+                let mut text = shown(cell);
                 if text.is_empty() {
                     continue;
                 }
+                let marks: Vec<String> = cell.marks.iter().map(|mark| plain(&mark.text)).collect();
+                if !marks.is_empty() {
+                    text = format!("{text} ({})", marks.join("; "));
+                }
                 let indent = if i == 0 { "" } else { "  " };
-                let line = format!("{}: {text}", plain(&head.text));
+                let line = format!("{}: {text}", plain(&head.joined));
                 for (n, piece) in wrapped(&line, LINE - 4).into_iter().enumerate() {
                     lines.push(format!("{indent}{}{piece}", if n == 0 { "" } else { "  " }));
                 }

@@ -21,6 +21,7 @@ mod reports;
 mod schedule;
 mod split;
 mod table;
+mod template;
 
 /// Keys that are taken out of the table before it is shaped.
 const APART: [&str; 3] = ["reports", "recipients", "mask_outside"];
@@ -55,6 +56,7 @@ pub(super) fn lower(
     };
     let preheader = line(found, &wire.preheader, Line::Preheader);
     let intro = line(found, &wire.intro, Line::Intro);
+    let template = template::template(found, &table, surroundings);
     let schedule = schedule::schedule(found, names, &table);
     let wait_up_to = (wire.wait_up_to.as_ref())
         .and_then(|text| found.value(table.at(text), units::duration(text.get_ref())));
@@ -98,7 +100,7 @@ pub(super) fn lower(
         reply_to,
         attach,
         locale,
-        template: None,
+        template: template?,
         bytes_max,
         webhooks: whole.webhooks,
         hash,

@@ -78,3 +78,80 @@ fn logo(
     let made = bytes.and_then(|bytes| Logo::read(bytes, alt.unwrap_or_default().to_owned()));
     found.value(table.at(text), made)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::path::{Path, PathBuf};
+
+    use crate::config::{Environment, Mode, diff, load_text};
+
+    /// A PNG's head, a text and a template, in a folder.
+    struct Folder;
+
+    impl Environment for Folder {
+        fn variable(&self, _: &str) -> Option<String> {
+            None
+        }
+
+        fn read(&self, path: &Path, _: u64) -> io::Result<Vec<u8>> {
+            match path.to_str() {
+                Some("/conf/logo.png") => {
+                    let mut png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".to_vec();
+                    png.extend(400u32.to_be_bytes());
+                    png.extend(120u32.to_be_bytes());
+                    Ok(png)
+                }
+                Some("/conf/logo.txt") => Ok(b"Acme".to_vec()),
+                _ => Err(io::ErrorKind::NotFound.into()),
+            }
+        }
+
+        fn list(&self, _: &Path) -> io::Result<Vec<PathBuf>> {
+            Ok(Vec::new())
+        }
+    }
+
+    /// The look of a config, or all that is wrong with it; routes are needed by every config.
+    fn read(look: &str) -> Result<crate::config::Config, String> {
+        let text = format!("[look]\n{look}\n");
+        let read = load_text("config.toml", &text, Path::new("/conf"), &Folder, Mode::Run);
+        read.map(|(config, _)| config).map_err(|problems| problems.to_string())
+    }
+
+    #[test]
+    fn a_look_has_a_logo_an_accent_and_a_footer() {
+        let written =
+            "logo = \"logo.png\"\nlogo_alt = \"Acme\"\naccent = \"#0F766E\"\nfooter = \" Acme \"";
+        let config = read(written).unwrap();
+        let logo = config.look.logo.clone().unwrap();
+        assert_eq!((logo.alt.as_str(), logo.width, logo.height), ("Acme", 200, 60));
+        assert_eq!(config.look.accent.as_deref(), Some("#0f766e"));
+        assert_eq!(config.look.footer.as_deref(), Some("Acme"));
+        let plain = read("").unwrap();
+        assert_eq!(diff(&plain, &config), ["the look of mails changed"]);
+        assert!(diff(&config, &config).is_empty());
+    }
+
+    #[test]
+    fn what_cannot_be_a_look_says_so() {
+        #[track_caller]
+        fn check(look: &str, expected: &[&str]) {
+            let told = read(look).unwrap_err();
+            for expected in expected {
+                assert!(told.contains(expected), "{expected} in {told}");
+            }
+        }
+        check(
+            "accent = \"#ff6600\"\nlogo = \"logo.png\"",
+            &["contrast of 2.93 to 1 on white", "a logo without `logo_alt`"],
+        );
+        check("logo = \"none.png\"\nlogo_alt = \"A\"", &["the logo `none.png` cannot be read"]);
+        check("logo = \"logo.txt\"\nlogo_alt = \"A\"", &["neither a PNG nor a JPEG"]);
+        check("logo_alt = \"A\"", &["`logo_alt` without `logo`"]);
+        check("accent = \"blue\"", &["`blue` is not a colour"]);
+        check("colour = \"#000\"", &["colour"]);
+        let long = format!("footer = \"{}\"", "x".repeat(501));
+        check(&long, &["at most 500 characters"]);
+    }
+}

@@ -1,7 +1,15 @@
 use super::*;
 
 fn head(name: &str) -> Head {
-    Head { text: name.trim_end_matches('#').to_owned(), numeric: name.ends_with('#') }
+    let text = name.trim_end_matches('#').to_owned();
+    Head {
+        joined: text.clone(),
+        text,
+        numeric: name.ends_with('#'),
+        grouping: false,
+        goal: None,
+        over: None,
+    }
 }
 
 /// A table from headings (`#` at the end: numbers) and rows.
@@ -12,10 +20,8 @@ fn view(heads: &[&str], rows: &[&[&str]]) -> TableView {
         cells
             .map(|(text, head)| Cell {
                 text: (*text).to_owned(),
-                muted: false,
                 numeric: head.numeric,
-                long: false,
-                bar: None,
+                ..Cell::default()
             })
             .collect()
     };
@@ -23,8 +29,8 @@ fn view(heads: &[&str], rows: &[&[&str]]) -> TableView {
         rows: rows.iter().map(row).collect(),
         heads,
         figures: false,
-        wide: false,
-        narrow_cells: false,
+        labels: true,
+        block: None,
         cut: None,
         others: None,
         others_line: None,

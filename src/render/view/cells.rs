@@ -1,0 +1,291 @@
+//! From the values of a table to the text of its cells, with what stands beside them.
+
+use chrono::{Datelike, TimeDelta};
+
+use crate::domain::compare::Beside;
+use crate::domain::expr::Unit;
+use crate::domain::table::{Column, Table};
+use crate::domain::value::Value;
+
+use super::super::format::{Locale, clean, clipped, isolated};
+use super::super::words::change::{self, Tone};
+use super::super::words::counted;
+use super::grid::WIDE;
+use super::{Body, Cell, Head, Mark, Room, TableView, is_link};
+
+/// Longest text of one cell, in characters.
+const CELL_MAX: usize = 120;
+/// Width of the longest bar of a column of shares, in pixels.
+const BAR_MAX: f64 = 56.0;
+/// Longer words may be broken, in characters.
+const LONG_WORD: usize = 24;
+/// Steps of a trend, lowest first.
+const STEPS: [char; 8] = [
+    '\u{2581}', '\u{2582}', '\u{2583}', '\u{2584}', '\u{2585}', '\u{2586}', '\u{2587}', '\u{2588}',
+];
+
+pub(super) fn body(table: &Table, room: Room, locale: Locale) -> Body {
+    if table.rows.is_empty() {
+        let words = if table.window.is_some() { "Nothing in this period." } else { "Nothing yet." };
+        return Body::Empty(words.to_owned());
+    }
+    let writer = Writer { table, locale, bars: bar_scales(table, room.extras) };
+    let shown = table.rows.len().min(room.rows);
+    let hidden = (table.rows.len() - shown) as u64;
+    let (others, others_line) = match &table.others {
+        Some(others) if others.rows > 0 => match &others.values {
+            Some(values) => {
+                let count = locale.integer(i64::try_from(others.rows).unwrap_or(i64::MAX));
+                (Some(writer.others(values, &format!("Others ({count})"))), None)
+            }
+            None => (None, Some(format!("and {}", counted(others.rows, "more row", locale)))),
+        },
+        _ => (None, None),
+    };
+    let total = table.total.as_ref();
+    Body::Table(Box::new(TableView {
+        heads: heads(table, locale),
+        rows: (0..shown).map(|row| writer.row(row)).collect(),
+        figures: table.is_figures(),
+        labels: room.extras,
+        cut: (hidden > 0).then(|| {
+            format!("and {}, left out to keep this mail small", counted(hidden, "more row", locale))
+        }),
+        others,
+        others_line,
+        total: total.map(|values| writer.whole(values, "Total", table.beside_total.as_ref())),
+        block: None,
+    }))
+}
+
+fn heads(table: &Table, locale: Locale) -> Vec<Head> {
+    let pivoted = || table.columns.iter().filter(|column| column.pivot.is_some());
+    // One figure a value: then the figure's name is the heading over all of them.
+    let mut names = pivoted().map(|column| column.name.as_str());
+    let first = names.next();
+    let same = first.is_some_and(|first| names.all(|name| name == first));
+    let head = |column: &Column| {
+        let name = clipped(&column.name, 60);
+        let (text, over) = match &column.pivot {
+            None => (name.clone(), None),
+            Some(pivot) if same => (clipped(pivot, 60), Some(name.clone())),
+            Some(pivot) => (name.clone(), Some(clipped(pivot, 60))),
+        };
+        let joined = match &column.pivot {
+            Some(pivot) => format!("{} {name}", clipped(pivot, 60)),
+            None => name,
+        };
+        Head {
+            text: isolated(text),
+            numeric: column.numeric,
+            grouping: column.grouping,
+            goal: column.goal.map(|goal| change::goal(goal, column, locale)),
+            over: over.map(isolated),
+            joined: isolated(joined),
+        }
+    };
+    let mut heads: Vec<Head> = table.columns.iter().map(head).collect();
+    if let Some((column, periods)) = trend(table) {
+        let text = format!("{}, last {periods}", clipped(&column.name, 40));
+        heads.push(Head {
+            joined: text.clone(),
+            text,
+            numeric: false,
+            grouping: false,
+            goal: None,
+            over: None,
+        });
+    }
+    heads
+}
+
+/// The column of the trend and over how many periods it goes.
+fn trend(table: &Table) -> Option<(&Column, usize)> {
+    let column = table.columns.get(table.trend?)?;
+    let besides = table.beside.iter().chain(&table.beside_total);
+    let periods = besides.map(|beside| beside.trend.len()).max().filter(|periods| *periods > 1)?;
+    Some((column, periods))
+}
+
+/// For each column the share that gets the longest bar; `None`: no bars.
+fn bar_scales(table: &Table, bars: bool) -> Vec<Option<f64>> {
+    let scale = |column: usize| {
+        let shares = table.rows.iter().filter_map(|row| row.get(column)?.number());
+        shares.fold(0.0, f64::max)
+    };
+    let columns = table.columns.iter().enumerate();
+    let wanted = bars && table.columns.len() <= WIDE && table.rows.len() > 1;
+    columns
+        .map(|(i, c)| (wanted && c.share).then(|| scale(i)).filter(|scale| *scale > 0.0))
+        .collect()
+}
+
+struct Writer<'a> {
+    table: &'a Table,
+    locale: Locale,
+    bars: Vec<Option<f64>>,
+}
+
+impl Writer<'_> {
+    fn row(&self, row: usize) -> Vec<Cell> {
+        let beside = self.table.beside.get(row);
+        let values = self.table.rows[row].iter().take(self.table.columns.len()).enumerate();
+        let mut cells: Vec<Cell> =
+            values.map(|(i, value)| self.cell(i, value, self.bars[i], beside)).collect();
+        cells.extend(self.trend(beside));
+        cells
+    }
+
+    /// What `top` left out. Goals are for one row or for all, not for what happens to be left.
+    fn others(&self, values: &[Value], name: &str) -> Vec<Cell> {
+        let mut cells = self.whole(values, name, None);
+        cells.iter_mut().for_each(|cell| cell.marks.clear());
+        cells
+    }
+
+    /// A row about many: its name in the first cell, the other grouping cells blank.
+    fn whole(&self, values: &[Value], name: &str, beside: Option<&Beside>) -> Vec<Cell> {
+        let values = values.iter().take(self.table.columns.len()).enumerate();
+        let mut cells: Vec<Cell> = values
+            .map(|(i, value)| match self.table.columns[i].grouping {
+                true => Cell::plain(""),
+                false => self.cell(i, value, None, beside),
+            })
+            .collect();
+        if self.table.columns.first().is_some_and(|column| column.grouping)
+            && let Some(first) = cells.first_mut()
+        {
+            *first = Cell::plain(name);
+        }
+        cells.extend(self.trend(beside));
+        cells
+    }
+
+    fn cell(
+        &self,
+        column: usize,
+        value: &Value,
+        scale: Option<f64>,
+        beside: Option<&Beside>,
+    ) -> Cell {
+        let heading = &self.table.columns[column];
+        let numeric = heading.numeric;
+        let link = beside.and_then(|beside| beside.links.get(column)?.as_ref());
+        let href = link.filter(|address| is_link(address)).cloned();
+        let marks = self.marks(column, value, beside);
+        match written(self.table, column, value, self.locale) {
+            Some(text) => {
+                let text = clipped(&text, CELL_MAX);
+                let bar = scale.zip(value.number()).map(|(scale, share)| {
+                    (share.max(0.0) / scale * BAR_MAX).round().clamp(0.0, BAR_MAX) as u8
+                });
+                let bar = bar.filter(|width| *width > 0);
+                let long = text.split(' ').any(|word| word.chars().count() > LONG_WORD);
+                let text = isolated(text);
+                Cell { text, numeric, long, bar, href, marks, ..Cell::default() }
+            }
+            None => {
+                let text = self.table.empty.as_deref().map_or("\u{2013}".to_owned(), clean);
+                Cell { text, muted: true, numeric, marks, ..Cell::default() }
+            }
+        }
+    }
+
+    /// The change and the goal of a value.
+    fn marks(&self, column: usize, value: &Value, beside: Option<&Beside>) -> Vec<Mark> {
+        let heading = &self.table.columns[column];
+        let mut marks = Vec::new();
+        let delta = beside.and_then(|beside| beside.deltas.get(column)?.as_ref());
+        if let Some(delta) = delta.filter(|_| !matches!(value, Value::Null)) {
+            let told = change::change(delta, heading, self.locale);
+            marks.push(match change::unusual(delta) {
+                Some((words, tone)) => Mark::new(tone, format!("{words}, {told}")),
+                None => Mark::new(Tone::Quiet, told),
+            });
+        }
+        if let Some(state) = heading.goal.and_then(|goal| goal.state(value)) {
+            let (words, tone) = change::goal_state(state);
+            marks.push(Mark::new(tone, words));
+        }
+        marks
+    }
+
+    /// The cell of the trend, where the table has one.
+    fn trend(&self, beside: Option<&Beside>) -> Option<Cell> {
+        let (column, _) = trend(self.table)?;
+        let values = beside.map_or(&[][..], |beside| beside.trend.as_slice());
+        Some(match values {
+            [] => Cell::plain(""),
+            values => {
+                let words = change::trend(values, column, self.locale);
+                let marks = vec![Mark::new(Tone::Quiet, words)];
+                Cell { text: spark(values), spark: true, marks, ..Cell::default() }
+            }
+        })
+    }
+}
+
+/// A trend in letters: each value a bar between the lowest and the highest, a gap for none.
+fn spark(values: &[Option<f64>]) -> String {
+    let known = || values.iter().copied().flatten().filter(|x| x.is_finite());
+    let low = known().fold(f64::INFINITY, f64::min);
+    let high = known().fold(f64::NEG_INFINITY, f64::max);
+    let step = |x: f64| match high > low {
+        true => STEPS[(((x - low) / (high - low)) * 7.0).round().clamp(0.0, 7.0) as usize],
+        false => STEPS[3],
+    };
+    let letter = |value: &Option<f64>| value.filter(|x| x.is_finite()).map_or('\u{b7}', step);
+    values.iter().map(letter).collect()
+}
+
+/// A value as its cell has it; `None` for null.
+pub(super) fn written(
+    table: &Table,
+    column: usize,
+    value: &Value,
+    locale: Locale,
+) -> Option<String> {
+    let heading = &table.columns[column];
+    match (heading.unit, value) {
+        // The caption has the year.
+        (Some(Unit::Day), Value::Timestamp(day)) if one_year(table) => {
+            Some(locale.day_of_year(table.zone.civil(*day).date()))
+        }
+        _ => locale.value(value, heading, &table.zone),
+    }
+}
+
+/// What a row is called: its grouping cells.
+pub(super) fn name_of(table: &Table, row: &[Value], locale: Locale) -> String {
+    let cells = row.iter().zip(&table.columns).enumerate();
+    let names = cells.filter(|(_, (_, column))| column.grouping).map(|(i, (value, _))| {
+        let text = written(table, i, value, locale);
+        text.unwrap_or_else(|| table.empty.as_deref().map_or("\u{2013}".to_owned(), clean))
+    });
+    isolated(clipped(&names.collect::<Vec<_>>().join(", "), 80))
+}
+
+/// Whether all days of the table are of one year.
+fn one_year(table: &Table) -> bool {
+    table.window.is_some_and(|window| {
+        let last = window.to - TimeDelta::milliseconds(1);
+        let year = |at| table.zone.civil(at).year();
+        year(window.from) == year(last)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trend_goes_from_the_lowest_to_the_highest() {
+        #[track_caller]
+        fn check(values: &[Option<f64>], expected: &str) {
+            assert_eq!(spark(values), expected);
+        }
+        check(&[Some(1.0), Some(8.0), None, Some(4.5)], "\u{2581}\u{2588}\u{b7}\u{2585}");
+        check(&[Some(3.0), Some(3.0)], "\u{2584}\u{2584}");
+        check(&[None, Some(f64::NAN)], "\u{b7}\u{b7}");
+    }
+}
