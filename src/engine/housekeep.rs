@@ -31,8 +31,10 @@ impl Engine {
     }
 
     /// Forgets what is past its retention, if the last round is an hour ago.
-    pub async fn housekeep(&self) -> Result<usize, EngineError> {
+    /// Between those rounds it looks for slots of which nothing became.
+    pub async fn housekeep(self: &Arc<Self>) -> Result<usize, EngineError> {
         let now = self.clock.now();
+        self.watch_slots().await?;
         if !is_due(&self.housekept, now, EVERY) {
             return Ok(0);
         }

@@ -17,6 +17,7 @@ mod reload;
 mod rest;
 mod restarts;
 mod retention;
+mod runs;
 mod salesforce_cases;
 mod secrets;
 mod slice;
