@@ -18,6 +18,7 @@ use crate::harness::{HEAD, TRAFFIC, TestPostrider, utc};
 
 mod alarm;
 mod commands;
+mod keys;
 mod readers;
 
 const THREE: &str = r#""ana@example.com", "ben@example.com", "cy@example.com""#;
@@ -281,12 +282,24 @@ async fn runs_are_kept_as_long_as_is_asked_for_and_a_rule_no_longer_than_before(
         state.read(|tx| Ok(tx.query_row(sql, [], |row| row.get(0))?)).unwrap()
     };
     assert_eq!((kept("select count(*) from outbox"), kept("select count(*) from archive")), (2, 1));
+    // After a day its bytes are packed, and what goes out again is what was to go out then.
+    t.clock.set(utc("2026-11-25T07:00:00Z"));
+    t.app.engine().housekeep().await.unwrap();
+    assert_eq!(kept("select count(*) from outbox where packed"), 1);
+    assert!(matches!(&t.verdicts()[..], [(_, Verdict::Same)]), "{:?}", t.verdicts());
+    t.inbox.behave();
+    let (run, now) = (t.last_run(), t.clock.now());
+    let state = &t.app.engine().store().state;
+    state.write(|tx| outbox::resend(tx, &run.id, None, now)).unwrap();
+    t.patiently(t.app.engine().deliver_due()).await.unwrap();
+    assert_eq!(t.letters_to("ana@example.com")[0].subject, "Traffic of Mon 23 Nov 2026");
+
     t.clock.set(utc("2026-12-30T07:00:00Z"));
     t.app.engine().housekeep().await.unwrap();
     assert_eq!(kept("select count(*) from outbox"), 1, "the notice went, the digest is kept");
     assert_eq!(kept("select count(*) from run"), 1);
     assert_eq!(t.verdicts().len(), 1);
-    t.clock.set(utc("2027-01-03T07:00:00Z"));
+    t.clock.set(utc("2027-01-06T07:00:00Z"));
     t.app.engine().housekeep().await.unwrap();
     for table in ["outbox", "attempt", "archive", "run", "slot"] {
         assert_eq!(kept(&format!("select count(*) from {table}")), 0, "{table}");
