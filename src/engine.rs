@@ -36,6 +36,7 @@ mod labels;
 pub mod notice;
 pub mod notify;
 pub mod outbox;
+pub mod overdue;
 pub mod plan;
 pub mod pull;
 pub mod restate;
@@ -163,6 +164,9 @@ pub struct Engine {
     measured: Mutex<Option<DateTime<Utc>>>,
     /// When what is past its retention was last deleted from the records.
     expired: Mutex<Option<DateTime<Utc>>>,
+    /// When slots without an outcome were last looked for, and those seen since when.
+    watched: Mutex<Option<DateTime<Utc>>>,
+    overdue_seen: Mutex<overdue::Seen>,
     jitter: AtomicU64,
     /// Signs what a reader of a mail may do; read from the state when it is first needed.
     token_key: OnceLock<Key>,
@@ -185,6 +189,8 @@ impl Engine {
             housekept: Mutex::new(None),
             measured: Mutex::new(None),
             expired: Mutex::new(None),
+            watched: Mutex::new(None),
+            overdue_seen: Mutex::default(),
             jitter: AtomicU64::new(seed | 1),
             token_key: OnceLock::new(),
         }

@@ -11,7 +11,10 @@ use crate::app::App;
 use crate::domain::zone::Zone;
 use crate::engine::health::{self, Health};
 use crate::store::records::DatasetState;
-use crate::store::state::{incidents, ledger, outbox, slots};
+use crate::store::state::{incidents, ledger, outbox, slots, suppression};
+
+/// An address that its server does not know in so many runs, one after the other, is shown.
+const BOUNCES: u32 = 3;
 
 #[derive(Debug, Args)]
 pub(super) struct Status {
@@ -57,13 +60,15 @@ fn facts(app: &App, health: &Health) -> anyhow::Result<Value> {
         })
     });
     let sources: Vec<Value> = sources.collect();
-    let (counts, holds, runs, open, troubles) = store.state.read(|tx| {
+    let overdue = app.engine().overdue()?;
+    let (counts, holds, runs, open, troubles, bouncing) = store.state.read(|tx| {
         Ok((
             outbox::counts(tx)?,
             outbox::holds(tx)?,
             slots::runs(tx, None, 5)?,
             incidents::open(tx)?,
             ledger::latest(tx, None, 8)?,
+            suppression::bouncing(tx, BOUNCES)?,
         ))
     })?;
     let next = app.engine().planned(7).into_iter().filter(|planned| planned.slot.skipped.is_none());
@@ -75,6 +80,13 @@ fn facts(app: &App, health: &Health) -> anyhow::Result<Value> {
         "receivers_held": holds.into_iter().map(|hold| json!({
             "receiver": hold.receiver, "until": print::stamp(hold.until),
             "reason": hold.reason, "broken": hold.broken,
+        })).collect::<Vec<_>>(),
+        "overdue": overdue.iter().map(|slot| json!({
+            "digest": slot.digest, "planned_at": print::stamp(slot.planned_at),
+        })).collect::<Vec<_>>(),
+        "unknown_addresses": bouncing.iter().map(|one| json!({
+            "address": one.address, "runs": one.runs, "said": one.said,
+            "proposal": format!("postrider suppress add {}", one.address),
         })).collect::<Vec<_>>(),
         "incidents": open.iter().map(|incident| json!({
             "incident": incident.id,
@@ -156,12 +168,18 @@ fn show(facts: &Value, zone: &Zone) {
             "no incident is open",
             &["rule", "group", "state", "level", "value", "began"],
         ),
+        ("overdue", "no digest is overdue", &["digest", "planned_at"]),
         ("runs", "no digest has been made yet", &["run", "made_at", "outcome", "subject"]),
         ("next", "no digest is planned this week", &["digest", "planned_at"]),
         (
             "receivers_held",
             "every receiver takes messages",
             &["receiver", "until", "broken", "reason"],
+        ),
+        (
+            "unknown_addresses",
+            "no address is unknown to its server",
+            &["address", "runs", "said", "proposal"],
         ),
         ("decisions", "no decision yet", &["at", "kind", "subject", "text"]),
     ];
@@ -177,6 +195,9 @@ fn show(facts: &Value, zone: &Zone) {
             print::line(none);
         } else {
             let headings: Vec<String> = headings.iter().map(|h| shown(h)).collect();
+            if *part == "overdue" {
+                print::line("OVERDUE: nothing became of these slots, and nothing says why");
+            }
             print::table(&headings.iter().map(String::as_str).collect::<Vec<_>>(), &rows);
         }
     }

@@ -11,9 +11,13 @@ use crate::store::state::{archive, ledger, outbox};
 const OUTBOX_KEPT: TimeDelta = TimeDelta::days(30);
 /// Decisions are kept this long.
 const LEDGER_KEPT: TimeDelta = TimeDelta::days(400);
+/// A digest's message is packed so long after it ended.
+const PACKED_AFTER: TimeDelta = TimeDelta::days(1);
+/// Messages packed in one transaction.
+const PACKED_BATCH: usize = 40;
 /// Rows deleted in one transaction, of each table.
 const BATCH: usize = 200;
-/// Transactions of one round: 48 000 messages a day at most.
+/// Transactions of one round: 9 600 messages packed and 48 000 deleted a day at most.
 const BATCHES: usize = 10;
 /// Time between two rounds.
 const EVERY: TimeDelta = TimeDelta::hours(1);
@@ -31,8 +35,10 @@ impl Engine {
     }
 
     /// Forgets what is past its retention, if the last round is an hour ago.
-    pub async fn housekeep(&self) -> Result<usize, EngineError> {
+    /// Between those rounds it looks for slots of which nothing became.
+    pub async fn housekeep(self: &Arc<Self>) -> Result<usize, EngineError> {
         let now = self.clock.now();
+        self.watch_slots().await?;
         if !is_due(&self.housekept, now, EVERY) {
             return Ok(0);
         }
@@ -52,8 +58,9 @@ impl Engine {
         for _ in 0..BATCHES {
             let gone = self
                 .write(move |tx| {
+                    let packed = outbox::pack(tx, now - PACKED_AFTER, PACKED_BATCH)?;
                     let messages = outbox::prune(tx, messages_before, runs_before, BATCH)?;
-                    Ok(messages + archive::prune(tx, runs_before, BATCH)?)
+                    Ok(packed + messages + archive::prune(tx, runs_before, BATCH)?)
                 })
                 .await?;
             if gone == 0 || self.stopping() {

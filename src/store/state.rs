@@ -199,6 +199,30 @@ mod tests {
     }
 
     #[test]
+    fn what_an_earlier_version_owed_is_owed_after_the_upgrade() {
+        let folder = tempfile::tempdir().unwrap();
+        let old = Connection::open(folder.path().join("state.db")).unwrap();
+        old.execute_batch(MIGRATIONS[0]).unwrap();
+        old.execute_batch(
+            "insert into outbox (message_id, kind, origin, receiver, recipient, subject, bytes,
+                                 state, created_at, next_attempt_at)
+             values ('m', 'digest', 'r', 'smtp', 'a@example.com', 's', x'00', 'pending', 1, 1);
+             insert into hold (receiver, until, reason, broken) values ('smtp', 5, 'down', 0);",
+        )
+        .unwrap();
+        old.pragma_update(None, "user_version", 1).unwrap();
+        drop(old);
+        let state = State::open(folder.path()).unwrap();
+        let (rows, made_of, holds) = state
+            .read(|tx| {
+                let rows = outbox::of_run(tx, "r")?;
+                Ok((rows.clone(), outbox::made_of(tx, rows[0].id)?, outbox::holds(tx)?))
+            })
+            .unwrap();
+        assert_eq!((rows.len(), made_of, holds.len()), (1, None, 1));
+    }
+
+    #[test]
     fn a_transaction_that_fails_or_panics_leaves_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let state = State::open(folder.path()).unwrap();

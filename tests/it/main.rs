@@ -21,6 +21,7 @@ mod report_tests;
 mod rest;
 mod restarts;
 mod retention;
+mod runs;
 mod salesforce_cases;
 mod secrets;
 mod slice;

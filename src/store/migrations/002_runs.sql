@@ -4,6 +4,8 @@
 -- the mail's envelope.
 alter table outbox add column part text;
 alter table outbox add column envelope text;
+-- Whether the bytes are deflated: those of a run are kept long after they were sent.
+alter table outbox add column packed integer not null default 0;
 create index outbox_ended on outbox (finished_at) where finished_at is not null;
 
 -- Since when a receiver waits, and whether somebody was told that it gives no answer.

@@ -11,8 +11,10 @@ use rusqlite::{OptionalExtension, Row, Transaction, params};
 use super::{StateError, instant, millis, suppression};
 use crate::domain::delivery::{Message, Next};
 
+mod pack;
 mod run;
 
+pub use pack::pack;
 pub use run::{Resent, counts_of_run, made_of, of_run, resend, tries};
 
 /// What a message is, for its retry policy and for people.
@@ -207,7 +209,7 @@ pub fn begin(
     now: DateTime<Utc>,
 ) -> Result<Vec<(Delivery, Message)>, StateError> {
     let sql = format!(
-        "select {COLUMNS}, bytes from outbox
+        "select {COLUMNS}, bytes, packed from outbox
          where state = 'pending' and next_attempt_at <= ?1 and receiver = ?2
          order by kind = 'digest', next_attempt_at, id limit ?3"
     );
@@ -217,7 +219,7 @@ pub fn begin(
         let message = Message {
             id: delivery.message_id.clone(),
             recipient: delivery.recipient.clone(),
-            bytes: row.get(13)?,
+            bytes: pack::plain(row, 13)?,
         };
         Ok((delivery, message))
     })?;
@@ -437,10 +439,10 @@ pub fn list(
 
 /// One delivery with its bytes and attempts.
 pub fn show(tx: &Transaction<'_>, id: i64) -> Result<Option<Shown>, StateError> {
-    let sql = format!("select {COLUMNS}, bytes from outbox where id = ?1");
+    let sql = format!("select {COLUMNS}, bytes, packed from outbox where id = ?1");
     let found = tx
         .prepare_cached(&sql)?
-        .query_row([id], |row| Ok((delivery(row)?, row.get::<_, Vec<u8>>(13)?)))
+        .query_row([id], |row| Ok((delivery(row)?, pack::plain(row, 13)?)))
         .optional()?;
     let Some((delivery, bytes)) = found else { return Ok(None) };
     let mut statement = tx.prepare_cached(
