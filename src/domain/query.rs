@@ -276,9 +276,11 @@ pub struct Answer {
     /// The rows to show, in order: at most `top` of them. Those of a pivoted query are ordered by
     /// their columns over everything across.
     pub rows: Vec<Row>,
-    /// What `top` left out: how many rows, and (grouped queries) their values taken together.
+    /// What `top` left out: how many rows, and (grouped queries) their values taken together. Where
+    /// `rows_max` cut the answer short, groups beyond it count as rows.
     pub others: Option<(u64, Option<Vec<Value>>)>,
-    /// The rows that `top` left out, in order, as far as they were asked for.
+    /// The rows that `top` left out, in order: as many as [`Frame::rest_max`] asks for and `rows_max`
+    /// lets be held.
     pub rest: Vec<Row>,
     /// Of a pivoted query the values that go across, as people read them: at most 12, those largest
     /// by the first column's total; hours, days, other calendar units and ranges in their own order,

@@ -206,7 +206,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(config(1000))]
+    #![proptest_config(config(700))]
 
     #[test]
     fn pivots_are_as_the_oracle_says((tables, spec, frame, indexed) in case(random::pivoted())) {

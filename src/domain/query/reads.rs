@@ -107,7 +107,10 @@ impl Query {
             fields.extend(group.alias.map(|table| self.report_type.label(table)));
         }
         self.aggregates.iter().for_each(|aggregate| aggregate.fields_into(&mut fields));
-        self.columns.iter().for_each(|column| column.expr.fields_into(&mut fields));
+        for column in &self.columns {
+            column.expr.fields_into(&mut fields);
+            fields.extend(column.alias.map(|table| self.report_type.label(table)));
+        }
         fields
     }
 
