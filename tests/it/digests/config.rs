@@ -186,7 +186,7 @@ fn mistakes_in_entries_are_told_where_they_are() {
     );
     check(
         &entry("{ report = \"q1\", where = \"channel.Nothing = 1\" }"),
-        &[("channel.Nothing", "`MessagingChannel` has no field `Nothing`")],
+        &[("Nothing", "dataset `MessagingChannel` has no field `Nothing`")],
     );
     check(
         &entry("{ report = \"q2\", period = \"yesterday\" }"),
@@ -257,7 +257,7 @@ fn mistakes_of_parts_are_told_where_they_are() {
     let named = "recipients = { Acme = \"a@acme.com\" }";
     check(
         &split("[\"q1\", \"q2\"]", &format!("split_by = \"account\"\n{named}")),
-        &[("account", "unknown name `account` (in report `q2`)")],
+        &[("account", "`account` is not a field (in report `q2`)")],
     );
     check(
         &split("[\"q1\"]", "split_by = \"account\""),
