@@ -66,6 +66,7 @@ fn table(kind: ChartKind, unit: Option<Unit>, rows: i64, figures: i64) -> Table 
         std::iter::once(name(n)).chain((1..=figures).map(figure)).collect()
     };
     Table {
+        coverage_low: vec![],
         report: "bench".to_owned(),
         title: "A picture alone".to_owned(),
         about: None,

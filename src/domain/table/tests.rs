@@ -176,7 +176,9 @@ fn shaped(report: &Report, answer: Answer) -> Table {
 }
 
 fn links(table: &Table) -> Vec<Vec<Option<&str>>> {
-    let of = |beside: &Beside| beside.links.iter().map(|link| link.as_deref()).collect();
+    fn of(beside: &Beside) -> Vec<Option<&str>> {
+        beside.links.iter().map(|link| link.as_deref()).collect()
+    }
     table.beside.iter().map(of).collect()
 }
 
