@@ -30,7 +30,12 @@ impl Plan {
                     "planned_at": print::stamp(planned.slot.planned_at),
                     "skipped": planned.slot.skipped,
                     "to": digest.to,
+                    "cc": digest.cc,
+                    "bcc": digest.bcc,
                     "receivers": digest.webhooks,
+                    "recipients": planned.recipients,
+                    "split_by": digest.split.as_ref().map(|split| &split.heading),
+                    "send_when": digest.send_when.to_string(),
                 })
             });
             print::json(&slots.collect());
@@ -41,15 +46,13 @@ impl Plan {
             .map(|planned| {
                 let digest = &plant.digests[&planned.digest];
                 let zone = &digest.schedule.zone;
-                let mut to = digest.to.clone();
-                to.extend(digest.webhooks.iter().cloned());
                 vec![
                     zone.civil(planned.slot.planned_at).format("%a %Y-%m-%d %H:%M").to_string(),
                     zone.name().to_owned(),
                     planned.digest.clone(),
                     match &planned.slot.skipped {
                         Some(reason) => format!("skipped: {reason}"),
-                        None => to.join(", "),
+                        None => digest.readers_words(),
                     },
                 ]
             })

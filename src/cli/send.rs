@@ -16,13 +16,24 @@ use crate::store::state::outbox::{self, Delivery};
 #[command(after_help = "Examples:
   postrider send morning
   postrider send morning --only me@example.com
-  postrider send morning --at 2026-11-02T08:00:00Z --only me@example.com")]
+  postrider send morning --at 2026-11-02T08:00:00Z --only me@example.com
+  postrider send accounts --part Acme                        the part of Acme to its readers
+  postrider send accounts --part Acme --only me@example.com  the same to me
+
+Sent by hand a digest goes out whatever its `send_when` says. Of a digest that is split (`split_by`)
+--only gets one part: the first, or that of --part.
+
+Exit code 0: everything was taken by the mail server. 1: it could not be made, or somebody did not
+get it.")]
 pub(super) struct Send {
     /// The digest
     digest: String,
     /// To this address alone
     #[arg(long, value_name = "ADDRESS")]
     only: Option<String>,
+    /// Only this part of a digest that is split
+    #[arg(long, value_name = "NAME")]
+    part: Option<String>,
     /// For this slot (RFC 3339). Default: now
     #[arg(long, value_name = "TIME")]
     at: Option<DateTime<Utc>>,
@@ -42,6 +53,9 @@ impl Send {
             let names: Vec<&str> = config.digests.keys().map(String::as_str).collect();
             anyhow!("no digest is called `{}`; there are {}", self.digest, names.join(", "))
         })?;
+        if self.part.is_some() && digest.split.is_none() {
+            return Err(anyhow!("digest `{}` is not split: leave out --part", digest.name).into());
+        }
         runtime()?.block_on(async {
             let now = app.engine().clock().now();
             let making = Making {
@@ -49,11 +63,16 @@ impl Send {
                 missed: 0,
                 by_hand: Some(now.format("%Y%m%dT%H%M%S%3f").to_string()),
                 only: self.only.clone(),
+                part: self.part.clone(),
                 later: None,
             };
             let made = app.engine().send(digest, making).await?;
+            if let Some(failure) = made.failure() {
+                anyhow::bail!("digest `{}` was not sent: {failure}", digest.name);
+            }
             let messages = print::count(made.owed.len(), "message");
             print::remark(format!("{}: {messages}", made.run.subject));
+            print::remark(made.run.outcome.clone());
             if self.no_wait {
                 return Ok(());
             }

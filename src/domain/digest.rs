@@ -112,6 +112,25 @@ impl Digest {
     pub fn addresses(&self) -> impl Iterator<Item = &str> {
         self.to.iter().chain(&self.cc).chain(&self.bcc).map(String::as_str)
     }
+
+    /// Whom it goes to and when it stays away, for people: `a@x.com, cc b@x.com, if any rows`.
+    pub fn readers_words(&self) -> String {
+        let to = self.to.iter().cloned();
+        let cc = self.cc.iter().map(|address| format!("cc {address}"));
+        let bcc = self.bcc.iter().map(|address| format!("bcc {address}"));
+        let split = self.split.iter().map(|split| match &split.readers {
+            Readers::Expression(text) => format!("one mail a {} to `{text}`", split.heading),
+            Readers::Named(_) => {
+                format!("one mail a {} to {} readers", split.heading, split.readers.named())
+            }
+        });
+        let when = match &self.send_when {
+            SendWhen::Always => None,
+            when => Some(format!("if {when}")),
+        };
+        let all = to.chain(cc).chain(bcc).chain(split).chain(self.webhooks.iter().cloned());
+        all.chain(when).collect::<Vec<_>>().join(", ")
+    }
 }
 
 /// A total of one of the digest's reports.

@@ -1,22 +1,32 @@
 //! Making digests: a slot that is due becomes a run and the messages it owes, in one commit.
+//!
+//! Whether it goes out is decided on its tables, before anything is written (`send_when`, required
+//! reports): a slot that owes nothing is claimed all the same, by a run that says why.
 
-use std::panic::AssertUnwindSafe;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::archive::{made_of, sign};
-use super::{Destination, Engine, EngineError, Plant};
-use crate::domain::delivery::Message;
-use crate::domain::digest::Digest;
+use super::notice::{OwnerNotice, Trouble};
+use super::tables::Wanted;
+use super::{Engine, EngineError, Plant, blocking};
+use crate::domain::digest::sending::{decide, fingerprint};
+use crate::domain::digest::{Digest, SendWhen, Sending};
+use crate::domain::report::Report;
 use crate::domain::schedule::Slot;
 use crate::domain::table::Section;
-use crate::domain::token::Key;
-use crate::render::{self, DigestMail, Envelope, NoticeMail, Rendered};
+use crate::render::{self, DigestMail, Rendered};
 use crate::store::state::archive::{self, Snapshot};
-use crate::store::state::outbox::{Kind, MadeOf, Owed, SMTP};
+use crate::store::state::outbox::Owed;
 use crate::store::state::slots::Run;
+use crate::store::state::told::{self, Told};
 use crate::store::state::{ledger, outbox, slots};
+
+mod burst;
+mod letters;
+
+use letters::{Post, lacking};
 
 /// A digest made for a slot: what is stored and what is owed.
 #[derive(Debug)]
@@ -25,13 +35,29 @@ pub struct Made {
     pub run: Run,
     /// The messages, one a recipient.
     pub owed: Vec<Owed>,
-    /// The mail as everybody gets it.
+    /// The mail as everybody gets it; of a digest that is split the first part's.
     pub mail: Rendered,
     /// The tables as a webhook gets them: JSON.
     pub payload: Vec<u8>,
-    /// What the mails were made of, one a part: kept with the run.
+    /// What the mails were made of, one a part and rendering: kept with the run where it goes out.
     pub snapshots: Vec<Snapshot>,
+    /// Whether it goes out.
+    goes: bool,
+    /// What the owner is told of it.
+    notices: Vec<OwnerNotice>,
+    /// What its mails tell, for the next one to be held against.
+    told: Vec<Told>,
 }
+
+impl Made {
+    /// Why nothing went out although something should have.
+    pub fn failure(&self) -> Option<&str> {
+        self.run.outcome.strip_prefix(FAILED)
+    }
+}
+
+/// How the outcome of a run that failed begins.
+const FAILED: &str = "failed: ";
 
 /// What a digest is made for.
 #[derive(Clone, Debug, Default)]
@@ -40,12 +66,46 @@ pub struct Making {
     pub planned_at: DateTime<Utc>,
     /// Slots before it that were missed while postrider was down.
     pub missed: usize,
-    /// `None`: by schedule. Otherwise sent by hand, with what makes this sending its own.
+    /// `None`: by schedule. Otherwise sent by hand, with what makes this sending its own; it goes out
+    /// whatever `send_when` says.
     pub by_hand: Option<String>,
-    /// Only this address, instead of the digest's recipients.
+    /// Only this address, instead of the digest's recipients. Of a digest that is split it gets one
+    /// part.
     pub only: Option<String>,
+    /// Only this part of a digest that is split, by its name.
+    pub part: Option<String>,
     /// Of a slot that is filled in: the sentence that says so.
     pub later: Option<String>,
+}
+
+/// Why a digest does not go out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Stop {
+    /// There is nothing to tell.
+    Not(String),
+    /// It should have, and cannot: the owner is told.
+    Failed(String),
+}
+
+impl Stop {
+    fn outcome(&self) -> String {
+        match self {
+            Stop::Not(reason) => format!("not sent: {reason}"),
+            Stop::Failed(reason) => format!("{FAILED}{reason}"),
+        }
+    }
+}
+
+/// One making under way: what every piece of it needs.
+#[derive(Clone, Copy)]
+struct Occasion<'a> {
+    plant: &'a Arc<Plant>,
+    digest: &'a Digest,
+    making: &'a Making,
+    run: &'a str,
+    made_at: DateTime<Utc>,
+    /// Nothing is to be sent: it is only looked at.
+    preview: bool,
 }
 
 impl Engine {
@@ -102,22 +162,22 @@ impl Engine {
         digest: &Digest,
         slot: DateTime<Utc>,
     ) -> Result<bool, EngineError> {
-        let needed = self.needed(plant, &digest.reports, slot);
+        let needed = self.needed(plant, &asked(digest), slot);
         let missing = self.incomplete(needed).await?;
         self.want(&missing);
         Ok(missing.is_empty())
     }
 
-    /// A digest as it is sent for a slot by one who is in time, from the data there is now. Stores
-    /// and sends nothing.
+    /// A digest as it is sent for a slot by one who is in time, from the data there is now, whatever
+    /// `send_when` says; of one that is split the first part. Stores and sends nothing.
     pub async fn preview(&self, plant: &Arc<Plant>, digest: &Digest, slot: DateTime<Utc>) -> Made {
         let making = Making { planned_at: slot, ..Making::default() };
-        self.make_at(plant, digest, &making, slot).await
+        self.make_at(plant, digest, &making, slot, true).await
     }
 
     /// Makes a digest now: answers its reports and renders. Stores and sends nothing.
     pub async fn make(&self, plant: &Arc<Plant>, digest: &Digest, making: &Making) -> Made {
-        self.make_at(plant, digest, making, self.clock.now()).await
+        self.make_at(plant, digest, making, self.clock.now(), false).await
     }
 
     async fn make_at(
@@ -126,61 +186,66 @@ impl Engine {
         digest: &Digest,
         making: &Making,
         made_at: DateTime<Utc>,
+        preview: bool,
     ) -> Made {
-        let id = run_id(&digest.name, making);
-        let mut sections = self.sections(&digest.reports, making.planned_at).await;
-        let slot = making.planned_at;
-        self.restate(plant, &digest.name, &digest.reports, &mut sections, slot).await;
-        let mail = DigestMail {
-            name: digest.name.clone(),
-            subject: digest.subject.clone(),
-            preheader: digest.preheader.clone(),
-            intro: digest.intro.clone(),
-            headline: digest.headline.clone(),
-            sections,
-            planned_at: making.planned_at,
-            made_at,
-            zone: digest.schedule.zone.clone(),
-            schedule: render::words::schedule(&digest.schedule.pattern),
-            missed: missed_words(making.missed),
-            run: id.clone(),
-            locale: digest.locale.clone().unwrap_or_else(|| plant.locale.clone()),
-            instance: None,
-            owner: plant.owner.clone(),
-            part: None,
-            remarks: making.later.iter().cloned().collect(),
-            attach: digest.attach.clone(),
-            bytes_max: digest.bytes_max,
-            look: plant.look.clone(),
-            template: digest.template.as_deref().cloned(),
+        let run = run_id(&digest.name, making);
+        let occasion = Occasion { plant, digest, making, run: &run, made_at, preview };
+        let made = match &digest.split {
+            None => self.make_whole(occasion).await,
+            Some(split) => self.make_parts(occasion, split).await,
         };
-        let rendered = rendered(&mail);
-        let mut wrong: Vec<String> = rendered.problem.iter().cloned().collect();
-        wrong.extend(mail.sections.iter().filter_map(|section| match section {
-            Section::Failed { title, reason, .. } => Some(format!("{title}: {reason}")),
-            Section::Table(_) => None,
-        }));
-        let run = Run {
-            id,
-            digest: digest.name.clone(),
-            planned_at: making.planned_at,
-            made_at,
-            definition_hash: digest.hash.clone(),
-            subject: rendered.subject.clone(),
-            trigger: match (&making.later, &making.by_hand) {
-                (Some(_), _) => "made later",
-                (None, Some(_)) => "sent by hand",
-                (None, None) => "schedule",
-            }
-            .to_owned(),
-            outcome: if wrong.is_empty() { "made" } else { "made with faults" }.to_owned(),
-            detail: (!wrong.is_empty()).then(|| wrong.join("; ")),
+        made.unwrap_or_else(|err| occasion.stopped(&Stop::Failed(err.to_string())))
+    }
+
+    async fn make_whole(&self, occasion: Occasion<'_>) -> Result<Made, EngineError> {
+        let Occasion { plant, digest, making, .. } = occasion;
+        let (reports, slot) = (&digest.reports, making.planned_at);
+        let wanted = if digest.attach.is_empty() { Wanted::default() } else { Wanted::ROWS };
+        let mut sections = self.sections_with(reports, slot, wanted).await;
+        self.restate(plant, &digest.name, reports, &mut sections, slot).await;
+        let before = self.told_before(occasion).await?;
+        let stop = occasion.stop(&sections, before.get("").map(String::as_str));
+        let told = Told { part: String::new(), fingerprint: fingerprint(&sections) };
+        let mail = occasion.mail(sections, None);
+        let post = Post::new(occasion, self.token_key());
+        let readers = match &making.only {
+            Some(only) => vec![only.clone()],
+            None => digest.addresses().map(str::to_owned).collect(),
         };
-        let payload = render::digest_payload(&mail, &rendered);
-        let key = self.token_key();
-        let owed = owed(plant, key.as_ref(), digest, making, &run, &rendered, &payload);
-        let snapshots = vec![super::archive::pack(&run, mail)];
-        Made { run, owed, mail: rendered, payload, snapshots }
+        let wrong: Vec<String> = lacking(&mail.sections).collect();
+        let letters = blocking(move || Ok(post.letters(mail, None, &readers))).await?;
+        let wrong: Vec<String> = letters.problem.iter().cloned().chain(wrong).collect();
+        let outcome = match &stop {
+            Some(stop) => stop.outcome(),
+            None if wrong.is_empty() => "made".to_owned(),
+            None => "made with faults".to_owned(),
+        };
+        // A preview shows what it would be.
+        let goes = stop.is_none() || occasion.preview;
+        Ok(Made {
+            run: occasion.run(letters.mail.subject.clone(), outcome, &wrong),
+            owed: if goes { letters.owed } else { Vec::new() },
+            mail: letters.mail,
+            payload: letters.payload,
+            snapshots: letters.snapshots,
+            goes,
+            notices: occasion.notice_of(stop.as_ref()).into_iter().collect(),
+            // Who looks at it alone takes nothing from the others.
+            told: if goes && making.only.is_none() { vec![told] } else { Vec::new() },
+        })
+    }
+
+    /// What the last mails of a digest told, by part, where that decides about the next ones.
+    async fn told_before(
+        &self,
+        occasion: Occasion<'_>,
+    ) -> Result<BTreeMap<String, String>, EngineError> {
+        let Digest { name, send_when, .. } = occasion.digest;
+        if *send_when != SendWhen::Changed || !occasion.obeys() {
+            return Ok(BTreeMap::new());
+        }
+        let name = name.clone();
+        self.state(move |tx| told::last(tx, &name)).await
     }
 
     /// One transaction: the slots' claims, the run, the messages, and how far the schedule has been
@@ -226,62 +291,144 @@ impl Engine {
     }
 }
 
-/// One message a recipient, each with an id and bytes of its own that never change.
-fn owed(
-    plant: &Plant,
-    key: Option<&Key>,
-    digest: &Digest,
-    making: &Making,
-    run: &Run,
-    rendered: &Rendered,
-    payload: &[u8],
-) -> Vec<Owed> {
-    let owe = |receiver: &str, message: Message, made_of: MadeOf| Owed {
-        kind: Kind::Digest,
-        origin: run.id.clone(),
-        receiver: receiver.to_owned(),
-        subject: rendered.subject.clone(),
-        message,
-        made_of: Some(made_of),
-    };
-    let only = making.only.as_ref();
-    let addresses = only.map_or(digest.to.as_slice(), std::slice::from_ref);
-    let mut owed = Vec::new();
-    if let Some(line) = &plant.mail {
-        for to in addresses {
-            let id = render::mail::message_id(&[&run.id, to], render::mail::domain_of(&line.from));
-            let mut envelope = Envelope {
-                cc: digest.cc.clone(),
-                reply_to: digest.reply_to.clone(),
-                unsubscribe_token: None,
-                one_click: None,
-                from: line.from.clone(),
-                to: to.clone(),
-                message_id: id.clone(),
-                date: run.made_at,
-                thread: None,
-                list: Some(digest.name.clone()),
-                owner: plant.owner.clone(),
-                run: Some(run.id.clone()),
-                ..Envelope::default()
-            };
-            if let Some(key) = key {
-                sign(&mut envelope, key, plant.public_url.as_deref(), &digest.name);
-            }
-            if let Some(bytes) = super::notice::bytes_or_told(&envelope, rendered) {
-                let made_of = made_of(None, Some(&envelope));
-                owed.push(owe(SMTP, Message { id, recipient: to.clone(), bytes }, made_of));
+impl Occasion<'_> {
+    /// Whether `send_when` has a say.
+    fn obeys(self) -> bool {
+        self.making.by_hand.is_none() && !self.preview
+    }
+
+    /// Why a mail of these sections does not go out, if it does not. `before` is what the last one
+    /// told.
+    fn stop(self, sections: &[Section], before: Option<&str>) -> Option<Stop> {
+        let required = self.digest.required.iter().filter_map(|index| sections.get(*index));
+        for section in required {
+            if let Section::Failed { report, reason, .. } = section {
+                return Some(Stop::Failed(format!("report `{report}`: {reason}")));
             }
         }
-    }
-    for name in digest.webhooks.iter().filter(|_| only.is_none()) {
-        if let Some(Destination::Webhook(_)) = plant.receivers.get(name) {
-            let id = render::mail::webhook_id(&[&run.id, name]);
-            let message = Message { id, recipient: name.clone(), bytes: payload.to_vec() };
-            owed.push(owe(name, message, made_of(None, None)));
+        match decide(&self.digest.send_when, sections, before) {
+            Sending::Not(reason) if self.obeys() => Some(Stop::Not(reason.to_owned())),
+            Sending::Not(_) | Sending::Send => None,
         }
     }
-    owed
+
+    /// All that a mail is made of.
+    fn mail(self, sections: Vec<Section>, part: Option<String>) -> DigestMail {
+        let Occasion { plant, digest, making, .. } = self;
+        DigestMail {
+            name: digest.name.clone(),
+            subject: digest.subject.clone(),
+            preheader: digest.preheader.clone(),
+            intro: digest.intro.clone(),
+            headline: digest.headline,
+            sections,
+            planned_at: making.planned_at,
+            made_at: self.made_at,
+            zone: digest.schedule.zone.clone(),
+            schedule: render::words::schedule(&digest.schedule.pattern),
+            missed: missed_words(making.missed),
+            run: self.run.to_owned(),
+            locale: digest.locale.clone().unwrap_or_else(|| plant.locale.clone()),
+            instance: None,
+            owner: plant.owner.clone(),
+            part,
+            remarks: making.later.iter().cloned().collect(),
+            attach: digest.attach.clone(),
+            bytes_max: digest.bytes_max,
+            look: plant.look.clone(),
+            template: digest.template.as_deref().cloned(),
+        }
+    }
+
+    fn run(self, subject: String, outcome: String, wrong: &[String]) -> Run {
+        Run {
+            id: self.run.to_owned(),
+            digest: self.digest.name.clone(),
+            planned_at: self.making.planned_at,
+            made_at: self.made_at,
+            definition_hash: self.digest.hash.clone(),
+            subject,
+            trigger: match (&self.making.later, &self.making.by_hand) {
+                (Some(_), _) => "made later",
+                (None, Some(_)) => "sent by hand",
+                (None, None) => "schedule",
+            }
+            .to_owned(),
+            outcome,
+            detail: (!wrong.is_empty()).then(|| wrong.join("; ")),
+        }
+    }
+
+    /// A run that owes its readers nothing and has no mail to show.
+    fn stopped(self, stop: &Stop) -> Made {
+        let mail = render::render_notice(&render::NoticeMail {
+            title: format!("digest {}: {}", self.digest.name, stop.outcome()),
+            paragraphs: Vec::new(),
+            facts: vec![("Run".into(), self.run.to_owned())],
+            instance: None,
+            locale: self.plant.locale.clone(),
+        });
+        Made {
+            run: self.run(mail.subject.clone(), stop.outcome(), &[]),
+            owed: Vec::new(),
+            mail,
+            payload: b"{}".to_vec(),
+            snapshots: Vec::new(),
+            goes: false,
+            notices: self.notice_of(Some(stop)).into_iter().collect(),
+            told: Vec::new(),
+        }
+    }
+
+    /// What the owner is told where a digest that should have gone out does not.
+    fn notice_of(self, stop: Option<&Stop>) -> Option<OwnerNotice> {
+        let Some(Stop::Failed(reason)) = stop else { return None };
+        Some(self.notice(
+            "failed",
+            format!("digest {} was not sent", self.digest.name),
+            vec![
+                "Its readers got nothing. The next slot is tried as usual; `postrider send` makes \
+                 this one again."
+                    .into(),
+            ],
+            vec![("Why".into(), reason.clone())],
+        ))
+    }
+
+    fn notice(
+        self,
+        kind: &str,
+        title: String,
+        paragraphs: Vec<String>,
+        facts: Vec<(String, String)>,
+    ) -> OwnerNotice {
+        let mut all = vec![
+            ("Run".to_owned(), self.run.to_owned()),
+            ("Planned for".to_owned(), {
+                let zone = &self.digest.schedule.zone;
+                let civil = zone.civil(self.making.planned_at).format("%Y-%m-%d %H:%M");
+                format!("{civil} ({})", zone.name())
+            }),
+        ];
+        all.extend(facts);
+        let trouble = Trouble {
+            identity: vec!["digest".into(), kind.to_owned(), self.run.to_owned()],
+            subject: self.digest.name.clone(),
+            title,
+            paragraphs,
+            facts: all,
+        };
+        OwnerNotice::new(self.plant, trouble, self.made_at)
+    }
+}
+
+/// What a digest asks: its reports, or those with what splits them.
+fn asked(digest: &Digest) -> Vec<Arc<Report>> {
+    let Some(split) = &digest.split else { return digest.reports.clone() };
+    let split = digest.reports.iter().zip(&split.queries).map(|(report, query)| {
+        Arc::new(Report { query: Arc::clone(query), ..Report::clone(report) })
+    });
+    split.collect()
 }
 
 /// The sentence about slots that were missed before this one.
@@ -299,35 +446,18 @@ fn store_run(
     now: DateTime<Utc>,
 ) -> Result<(), crate::store::state::StateError> {
     slots::insert_run(tx, &made.run)?;
-    for snapshot in &made.snapshots {
+    for snapshot in made.snapshots.iter().filter(|_| made.goes) {
         archive::keep(tx, snapshot)?;
     }
     for owed in &made.owed {
         outbox::owe(tx, owed, now)?;
     }
+    told::remember(tx, &made.run.digest, &made.run.id, &made.told)?;
+    for notice in &made.notices {
+        notice.owe(tx, now)?;
+    }
     let text = format!("{} for slot {}: {}", made.run.id, made.run.planned_at, made.run.outcome);
     ledger::note(tx, now, "run", &made.run.digest, &text)
-}
-
-/// The mail as everybody gets it. A defect in the rendering must not cost the mail: then it is a
-/// plain one that says so.
-fn rendered(mail: &DigestMail) -> Rendered {
-    let drawn = std::panic::catch_unwind(AssertUnwindSafe(|| render::render_digest(mail)));
-    drawn.unwrap_or_else(|_| {
-        let title = format!("digest {} could not be written", mail.name);
-        let plain = NoticeMail {
-            title: title.clone(),
-            paragraphs: vec![
-                "Its reports were answered, but writing them as a mail failed. This is a defect of \
-                 postrider; the log says more. The next digest is tried as usual."
-                    .into(),
-            ],
-            facts: vec![("Run".into(), mail.run.clone())],
-            instance: mail.instance.clone(),
-            locale: mail.locale.clone(),
-        };
-        Rendered { problem: Some(title), ..render::render_notice(&plain) }
-    })
 }
 
 /// The same digest, slot and occasion have the same run id, whoever makes it.

@@ -14,6 +14,7 @@ use crate::store::state::outbox::{self, Kind, Owed, SMTP};
 use crate::store::state::{StateError, ledger, sources};
 
 /// A trouble to be told: what identifies it (told once), and the words.
+#[derive(Debug)]
 pub(super) struct Trouble {
     /// Same identity, same message: it is owed once.
     pub(super) identity: Vec<String>,
@@ -98,12 +99,14 @@ pub(super) fn bytes_or_told(envelope: &Envelope, rendered: &Rendered) -> Option<
 ///
 /// It goes to the owner by mail and to the alarm's receiver, so that no trouble is told by what it
 /// breaks alone.
+#[derive(Debug)]
 pub(super) struct OwnerNotice {
     owed: Vec<Owed>,
     trouble: Trouble,
 }
 
 impl OwnerNotice {
+    /// A notice of any trouble.
     pub(super) fn new(plant: &Plant, trouble: Trouble, now: DateTime<Utc>) -> OwnerNotice {
         let both = [owed(plant, &trouble, now), alarm(plant, &trouble, now)];
         OwnerNotice { owed: both.into_iter().flatten().collect(), trouble }

@@ -13,7 +13,7 @@ pub struct Planned {
     pub digest: String,
     /// When, and why it is skipped if it is.
     pub slot: Slot,
-    /// How many recipients it has.
+    /// How many recipients it has; of a digest that is split those that the config names.
     pub recipients: usize,
 }
 
@@ -30,7 +30,8 @@ impl Engine {
             .digests
             .values()
             .flat_map(|digest| {
-                let recipients = digest.to.len() + digest.webhooks.len();
+                let of_parts = digest.split.as_ref().map_or(0, |split| split.readers.named());
+                let recipients = digest.addresses().count() + digest.webhooks.len() + of_parts;
                 digest.schedule.slots(now, until, SLOTS_MAX).into_iter().map(move |slot| Planned {
                     digest: digest.name.clone(),
                     slot,

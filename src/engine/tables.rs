@@ -16,7 +16,10 @@ use crate::render::{self, Locale};
 use crate::store::{Store, StoreError, View};
 
 mod baseline;
+mod parts;
 mod remarks;
+
+pub(super) use parts::ReportParts;
 
 /// Less than this part of what should have a counterpart is told before the figures, not only under
 /// them.

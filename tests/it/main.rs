@@ -8,6 +8,7 @@ mod compare;
 mod config_problems;
 mod crash;
 mod deliveries;
+mod digests;
 mod fault_matrix;
 mod golden;
 mod files;

@@ -11,7 +11,7 @@ use super::super::wire::{DigestToml, Text};
 use super::{Names, address, fingerprint, general, twice, word};
 use crate::domain::digest::{Attach, Digest, SendWhen};
 use crate::domain::report::Report;
-use crate::render::subject::Line;
+use crate::render::subject::{Line, default_template};
 
 mod figures;
 mod lines;
@@ -117,8 +117,7 @@ fn subject(
     let has_headline = table.wire.headline.is_some();
     match &table.wire.subject {
         Some(text) => lines::template(found, table.file, text, Line::Subject, has_headline, known),
-        None if has_headline => "{{ digest }}: {{ headline }}".to_owned(),
-        None => "{{ digest }} {{ date }}".to_owned(),
+        None => default_template(has_headline).to_owned(),
     }
 }
 

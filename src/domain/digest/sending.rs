@@ -4,7 +4,7 @@
 //! not reach the end of the period, or where a figure that decides is null, the mail goes out and
 //! says so.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use sha2::{Digest as _, Sha256};
 
@@ -29,6 +29,20 @@ pub enum SendWhen {
     Changed,
     /// A condition over its figures.
     Condition(Condition),
+}
+
+impl fmt::Display for SendWhen {
+    /// As the config has it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SendWhen::Always => "always",
+            SendWhen::AnyRows => "any rows",
+            SendWhen::NoRows => "no rows",
+            SendWhen::AnyGoalMissed => "any goal missed",
+            SendWhen::Changed => "changed",
+            SendWhen::Condition(condition) => &condition.text,
+        })
+    }
 }
 
 /// What is decided.

@@ -27,7 +27,7 @@ pub(super) struct Written {
 
 enum Entry {
     Name(Text),
-    Table { canonical: String, shaped: Shaped<EntryToml> },
+    Table { canonical: String, shaped: Box<Shaped<EntryToml>> },
 }
 
 /// The reports of a digest.
@@ -68,7 +68,7 @@ pub(super) fn take(raw: &mut Raw<'_>, found: &mut Findings<'_>) -> Option<Writte
                 let at = At::new(raw.file, span);
                 let raw = Raw { file: raw.file, name: String::new(), title, at, table };
                 let canonical = raw.canonical();
-                entries.push(Entry::Table { canonical, shaped: raw.shape(found, &[]) });
+                entries.push(Entry::Table { canonical, shaped: Box::new(raw.shape(found, &[])) });
             }
             _ => {
                 let help = "write `\"q1\"` or `{ report = \"q1\", where = \"...\" }`";

@@ -118,6 +118,13 @@ pub(super) fn lower(
         },
     };
     let queries = queries(found, file, split_by, expression, reports?);
+    let compared =
+        reports?.iter().find(|report| report.compare.is_some() || report.trend.is_some());
+    if let Some(report) = compared {
+        let message =
+            format!("parts of report `{}` are not compared with earlier ones", report.name);
+        found.note(digest.at(split_by), message, "its `compare` and `trend` are of the whole");
+    }
     (found.count() == before).then_some(())?;
     let (queries, readers) = (queries?, readers?);
     Some(Split { heading: heading(&queries), queries, readers })

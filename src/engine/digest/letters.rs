@@ -1,0 +1,210 @@
+//! Letters: one mail or payload a reader, each with an id and bytes of its own that never change.
+//!
+//! A digest, or one part of it, is rendered once for readers inside and once for those outside whose
+//! columns are shortened, whatever their number.
+
+use std::panic::AssertUnwindSafe;
+
+use super::Occasion;
+use crate::domain::delivery::Message;
+use crate::domain::digest::MaskOutside;
+use crate::domain::table::Section;
+use crate::domain::token::Key;
+use crate::engine::Destination;
+use crate::engine::archive::{made_of, pack, sign};
+use crate::engine::notice::bytes_or_told;
+use crate::render::{self, DigestMail, Envelope, NoticeMail, Rendered};
+use crate::store::state::archive::Snapshot;
+use crate::store::state::outbox::{Kind, Owed, SMTP};
+use crate::store::state::slots::Run;
+
+/// What all mails of one run share.
+#[derive(Clone, Debug)]
+pub(super) struct Post {
+    /// The run, before it is known what comes of it.
+    run: Run,
+    /// `Name <address>` of the sender; without a mail server there is none.
+    from: Option<String>,
+    owner: Option<String>,
+    /// Signs what readers may do.
+    key: Option<Key>,
+    public_url: Option<String>,
+    cc: Vec<String>,
+    reply_to: Option<String>,
+    mask: Option<MaskOutside>,
+    webhooks: Vec<String>,
+}
+
+/// What became of one mail: its renderings and its letters.
+#[derive(Debug)]
+pub(super) struct Letters {
+    /// One a reader.
+    pub(super) owed: Vec<Owed>,
+    /// The mail as the first kind of reader there is sees it.
+    pub(super) mail: Rendered,
+    /// The tables as a webhook gets them.
+    pub(super) payload: Vec<u8>,
+    /// What it was made of, for readers inside, and for those outside where there are any.
+    pub(super) snapshots: Vec<Snapshot>,
+    /// What was wrong with the definition.
+    pub(super) problem: Option<String>,
+}
+
+/// One rendering of a mail.
+struct Drawn {
+    mail: DigestMail,
+    rendered: Rendered,
+    /// Its name in the archive.
+    kept_as: String,
+}
+
+impl Drawn {
+    fn new(mail: DigestMail, outside: bool) -> Drawn {
+        let part = mail.part.as_deref().unwrap_or_default();
+        let kept_as = match (outside, part) {
+            (false, part) => part.to_owned(),
+            (true, "") => "outside".to_owned(),
+            (true, part) => format!("{part} (outside)"),
+        };
+        Drawn { rendered: rendered(&mail), mail, kept_as }
+    }
+}
+
+impl Post {
+    /// Of one run. Sent to one address alone, nobody else is named and no webhook is told.
+    pub(super) fn new(occasion: Occasion<'_>, key: Option<Key>) -> Post {
+        let Occasion { plant, digest, making, .. } = occasion;
+        let alone = making.only.is_some();
+        let is_webhook =
+            |name: &&String| matches!(plant.receivers.get(*name), Some(Destination::Webhook(_)));
+        let webhooks = digest.webhooks.iter().filter(|_| !alone).filter(is_webhook);
+        Post {
+            run: occasion.run(String::new(), String::new(), &[]),
+            from: plant.mail.as_ref().map(|line| line.from.clone()),
+            owner: plant.owner.clone(),
+            key,
+            public_url: plant.public_url.clone(),
+            cc: if alone { Vec::new() } else { digest.cc.clone() },
+            reply_to: digest.reply_to.clone(),
+            mask: digest.mask_outside.clone(),
+            webhooks: webhooks.cloned().collect(),
+        }
+    }
+
+    /// Renders a mail and addresses it. `part` is what identifies the part of a split digest. Where
+    /// nobody is to get it, it is rendered all the same, to be looked at.
+    pub(super) fn letters(
+        &self,
+        mail: DigestMail,
+        part: Option<&str>,
+        readers: &[String],
+    ) -> Letters {
+        let is_outside =
+            |reader: &&String| self.mask.as_ref().is_some_and(|mask| mask.is_outside(reader));
+        let (outside, inside): (Vec<&String>, Vec<&String>) = readers.iter().partition(is_outside);
+        // A webhook has no address that would say whose it is: it is outside.
+        let masked =
+            self.mask.as_ref().filter(|_| !outside.is_empty() || !self.webhooks.is_empty());
+        let masked = masked.map(|mask| {
+            let sections = mask.shortened(&mail.sections);
+            Drawn::new(DigestMail { sections, ..mail.clone() }, true)
+        });
+        // The whole is kept of every digest: later ones are held against it.
+        let wanted = !inside.is_empty() || masked.is_none() || part.is_none();
+        let whole = wanted.then(|| Drawn::new(mail, false));
+        let mut owed = Vec::new();
+        for (drawn, readers) in [(&whole, inside), (&masked, outside)] {
+            let Some(drawn) = drawn else { continue };
+            owed.extend(readers.into_iter().filter_map(|to| self.letter(drawn, part, to)));
+        }
+        let drawn: Vec<Drawn> = whole.into_iter().chain(masked).collect();
+        let (first, last) = drawn.first().zip(drawn.last()).expect("what is not masked is whole");
+        let payload = render::digest_payload(&last.mail, &last.rendered);
+        owed.extend(self.webhooks.iter().map(|name| {
+            let id = render::mail::webhook_id(&[&self.run.id, name]);
+            let message = Message { id, recipient: name.clone(), bytes: payload.clone() };
+            self.owed(name, last, None, message)
+        }));
+        let mail = first.rendered.clone();
+        let kept = drawn
+            .into_iter()
+            .map(|drawn| Snapshot { part: drawn.kept_as, ..pack(&self.run, drawn.mail) });
+        let snapshots = kept.collect();
+        Letters { owed, payload, snapshots, problem: mail.problem.clone(), mail }
+    }
+
+    /// One reader's mail; `None` where there is no mail server, or where the address is none, which
+    /// is told.
+    fn letter(&self, drawn: &Drawn, part: Option<&str>, reader: &str) -> Option<Owed> {
+        let from = self.from.as_ref()?;
+        let mut identity = vec![self.run.id.as_str()];
+        identity.extend(part);
+        identity.push(reader);
+        let id = render::mail::message_id(&identity, render::mail::domain_of(from));
+        let named = |address: &&String| !address.eq_ignore_ascii_case(reader);
+        let mut envelope = Envelope {
+            from: from.clone(),
+            to: reader.to_owned(),
+            message_id: id.clone(),
+            cc: self.cc.iter().filter(named).cloned().collect(),
+            reply_to: self.reply_to.clone(),
+            date: self.run.made_at,
+            list: Some(self.run.digest.clone()),
+            owner: self.owner.clone(),
+            run: Some(self.run.id.clone()),
+            ..Envelope::default()
+        };
+        if let Some(key) = &self.key {
+            sign(&mut envelope, key, self.public_url.as_deref(), &self.run.digest);
+        }
+        let bytes = bytes_or_told(&envelope, &drawn.rendered)?;
+        let message = Message { id, recipient: reader.to_owned(), bytes };
+        Some(self.owed(SMTP, drawn, Some(&envelope), message))
+    }
+
+    fn owed(
+        &self,
+        receiver: &str,
+        drawn: &Drawn,
+        envelope: Option<&Envelope>,
+        message: Message,
+    ) -> Owed {
+        Owed {
+            kind: Kind::Digest,
+            origin: self.run.id.clone(),
+            receiver: receiver.to_owned(),
+            subject: drawn.rendered.subject.clone(),
+            message,
+            made_of: Some(made_of(Some(&drawn.kept_as), envelope)),
+        }
+    }
+}
+
+/// What a digest's mail lacks: reports that could not be made, each with its reason.
+pub(super) fn lacking(sections: &[Section]) -> impl Iterator<Item = String> {
+    sections.iter().filter_map(|section| match section {
+        Section::Failed { title, reason, .. } => Some(format!("{title}: {reason}")),
+        Section::Table(_) => None,
+    })
+}
+
+/// The mail as everybody gets it. A defect in the rendering must not cost the mail: then it is a
+/// plain one that says so.
+fn rendered(mail: &DigestMail) -> Rendered {
+    let drawn = std::panic::catch_unwind(AssertUnwindSafe(|| render::render_digest(mail)));
+    drawn.unwrap_or_else(|_| {
+        let title = format!("digest {} could not be written", mail.name);
+        let plain = NoticeMail {
+            title: title.clone(),
+            paragraphs: vec![
+                "Its reports were answered, but writing them as a mail failed. This is a defect of \
+                 postrider; the log says more. The next digest is tried as usual."
+                    .into(),
+            ],
+            facts: vec![("Run".into(), mail.run.clone())],
+            instance: mail.instance.clone(),
+            locale: mail.locale.clone(),
+        };
+        Rendered { problem: Some(title), ..render::render_notice(&plain) }
+    })
+}
