@@ -18,6 +18,7 @@ use crate::store::{Store, StoreError};
 
 mod loops;
 mod plant;
+pub mod report_tests;
 
 pub use plant::source;
 

@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 
 use self::context::Context;
 
+mod backfill;
 mod check;
 mod context;
 mod demo;
@@ -16,10 +17,17 @@ mod plan;
 mod preview;
 mod print;
 mod pull;
+mod replay;
+mod resend;
 mod run;
+mod runs;
+mod schema;
 mod send;
 mod source;
 mod status;
+mod suppress;
+mod test;
+mod unsubscribe;
 mod version;
 
 /// Scheduled report mails and alerts from REST sources: one binary, one TOML file.
@@ -65,6 +73,8 @@ enum Command {
     Run(run::Run),
     /// Check the config and show every mistake at once
     Check(check::Check),
+    /// Run the tests that the config has of its reports
+    Test(test::Test),
     /// See everything work: a small org, an inbox and the daemon, in this process, at 60 times speed
     Demo(demo::Demo),
     /// Make a digest or a report and print it; sends nothing
@@ -80,9 +90,24 @@ enum Command {
     Plan(plan::Plan),
     /// What runs, what waits, what failed
     Status(status::Status),
+    /// What was made, and what became of it with each recipient
+    Runs(runs::Runs),
+    /// Make the mails of a run again and compare them with what was sent
+    Replay(replay::Replay),
+    /// Send the messages of a run again that did not arrive, and only those
+    Resend(resend::Resend),
+    /// Make the mails of past slots; each says so, and is made once
+    Backfill(backfill::Backfill),
+    /// Addresses that get no digest
+    #[command(subcommand)]
+    Suppress(suppress::Suppress),
+    /// Take an address off a digest by the token in its mail
+    Unsubscribe(unsubscribe::Unsubscribe),
     /// Look into the outbox and retry
     #[command(subcommand)]
     Outbox(outbox::Outbox),
+    /// The keys of the config: a JSON Schema for editors, or a page
+    Schema(schema::Schema),
     /// Version, time zone database, SQLite
     Version(version::Version),
 }
@@ -139,6 +164,7 @@ fn dispatch(command: Command, context: &Context) -> Done {
     match command {
         Command::Run(run) => run.execute(context),
         Command::Check(check) => check.execute(context),
+        Command::Test(test) => test.execute(context),
         Command::Demo(demo) => demo.execute(),
         Command::Preview(preview) => preview.execute(context),
         Command::Send(send) => send.execute(context),
@@ -146,7 +172,14 @@ fn dispatch(command: Command, context: &Context) -> Done {
         Command::Source(source) => source.execute(context),
         Command::Plan(plan) => plan.execute(context),
         Command::Status(status) => status.execute(context),
+        Command::Runs(runs) => runs.execute(context),
+        Command::Replay(replay) => replay.execute(context),
+        Command::Resend(resend) => resend.execute(context),
+        Command::Backfill(backfill) => backfill.execute(context),
+        Command::Suppress(suppress) => suppress.execute(context),
+        Command::Unsubscribe(unsubscribe) => unsubscribe.execute(context),
         Command::Outbox(outbox) => outbox.execute(context),
+        Command::Schema(schema) => schema.execute(),
         Command::Version(version) => version.execute(),
     }
 }

@@ -28,6 +28,7 @@ mod load;
 mod lower;
 mod overlay;
 mod problem;
+pub mod schema;
 mod secret;
 mod shape;
 mod text;
@@ -107,6 +108,12 @@ pub struct Config {
     pub state: PathBuf,
     /// Told about postrider's own troubles.
     pub owner: Option<String>,
+    /// The receiver that is told of them too.
+    pub alarm: Option<String>,
+    /// How long runs are kept, with what their mails were made of and their bytes.
+    pub archive: TimeDelta,
+    /// Where the console is, for addresses in mails.
+    pub public_url: Option<String>,
     /// Where postrider's own figures are written, for a collector of metrics.
     pub metrics: Option<PathBuf>,
     /// The company's look of mails.

@@ -18,6 +18,7 @@ use crate::domain::dataset::Dataset;
 use crate::domain::digest::Digest;
 use crate::domain::route::Route;
 use crate::domain::rule::Rule;
+use crate::domain::token::Key;
 use crate::domain::zone::Zone;
 use crate::receiver::Receiver;
 use crate::render::Look;
@@ -26,6 +27,7 @@ use crate::store::records::RecordsError;
 use crate::store::state::StateError;
 use crate::store::{Store, StoreError};
 
+pub mod archive;
 pub mod digest;
 pub mod evaluate;
 pub mod health;
@@ -36,6 +38,7 @@ pub mod notify;
 pub mod outbox;
 pub mod plan;
 pub mod pull;
+pub mod restate;
 mod spending;
 pub mod tables;
 pub mod verify;
@@ -50,6 +53,12 @@ pub struct Plant {
     pub week_starts: u8,
     /// Told about postrider's own troubles.
     pub owner: Option<String>,
+    /// The receiver that is told of them too.
+    pub alarm: Option<String>,
+    /// How long runs are kept, with what their mails were made of and their bytes.
+    pub archive: TimeDelta,
+    /// Where the console is: mails carry addresses below it.
+    pub public_url: Option<String>,
     /// Where the metrics are written.
     pub metrics: Option<PathBuf>,
     /// The company's look of mails.
@@ -155,6 +164,8 @@ pub struct Engine {
     /// When what is past its retention was last deleted from the records.
     expired: Mutex<Option<DateTime<Utc>>>,
     jitter: AtomicU64,
+    /// Signs what a reader of a mail may do; read from the state when it is first needed.
+    token_key: OnceLock<Key>,
 }
 
 impl Engine {
@@ -175,6 +186,7 @@ impl Engine {
             measured: Mutex::new(None),
             expired: Mutex::new(None),
             jitter: AtomicU64::new(seed | 1),
+            token_key: OnceLock::new(),
         }
     }
 

@@ -10,15 +10,16 @@ mod digest;
 pub mod format;
 mod html;
 mod incident;
-mod look;
+pub mod look;
 pub mod mail;
 mod notice;
 mod palette;
 pub mod payload;
 pub mod sheet;
 pub mod subject;
+mod template;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod text;
 mod view;
 pub mod words;
@@ -29,7 +30,7 @@ pub use incident::{IncidentKind, IncidentMail, PassedIncident, render_incident};
 pub use look::{Logo, Look};
 pub use mail::{Envelope, EnvelopeError, mail_bytes};
 pub use notice::{NoticeMail, render_notice};
-pub use payload::{digest_payload, incident_payload};
+pub use payload::{digest_payload, incident_payload, notice_payload};
 
 /// A mail's content, before it is given to somebody.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::Connection;
 
 use crate::domain::dataset::Dataset;
-use crate::domain::query::{Answer, Frame, Query};
+use crate::domain::query::{Answer, Frame, PartAnswer, Query};
 
 pub mod records;
 pub mod sql;
@@ -158,6 +158,20 @@ impl Store {
 impl View<'_> {
     /// Answers a question; a dataset that is not loaded yet is told, never read as empty.
     pub fn answer(&self, query: &Query, frame: &Frame) -> Result<Answer, StoreError> {
+        self.ready(query)?;
+        Ok(sql::answer(self.connection, query, frame)?)
+    }
+
+    /// Answers a question part by part ([`Query::split`]) in one pass over the records: each part's
+    /// answer is what the question would have found of its records alone, and all records are in one
+    /// part or another. See [`sql::parts`].
+    pub fn parts(&self, query: &Query, frame: &Frame) -> Result<Vec<PartAnswer>, StoreError> {
+        self.ready(query)?;
+        Ok(sql::parts(self.connection, query, frame)?)
+    }
+
+    /// Whether all that a question reads is loaded.
+    fn ready(&self, query: &Query) -> Result<(), StoreError> {
         for (name, fields) in query.reads() {
             let state = self.states.iter().find(|state| state.dataset == name);
             let Some(state) = state.filter(|state| state.ready) else {
@@ -167,7 +181,7 @@ impl View<'_> {
                 return Err(StoreError::Loading(format!("{name}.{field}")));
             }
         }
-        Ok(sql::answer(self.connection, query, frame)?)
+        Ok(())
     }
 
     /// The instant up to which all of some datasets are complete; `None` while one is not loaded.

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use self::online::Online;
 use super::context::{Context, runtime};
-use super::{Done, Failure, print};
+use super::{Done, Failure, print, test};
 use crate::config::{self, Mode};
 
 mod online;
@@ -20,7 +20,9 @@ With --online each source is logged in to, and each dataset that reports or rule
 with what its source says of it: fields that are not shown to us, with the reports and rules that
 read them, types that differ, values that a condition names and the source does not have.
 
-Exit code 0: the config is right. 1: a source disagrees or cannot be reached. 2: every mistake is
+Tests of reports ([[reports.NAME.test]]) are run.
+
+Exit code 0: the config is right. 1: a test failed, or a source disagrees or cannot be reached. 2: every mistake is
 shown, with place and mend. A secret that is not set here is a remark; `run` and --online refuse it.")]
 pub(super) struct Check {
     /// Log in to every source and compare its datasets with the config
@@ -58,6 +60,16 @@ impl Check {
             ];
             print::line(format!("{} is right: {}", path.display(), counts.join(", ")));
         }
+        let tested = test::run(&config, None)?;
+        let failed: Vec<_> = tested.iter().filter(|tested| !tested.lines.is_empty()).collect();
+        if !self.json && !tested.is_empty() {
+            let passed = print::count(tested.len() - failed.len(), "test");
+            print::line(format!("{passed} of reports passed, {} failed", failed.len()));
+            for tested in &failed {
+                print::line(format!("FAILED  {} / {}", tested.report, tested.test));
+                test::show(tested);
+            }
+        }
         let online = match self.online {
             true => Some(runtime()?.block_on(Online::ask(&config, |source| {
                 if !self.json {
@@ -67,11 +79,22 @@ impl Check {
             false => None,
         };
         if self.json {
-            let mut facts = json!({ "problems": [], "notes": notes });
+            let differences = failed.iter().map(|tested| {
+                json!({ "report": tested.report, "test": tested.test, "differences": tested.lines })
+            });
+            let mut facts = json!({
+                "problems": [],
+                "notes": notes,
+                "tests": { "run": tested.len(), "failed": differences.collect::<Vec<_>>() },
+            });
             if let Some(online) = &online {
                 facts["online"] = online.facts();
             }
             print::json(&facts);
+        }
+        if !failed.is_empty() {
+            let failed = print::count(failed.len(), "test");
+            return Err(Failure::Failed(anyhow::anyhow!("{failed} of reports failed")));
         }
         match online.map_or(0, |online| online.troubles()) {
             0 => Ok(()),

@@ -49,6 +49,7 @@ impl Send {
                 missed: 0,
                 by_hand: Some(now.format("%Y%m%dT%H%M%S%3f").to_string()),
                 only: self.only.clone(),
+                later: None,
             };
             let made = app.engine().send(digest, making).await?;
             let messages = print::count(made.owed.len(), "message");

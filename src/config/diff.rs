@@ -19,7 +19,11 @@ pub fn diff(old: &Config, new: &Config) -> Vec<String> {
     changed("the locale", old.locale != new.locale);
     changed("the first weekday", old.week_starts != new.week_starts);
     changed("the owner", old.owner != new.owner);
+    changed("the alarm", old.alarm != new.alarm);
+    changed("how long runs are kept", old.archive != new.archive);
+    changed("the public address", old.public_url != new.public_url);
     changed("the place of the metrics", old.metrics != new.metrics);
+    changed("the look of mails", old.look != new.look);
     changed("the mail server", !same_option(&old.smtp, &new.smtp, same_smtp));
     if old.state != new.state {
         lines.push("the place of the state changed: that takes a restart".to_owned());
@@ -32,7 +36,7 @@ pub fn diff(old: &Config, new: &Config) -> Vec<String> {
         "digest",
         &old.digests,
         &new.digests,
-        |a, b| a.hash == b.hash && a.to == b.to,
+        |a, b| a.hash == b.hash && a.addresses().eq(b.addresses()),
         &mut lines,
     );
     named("rule", &old.rules, &new.rules, |a, b| a.hash == b.hash, &mut lines);

@@ -32,10 +32,11 @@ pub(super) const NAMED: [&str; 8] = [
     "receivers",
 ];
 /// All keys at the top of a file.
-const TOP: [&str; 12] = [
+const TOP: [&str; 13] = [
     "include",
     "postrider",
     "smtp",
+    "look",
     "sources",
     "datasets",
     "report_types",
@@ -52,6 +53,7 @@ const TOP: [&str; 12] = [
 pub(super) struct Draft<'a> {
     pub(super) postrider: Option<Raw<'a>>,
     pub(super) smtp: Option<Raw<'a>>,
+    pub(super) look: Option<Raw<'a>>,
     pub(super) sections: BTreeMap<&'static str, BTreeMap<String, Raw<'a>>>,
     pub(super) routes: Vec<Raw<'a>>,
 }
@@ -235,6 +237,9 @@ impl<'a> Draft<'a> {
             ("smtp", _, DeValue::Table(table)) => {
                 once(&mut self.smtp, raw(file, "[smtp]", "smtp", at, table), found);
             }
+            ("look", _, DeValue::Table(table)) => {
+                once(&mut self.look, raw(file, "[look]", "look", at, table), found);
+            }
             ("routes", _, DeValue::Array(list)) => self.take_routes(file, at, list, found),
             (_, Some(section), DeValue::Table(tables)) => {
                 for (name, table) in tables {
@@ -248,7 +253,7 @@ impl<'a> Draft<'a> {
                 let message = format!("`{section}` must hold tables");
                 found.problem(value_at, message, format!("write `[{section}.NAME]`"));
             }
-            ("postrider" | "smtp", ..) => {
+            ("postrider" | "smtp" | "look", ..) => {
                 found.problem(at, format!("`{name}` must be a table"), format!("write `[{name}]`"));
             }
             (_, _, value) => {

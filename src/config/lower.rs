@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use sha2::{Digest as _, Sha256};
 
 use super::load::Draft;
@@ -27,6 +28,7 @@ mod calendars;
 mod datasets;
 mod digests;
 mod general;
+mod look;
 mod receivers;
 mod reports;
 mod rest;
@@ -94,6 +96,10 @@ pub(super) struct General {
     state: std::path::PathBuf,
     owner: Option<String>,
     metrics: Option<std::path::PathBuf>,
+    /// The name of the receiver that is told of troubles, and the file it is written in.
+    alarm: Option<(usize, Text)>,
+    archive: TimeDelta,
+    public_url: Option<String>,
     /// Where `owner` is written, if it is.
     owner_at: Option<At>,
 }
@@ -120,12 +126,13 @@ pub(super) fn lower(
     found: &mut Findings<'_>,
     surroundings: Surroundings<'_>,
 ) -> Option<Config> {
-    let Draft { postrider, smtp, mut sections, routes } = draft;
+    let Draft { postrider, smtp, look, mut sections, routes } = draft;
     let mut section = |name: &str| sections.remove(name).unwrap_or_default();
 
     let general = general::lower(postrider, found);
     let smtp_written = smtp.is_some();
     let smtp = smtp.and_then(|raw| smtp::lower(raw, found, surroundings));
+    let look = look::lower(look, found, surroundings);
     let mut sources = sources::lower(section("sources"), found, surroundings);
     let raw_datasets = section("datasets");
     let (raw_types, raw_reports, raw_rules) =
@@ -163,7 +170,7 @@ pub(super) fn lower(
     });
     let mut mails = Vec::new();
     let digests = Known::lower("digest", "digests", section("digests"), |raw| {
-        digests::lower(raw, found, &names, &mut mails).map(Arc::new)
+        digests::lower(raw, found, &names, surroundings, &mut mails).map(Arc::new)
     });
     names.mails = mails;
     names.first_rule = raw_rules.iter().next().map(|(name, raw)| (name.clone(), raw.at.clone()));
@@ -176,6 +183,7 @@ pub(super) fn lower(
     }
     let read = rules.made.values().map(|rule| (rule.name.as_str(), &*rule.query, rule.window));
     datasets::keep::note(found, &keeps, &names, read);
+    let alarm = general::alarm(found, &names);
     let general = names.general;
     Some(Config {
         timezone: general.zone,
@@ -183,8 +191,11 @@ pub(super) fn lower(
         week_starts: general.week_starts,
         state: general.state,
         owner: general.owner,
+        alarm,
+        archive: general.archive,
+        public_url: general.public_url,
         metrics: general.metrics,
-        look: Default::default(),
+        look,
         smtp,
         sources: sources.known.made,
         datasets: names.datasets,

@@ -235,7 +235,7 @@ fn canonical_value(value: &DeValue<'_>, text: &mut String) {
 }
 
 /// The names of the fields of a wire struct, asked from its `Deserialize`.
-fn fields_of<T: DeserializeOwned>() -> &'static [&'static str] {
+pub(super) fn fields_of<T: DeserializeOwned>() -> &'static [&'static str] {
     let mut fields: &'static [&'static str] = &[];
     // It always fails: the question was only which fields it would ask for.
     let _ = T::deserialize(Ask(&mut fields));

@@ -1,4 +1,5 @@
-//! Lengths of time as people write them: `30 s`, `5 min`, `1 h 30 min`, `2 days`, `13 months`.
+//! Lengths of time as people write them: `30 s`, `5 min`, `1 h 30 min`, `2 days`, `13 months`; and
+//! sizes: `500 kB`, `10 MB`.
 
 use chrono::TimeDelta;
 
@@ -69,6 +70,22 @@ fn unit(word: &str, calendar: bool) -> Result<i64, String> {
             return Err(format!("`{word}` is not a unit of time: write `s`, `min`, `h` or `days`"));
         }
     })
+}
+
+/// A size in bytes: `500 kB`, `10 MB`. Units are decimal, as mail servers count.
+pub(super) fn size(text: &str) -> Result<usize, String> {
+    let written = text.trim();
+    let digits = written.find(|c: char| !c.is_ascii_digit()).unwrap_or(written.len());
+    let unit = match written[digits..].trim_start() {
+        "kB" | "KB" => 1_000,
+        "MB" => 1_000_000,
+        _ => return Err(format!("`{text}` is not a size: write e.g. `10 MB`")),
+    };
+    written[..digits]
+        .parse::<usize>()
+        .ok()
+        .and_then(|number| number.checked_mul(unit))
+        .ok_or_else(|| format!("`{text}` is not a size: write e.g. `10 MB`"))
 }
 
 /// A length in the largest unit that divides it, e.g. `90 min`, for messages.

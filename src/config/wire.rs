@@ -23,6 +23,9 @@ pub(super) struct PostriderToml {
     pub(super) state: Option<Text>,
     pub(super) owner: Option<Text>,
     pub(super) metrics: Option<Text>,
+    pub(super) alarm: Option<Text>,
+    pub(super) archive: Option<Text>,
+    pub(super) public_url: Option<Text>,
 }
 
 /// `[smtp]`.
@@ -36,6 +39,16 @@ pub(super) struct SmtpToml {
     pub(super) password: Option<Text>,
     pub(super) from: Option<Text>,
     pub(super) ca: Option<Text>,
+}
+
+/// `[look]`.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LookToml {
+    pub(super) logo: Option<Text>,
+    pub(super) logo_alt: Option<Text>,
+    pub(super) accent: Option<Text>,
+    pub(super) footer: Option<Text>,
 }
 
 /// `[sources.NAME]` with `kind = "salesforce"`; its `auth` is taken out before.
@@ -126,6 +139,7 @@ pub(super) struct ObjectToml {
     pub(super) dated: Option<Spanned<bool>>,
     pub(super) keep: Option<Text>,
     pub(super) history: Option<Text>,
+    pub(super) link: Option<Text>,
 }
 
 /// `[datasets.NAME]` of a REST source; `source` and `paging` are taken out before.
@@ -150,6 +164,7 @@ pub(super) struct TableToml {
     pub(super) dated: Option<Spanned<bool>>,
     pub(super) max_pages: Option<Spanned<u32>>,
     pub(super) max_bad: Option<Spanned<f64>>,
+    pub(super) link: Option<Text>,
 }
 
 /// `paging` of a REST dataset: exactly one of its shapes.
@@ -194,6 +209,34 @@ impl<'de> Deserialize<'de> for KeyToml {
                     names.push(name);
                 }
                 Ok(KeyToml::Several(names))
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
+}
+
+/// Yes, no, or until a date.
+pub(super) enum PausedToml {
+    Plain(bool),
+    Until(String),
+}
+
+impl<'de> Deserialize<'de> for PausedToml {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<PausedToml, D::Error> {
+        struct Either;
+        impl Visitor<'_> for Either {
+            type Value = PausedToml;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("`true`, `false` or a date in quotes")
+            }
+
+            fn visit_bool<E: de::Error>(self, paused: bool) -> Result<PausedToml, E> {
+                Ok(PausedToml::Plain(paused))
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<PausedToml, E> {
+                Ok(PausedToml::Until(text.to_owned()))
             }
         }
         deserializer.deserialize_any(Either)
@@ -267,23 +310,130 @@ pub(super) struct ReportToml {
     pub(super) empty: Option<Text>,
     #[serde(default)]
     pub(super) mask: Vec<Text>,
+    pub(super) pivot_by: Option<Text>,
+    pub(super) compare: Option<Text>,
+    pub(super) calendar: Option<Text>,
+    pub(super) trend: Option<Text>,
+    #[serde(default)]
+    pub(super) goals: BTreeMap<Text, Text>,
+    pub(super) drill: Option<Text>,
+    pub(super) min_values: Option<Spanned<u32>>,
+    pub(super) restate_above: Option<Spanned<f64>>,
+    #[serde(default)]
+    pub(super) test: Vec<Spanned<TestToml>>,
 }
 
-/// `[digests.NAME]`.
+/// `chart` of a report.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ChartToml {
+    pub(super) kind: Option<Text>,
+    pub(super) of: Option<Spanned<Vec<Text>>>,
+    pub(super) by: Option<Text>,
+}
+
+/// One `[[reports.NAME.test]]`.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TestToml {
+    pub(super) name: Option<Text>,
+    pub(super) at: Option<Text>,
+    #[serde(default)]
+    pub(super) records: BTreeMap<Text, Vec<BTreeMap<Text, Spanned<CellToml>>>>,
+    pub(super) rows: Option<Vec<Vec<CellToml>>>,
+    pub(super) total: Option<Vec<CellToml>>,
+}
+
+/// A cell of a test.
+pub(super) enum CellToml {
+    Boolean(bool),
+    Integer(i64),
+    Real(f64),
+    Text(String),
+}
+
+impl<'de> Deserialize<'de> for CellToml {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<CellToml, D::Error> {
+        struct Any;
+        impl Visitor<'_> for Any {
+            type Value = CellToml;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number, a text in quotes, `true` or `false`")
+            }
+
+            fn visit_bool<E: de::Error>(self, yes: bool) -> Result<CellToml, E> {
+                Ok(CellToml::Boolean(yes))
+            }
+
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<CellToml, E> {
+                Ok(CellToml::Integer(number))
+            }
+
+            fn visit_f64<E: de::Error>(self, number: f64) -> Result<CellToml, E> {
+                Ok(CellToml::Real(number))
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<CellToml, E> {
+                Ok(CellToml::Text(text.to_owned()))
+            }
+        }
+        deserializer.deserialize_any(Any)
+    }
+}
+
+/// `[digests.NAME]`; its `reports`, `recipients` and `mask_outside` are taken out before.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DigestToml {
     pub(super) subject: Option<Text>,
+    pub(super) preheader: Option<Text>,
     pub(super) headline: Option<Text>,
     pub(super) intro: Option<Text>,
-    pub(super) reports: Option<Spanned<Vec<Text>>>,
+    pub(super) send_when: Option<Text>,
     pub(super) schedule: Option<Text>,
     pub(super) timezone: Option<Text>,
     pub(super) missed: Option<Text>,
     pub(super) max_lateness: Option<Text>,
     pub(super) wait_up_to: Option<Text>,
     pub(super) calendar: Option<Text>,
+    pub(super) on_closed: Option<Text>,
+    pub(super) start: Option<Text>,
+    pub(super) end: Option<Text>,
+    pub(super) paused: Option<Spanned<PausedToml>>,
     pub(super) to: Option<Spanned<Vec<Text>>>,
+    #[serde(default)]
+    pub(super) cc: Vec<Text>,
+    #[serde(default)]
+    pub(super) bcc: Vec<Text>,
+    pub(super) reply_to: Option<Text>,
+    pub(super) split_by: Option<Text>,
+    #[serde(default)]
+    pub(super) attach: Vec<Text>,
+    pub(super) csv_bom: Option<Spanned<bool>>,
+    pub(super) locale: Option<Text>,
+    pub(super) max_size: Option<Text>,
+}
+
+/// One entry of a digest's `reports` that is not a name alone.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EntryToml {
+    pub(super) report: Option<Text>,
+    pub(super) r#where: Option<Text>,
+    pub(super) title: Option<Text>,
+    pub(super) about: Option<Text>,
+    pub(super) period: Option<Text>,
+    pub(super) top: Option<Spanned<u32>>,
+    pub(super) required: Option<Spanned<bool>>,
+}
+
+/// `mask_outside` of a digest.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MaskOutsideToml {
+    pub(super) domains: Option<Spanned<Vec<Text>>>,
+    pub(super) columns: Option<Spanned<Vec<Text>>>,
 }
 
 /// `[rules.NAME]`.
@@ -322,6 +472,7 @@ pub(super) struct RuleToml {
 #[serde(deny_unknown_fields)]
 pub(super) struct CalendarToml {
     pub(super) timezone: Option<Text>,
+    pub(super) country: Option<Text>,
     #[serde(default)]
     pub(super) hours: BTreeMap<Text, Text>,
     #[serde(default)]

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveTime, TimeDelta, Utc, Weekday};
 
+use super::holidays::Holidays;
 use super::zone::Zone;
 
 /// Hours of the week in a zone, without holidays.
@@ -20,6 +21,7 @@ pub struct Calendar {
     /// every day that is no holiday is open from its beginning to its end.
     hours: Option<[Vec<Opening>; 7]>,
     holidays: BTreeSet<NaiveDate>,
+    country: Option<Holidays>,
 }
 
 /// Minutes since the midnight of the date an opening belongs to; the end may lie on the next date.
@@ -70,7 +72,13 @@ impl Calendar {
             zone,
             hours: (!hours.is_empty()).then_some(week),
             holidays: holidays.iter().copied().collect(),
+            country: None,
         })
+    }
+
+    /// The same with the holidays of a country beside its own.
+    pub fn in_country(self, country: Option<Holidays>) -> Calendar {
+        Calendar { country, ..self }
     }
 
     /// Its zone: hours and holidays are civil time there.
@@ -104,12 +112,18 @@ impl Calendar {
     /// Whether a civil date is a holiday.
     pub fn is_holiday(&self, date: NaiveDate) -> bool {
         self.holidays.contains(&date)
+            || self.country.as_ref().is_some_and(|country| country.on(date).is_some())
     }
 
     /// Why nothing opens on a civil date, as a phrase; `None` if something does.
     pub fn closed_on(&self, date: NaiveDate) -> Option<String> {
-        if self.is_holiday(date) {
+        if self.holidays.contains(&date) {
             return Some(format!("{date} is a holiday in calendar `{}`", self.name));
+        }
+        if let Some(country) = &self.country
+            && let Some(name) = country.on(date)
+        {
+            return Some(format!("{date} is {name} in {}", country.country()));
         }
         let weekday = date.weekday();
         let hours = self.hours.as_ref()?;

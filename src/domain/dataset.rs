@@ -1,11 +1,12 @@
 //! Datasets: named tables of a source with typed fields, a key and an updated-at field.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
 use super::coverage::CoverageFact;
-use super::value::Type;
+use super::value::{Type, Value};
 
 /// One named table of a source.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,6 +48,8 @@ pub struct Dataset {
     pub history: Option<TimeDelta>,
     /// What can be known about records that are missing by nature.
     pub coverage: Vec<CoverageFact>,
+    /// Where a person finds a record: an address with `{key}` in it. `None`: nowhere.
+    pub link: Option<String>,
 }
 
 impl Dataset {
@@ -69,7 +72,18 @@ impl Dataset {
             keep: None,
             history: None,
             coverage: Vec::new(),
+            link: None,
         }
+    }
+
+    /// Where a person finds the record with this key; what means something in an address is escaped.
+    pub fn address_of(&self, key: &Value) -> Option<String> {
+        let key = match key {
+            Value::Text(key) if !key.is_empty() => escaped(key),
+            Value::Integer(key) => key.to_string(),
+            _ => return None,
+        };
+        self.link.as_ref().map(|link| link.replace(LINK_KEY, &key))
     }
 
     /// How far back its first load reaches, of a source whose datasets reach so far; `None` is all
@@ -91,6 +105,24 @@ impl Dataset {
         fields.contains(&self.key)
             || self.unique.iter().any(|set| set.iter().all(|field| fields.contains(field)))
     }
+}
+
+/// What a dataset's link has in the place of a key.
+pub const LINK_KEY: &str = "{key}";
+
+/// A text with all bytes percent-encoded but letters, digits and `-._~` (RFC 3986's unreserved).
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                escaped.push(char::from(byte));
+            }
+            // Writing to a string cannot fail.
+            _ => drop(write!(escaped, "%{byte:02X}")),
+        }
+    }
+    escaped
 }
 
 /// One field of a dataset.
@@ -313,6 +345,25 @@ impl Batch {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_record_has_an_address_in_which_its_key_is_only_a_key() {
+        let check = |key: Value, expected: Option<&str>| {
+            let link = Some("https://desk.example.com/t/{key}?view={key}".to_owned());
+            let dataset = Dataset { link, ..Dataset::new("s", "d", vec![], 0) };
+            assert_eq!(dataset.address_of(&key).as_deref(), expected);
+        };
+        let text = |text: &str| Value::Text(text.to_owned());
+        check(text("0Mw1"), Some("https://desk.example.com/t/0Mw1?view=0Mw1"));
+        check(Value::Integer(-7), Some("https://desk.example.com/t/-7?view=-7"));
+        let escaped = "..%2F%22%3E%3Cb%3E%26%20%C3%A9";
+        let expected = format!("https://desk.example.com/t/{escaped}?view={escaped}");
+        check(text("../\"><b>& é"), Some(&expected));
+        check(text(""), None);
+        check(Value::Null, None);
+        let without = Dataset::new("s", "d", vec![], 0);
+        assert_eq!(without.address_of(&text("1")), None);
+    }
 
     #[test]
     fn a_first_load_reaches_as_far_as_asked_and_no_further_than_records_are_kept() {

@@ -140,6 +140,17 @@ pub fn after_attempt(
     }
 }
 
+/// Whether a message in this state goes back to waiting when somebody asks for it; else why not. What
+/// was delivered never goes again, and what is under way has its outcome to come.
+pub fn goes_again(state: &str) -> Result<(), &'static str> {
+    match state {
+        "pending" | "rejected" | "expired" => Ok(()),
+        "delivered" => Err("delivered already"),
+        "sending" => Err("under way"),
+        _ => Err("in a state this postrider does not know"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -185,6 +196,20 @@ mod tests {
         let late = TimeDelta::days(9);
         check(DIGEST, late, 9, Outcome::Delivered("250 ok".into()), 0.0, "delivered: 250 ok");
         check(DIGEST, NEW, 0, Outcome::Rejected("550".into()), 0.0, "rejected: 550");
+    }
+
+    #[test]
+    fn what_was_delivered_never_goes_again() {
+        for (state, again) in [
+            ("pending", Ok(())),
+            ("rejected", Ok(())),
+            ("expired", Ok(())),
+            ("delivered", Err("delivered already")),
+            ("sending", Err("under way")),
+            ("gone", Err("in a state this postrider does not know")),
+        ] {
+            assert_eq!(goes_again(state), again, "{state}");
+        }
     }
 
     #[test]

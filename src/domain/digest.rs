@@ -9,6 +9,18 @@ use serde::{Deserialize, Serialize};
 use super::report::Report;
 use super::schedule::Schedule;
 
+pub mod condition;
+pub mod mask;
+#[cfg(test)]
+pub(crate) mod samples;
+pub mod sending;
+pub mod split;
+
+pub use condition::Condition;
+pub use mask::MaskOutside;
+pub use sending::{SendWhen, Sending};
+pub use split::{Readers, Split};
+
 /// A scheduled mail.
 #[derive(Clone, Debug)]
 pub struct Digest {
@@ -36,6 +48,12 @@ pub struct Digest {
     pub cc: Vec<String>,
     /// Further addresses that nobody else sees.
     pub bcc: Vec<String>,
+    /// Which slots it goes out for.
+    pub send_when: SendWhen,
+    /// One mail a part instead, to the part's own readers. `to`, `cc` and `bcc` are then empty.
+    pub split: Option<Split>,
+    /// Columns that readers elsewhere get shortened.
+    pub mask_outside: Option<MaskOutside>,
     /// Where answers go.
     pub reply_to: Option<String>,
     /// What is attached.
@@ -74,6 +92,9 @@ impl Digest {
             to: Vec::new(),
             cc: Vec::new(),
             bcc: Vec::new(),
+            send_when: SendWhen::Always,
+            split: None,
+            mask_outside: None,
             reply_to: None,
             attach: Vec::new(),
             locale: None,
@@ -85,8 +106,16 @@ impl Digest {
     }
 }
 
+impl Digest {
+    /// Everybody its mails go to, each once: readers, those named in all mails, those nobody sees.
+    /// Of a digest that is split its parts' readers are not known before it is made.
+    pub fn addresses(&self) -> impl Iterator<Item = &str> {
+        self.to.iter().chain(&self.cc).chain(&self.bcc).map(String::as_str)
+    }
+}
+
 /// A total of one of the digest's reports.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Headline {
     /// Index into [`Digest::reports`].
     pub report: usize,

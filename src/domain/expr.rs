@@ -25,11 +25,12 @@ mod names;
 mod parse;
 mod text;
 mod types;
+mod word;
 
 pub(crate) use civil::Civil;
 pub(crate) use functions::{calls_aggregate, has_aggregate, is_share};
 pub(crate) use known::Known;
-pub(crate) use lower::{Grouping, Lowerer, Node, Place, RowName};
+pub(crate) use lower::{Grouping, LIST, Lowerer, NamedColumn, Node, Place, RowName, State};
 pub(crate) use names::name_help;
 pub(crate) use parse::{SortItem, Text, bytes, place};
 pub(crate) use text::{like, range_of, range_text};
@@ -256,9 +257,8 @@ pub enum AggregateKind {
 }
 
 impl Expr {
-    /// Calls `visit` for this expression and every one below it.
-    pub fn walk(&self, visit: &mut impl FnMut(&Expr)) {
-        visit(self);
+    /// The expressions it is made of, in the order written.
+    pub fn parts(&self) -> Vec<&Expr> {
         match self {
             Expr::Literal(_)
             | Expr::Field(_)
@@ -266,28 +266,22 @@ impl Expr {
             | Expr::Key(_)
             | Expr::Carried(_)
             | Expr::Aggregate(_)
-            | Expr::AsOf => {}
-            Expr::Share(x) | Expr::Unary(_, x) | Expr::In(x, _) => x.walk(visit),
-            Expr::Binary(_, a, b) => {
-                a.walk(visit);
-                b.walk(visit);
-            }
-            Expr::Between(x, low, high) => {
-                x.walk(visit);
-                low.walk(visit);
-                high.walk(visit);
-            }
+            | Expr::AsOf => vec![],
+            Expr::Share(x) | Expr::Unary(_, x) | Expr::In(x, _) => vec![x],
+            Expr::Binary(_, a, b) => vec![a, b],
+            Expr::Between(x, low, high) => vec![x, low, high],
             Expr::Case(branches, otherwise) => {
-                for (condition, result) in branches {
-                    condition.walk(visit);
-                    result.walk(visit);
-                }
-                if let Some(otherwise) = otherwise {
-                    otherwise.walk(visit);
-                }
+                let branches = branches.iter().flat_map(|(when, then)| [when, then]);
+                branches.chain(otherwise.as_deref()).collect()
             }
-            Expr::Call(_, args) => args.iter().for_each(|arg| arg.walk(visit)),
+            Expr::Call(_, args) => args.iter().collect(),
         }
+    }
+
+    /// Calls `visit` for this expression and every one below it.
+    pub fn walk(&self, visit: &mut impl FnMut(&Expr)) {
+        visit(self);
+        self.parts().into_iter().for_each(|part| part.walk(visit));
     }
 
     /// Adds the fields it reads to a set.

@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use super::zone::Zone;
 
+mod before;
+
 /// `last 7 days`, `yesterday`, `last week`, `this month`, `last 24 h`, `all time`, ...
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Period {

@@ -22,6 +22,9 @@ pub(crate) mod samples;
 pub(crate) mod shape;
 #[cfg(test)]
 mod tests;
+mod texts;
+
+pub use texts::Texts;
 
 /// A checked question.
 #[derive(Clone, Debug)]
@@ -37,11 +40,14 @@ pub struct Query {
     /// Group by these; empty with aggregates means one row in all.
     pub groups: Vec<Group>,
     /// So many of the groups (of a list: columns), the first ones, only split the answer into
-    /// parts: see [`Part`].
+    /// parts, which [`crate::store::View::parts`] gives: the rows of a part do not have them.
+    /// Asked for one answer ([`crate::store::View::answer`]), they are groups (columns) like the
+    /// others. Further ones follow from the first.
     pub split: usize,
-    /// Whether the last of the groups goes across: its values become columns.
+    /// Whether the last of the groups goes across: its values become columns. See [`Answer`].
     pub pivot: bool,
-    /// A percentile of fewer values than this is null: it would say nothing. The median always is.
+    /// A percentile of fewer values than this is null: it would say nothing. The median is always
+    /// given, and so are the values of a fold.
     pub percentile_min: u64,
     /// Fields determined by the groups' keys that columns read.
     pub carried: Vec<FieldRef>,
@@ -57,6 +63,8 @@ pub struct Query {
     pub top: Option<usize>,
     /// Whether the values over all rows are wanted.
     pub total: bool,
+    /// What it was checked from.
+    pub texts: Arc<Texts>,
 }
 
 /// `per` and `values`: one row a key before grouping.
@@ -79,7 +87,7 @@ impl Query {
         report_type: &Arc<ReportType>,
         text: &QueryText<'_>,
     ) -> Result<Query, Vec<(Part, Mistake)>> {
-        check::query(report_type, text, false)
+        check::query(report_type, Texts::of(text, false))
     }
 
     /// Checks the texts of a rule's query; `text.columns` is its `value` alone. Column 0 is the
@@ -88,7 +96,38 @@ impl Query {
         report_type: &Arc<ReportType>,
         text: &QueryText<'_>,
     ) -> Result<Query, Vec<(Part, Mistake)>> {
-        check::query(report_type, text, true)
+        check::query(report_type, Texts::of(text, true))
+    }
+
+    /// The same question with more: a further condition that records have to meet, and expressions
+    /// that split the answer into parts (as [`QueryText::group_by`] has them: an alias by itself is
+    /// its records). Conditions and splits it has already stay. Every split after the first must
+    /// follow from the first, e.g. `account.OwnerMail` from `account`: it comes with each part and
+    /// makes none of its own.
+    ///
+    /// The shape of the answer stays the same: a part has the rows, columns and totals that this
+    /// query has, so it is shaped by the query without splits.
+    ///
+    /// What was set since the check (`top`, `total`, `percentile_min`) is kept. Mistakes are in
+    /// [`Part::Only`] and [`Part::Split`], counted from the texts given here.
+    pub fn with(&self, only: Option<&str>, split: &[&str]) -> Result<Query, Vec<(Part, Mistake)>> {
+        let mut texts = Texts::clone(&self.texts);
+        texts.only.extend(only.map(str::to_owned));
+        texts.split.extend(split.iter().map(|text| (*text).to_owned()));
+        let checked = check::query(&self.report_type, texts).map_err(|mistakes| {
+            let before = self.texts.split.len();
+            let here = |part| match part {
+                Part::Split(index) => Part::Split(index.saturating_sub(before)),
+                part => part,
+            };
+            mistakes.into_iter().map(|(part, mistake)| (here(part), mistake)).collect::<Vec<_>>()
+        })?;
+        Ok(Query {
+            top: self.top,
+            total: self.total,
+            percentile_min: self.percentile_min,
+            ..checked
+        })
     }
 }
 
@@ -175,6 +214,8 @@ pub struct QueryText<'a> {
     pub values: Vec<&'a str>,
     /// `group_by`.
     pub group_by: Vec<&'a str>,
+    /// `pivot_by`: a further group, the values of which go across.
+    pub pivot_by: Option<&'a str>,
     /// `columns`; of a rule its `value` alone.
     pub columns: Vec<&'a str>,
     /// `sort`.
@@ -183,9 +224,11 @@ pub struct QueryText<'a> {
     pub top: Option<usize>,
     /// `total`.
     pub total: bool,
+    /// `min_values`: see [`Query::percentile_min`]; `None` is no minimum.
+    pub min_values: Option<u64>,
 }
 
-/// Which text of a [`QueryText`] a mistake is in.
+/// Which text of a [`QueryText`], or of those given to [`Query::with`], a mistake is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are the fields of QueryText")]
 pub enum Part {
@@ -194,8 +237,11 @@ pub enum Part {
     Per(usize),
     Values(usize),
     GroupBy(usize),
+    Pivot,
     Column(usize),
     Sort,
+    Only,
+    Split(usize),
 }
 
 /// What a query is answered for.
@@ -216,22 +262,38 @@ pub struct Frame {
 }
 
 /// The answer to a query.
-#[derive(Clone, Debug, PartialEq)]
+///
+/// Of a pivoted query ([`Query::pivot`]) all columns come once for each value that goes across, then
+/// once more over all of them: with `n` columns, `values[place * n + column]` is the column for
+/// `across[place]`, and those from `across.len() * n` on are over everything across. That holds for
+/// rows, `others`, `rest` and `total` alike, and for a query that is not pivoted too, where `across`
+/// is empty. So does a pivoted query over no records: it has no values across.
+///
+/// Every cell is computed from the records in it. One without records is what its column is over
+/// nothing: counts and shares are 0, all else is null.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Answer {
-    /// The rows to show, in order: at most `top` of them.
+    /// The rows to show, in order: at most `top` of them. Those of a pivoted query are ordered by
+    /// their columns over everything across.
     pub rows: Vec<Row>,
     /// What `top` left out: how many rows, and (grouped queries) their values taken together.
     pub others: Option<(u64, Option<Vec<Value>>)>,
     /// The rows that `top` left out, in order, as far as they were asked for.
     pub rest: Vec<Row>,
-    /// Of a pivoted query the values that go across, as people read them. A row's values are then
-    /// all columns of the first one, of the next, ..., and of all of them together.
+    /// Of a pivoted query the values that go across, as people read them: at most 12, those largest
+    /// by the first column's total; hours, days, other calendar units and ranges in their own order,
+    /// all else by that size. The rest is taken together behind them as `Others (n)`.
     pub across: Vec<Value>,
+    /// How many values the last of `across` takes together; 0 where it is one like the others.
+    pub across_others: u64,
     /// The columns over all rows, if asked for.
     pub total: Option<Vec<Value>>,
     /// How many joined records were counted: rows that a `left join` keeps although nothing of the
     /// period is in them are none.
     pub records: u64,
+    /// How many cells of rows, `others` and total are null because they are a percentile of fewer
+    /// values than [`Query::percentile_min`].
+    pub withheld: u64,
     /// Whether `rows_max` cut the answer short; totals are then of what was read.
     pub truncated: bool,
 }
@@ -239,10 +301,12 @@ pub struct Answer {
 /// One row of an answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
-    /// The groups' keys (identity: never labels).
+    /// The groups' keys (identity: never labels), of a pivoted query without the one across. Of a
+    /// list for each column the key of the record that it names, null where the column is no alias
+    /// or there is no record.
     pub keys: Vec<Value>,
     /// The groups' values as people read them: labels of aliases and picklists, told apart where
-    /// equal, `(no account)` for a null alias.
+    /// equal, `(no account)` for a null alias. Empty for a list.
     pub shown: Vec<Value>,
     /// The columns' values.
     pub values: Vec<Value>,

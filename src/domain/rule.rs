@@ -242,6 +242,7 @@ pub(crate) mod sample {
             sort: Vec::new(),
             top: None,
             total: false,
+            texts: Arc::default(),
         };
         Rule {
             name: "slow-answer".into(),

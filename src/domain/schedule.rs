@@ -19,7 +19,7 @@ mod tests;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
 
 use self::pattern::{Pattern, RECURS_WITHIN};
 use super::calendar::Calendar;
@@ -40,7 +40,35 @@ pub struct Schedule {
     /// themselves do not matter: a morning mail goes out before the office opens. The day is the
     /// one the calendar's zone has at the slot.
     pub calendar: Option<Arc<Calendar>>,
+    /// What becomes of slots on days that the calendar skips.
+    pub on_closed: OnClosed,
+    /// The first and the last civil date of its slots; there are none outside.
+    pub dates: (Option<NaiveDate>, Option<NaiveDate>),
+    /// Whether its slots are skipped for the time being.
+    pub paused: Paused,
     read: Pattern,
+}
+
+/// What becomes of a slot on a closed day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnClosed {
+    /// It is skipped.
+    Skip,
+    /// It moves to the next open day, at the same time; with what that day has by itself it is one.
+    Next,
+    /// It moves to the open day before.
+    Previous,
+}
+
+/// Whether slots are skipped for the time being. What was skipped is not made later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Paused {
+    /// They run.
+    No,
+    /// None runs.
+    Yes,
+    /// Those before this civil date do not run.
+    Until(NaiveDate),
 }
 
 /// What happens to slots missed while down.
@@ -69,6 +97,9 @@ pub struct Slot {
 /// skips it.
 pub const MISSED_AFTER: TimeDelta = TimeDelta::minutes(5);
 
+/// A slot on a closed day moves by so many days at most.
+const MOVED_DAYS_MAX: u64 = 31;
+
 /// [`Schedule::due`] looks no further back than this and returns no more slots than this many, the
 /// newest: a clock that was years off must not plan a million mails.
 pub const DUE_DAYS_MAX: i64 = 366;
@@ -82,7 +113,22 @@ impl Schedule {
         let read = Pattern::parse(pattern)?;
         let pattern = pattern.split_whitespace().collect::<Vec<_>>().join(" ");
         let missed = Missed::Latest;
-        Ok(Schedule { pattern, zone, missed, max_lateness: None, calendar: None, read })
+        Ok(Schedule {
+            pattern,
+            zone,
+            missed,
+            max_lateness: None,
+            calendar: None,
+            on_closed: OnClosed::Skip,
+            dates: (None, None),
+            paused: Paused::No,
+            read,
+        })
+    }
+
+    /// Whether it runs on elapsed time: its hour field begins with a star.
+    pub fn is_elapsed(&self) -> bool {
+        self.read.is_elapsed()
     }
 
     /// What makes it the same schedule: a schedule that was edited is a new one and fills nothing in.
@@ -165,8 +211,59 @@ impl Schedule {
                 let calendar = self.calendar.as_ref()?;
                 calendar.closed_on(calendar.zone().date(planned_at))
             };
-            Slot { planned_at, skipped: missing.map(no_date).or_else(closed), missed: false }
+            let paused = || self.paused_on(self.zone.date(planned_at));
+            let skipped = missing.map(no_date).or_else(paused).or_else(closed);
+            Slot { planned_at, skipped, missed: false }
         })
+    }
+
+    /// Why nothing runs on a civil date although the pattern says so.
+    fn paused_on(&self, date: NaiveDate) -> Option<String> {
+        match self.paused {
+            Paused::No => None,
+            Paused::Yes => Some("paused".to_owned()),
+            Paused::Until(open) => (date < open).then(|| format!("paused until {open}")),
+        }
+    }
+
+    /// The date on which a date's slots run: itself, or the open day its calendar moves them to.
+    /// Where no day near it is open it stays, and is skipped.
+    fn runs_on(&self, date: NaiveDate) -> NaiveDate {
+        let Some(calendar) = &self.calendar else { return date };
+        let time = self.read.times().first().copied().unwrap_or(NaiveTime::MIN);
+        let open = |date: &NaiveDate| {
+            let at = self.zone.first_instant(date.and_time(time));
+            self.zone.has_date(*date) && calendar.closed_on(calendar.zone().date(at)).is_none()
+        };
+        let days = 0..=MOVED_DAYS_MAX;
+        let found = match self.on_closed {
+            OnClosed::Skip => None,
+            OnClosed::Next => {
+                days.filter_map(|days| date.checked_add_days(Days::new(days))).find(open)
+            }
+            OnClosed::Previous => {
+                days.filter_map(|days| date.checked_sub_days(Days::new(days))).find(open)
+            }
+        };
+        found.unwrap_or(date)
+    }
+
+    /// The dates on which slots of fixed hours run, in order, each once.
+    fn running_dates(
+        &self,
+        first: NaiveDate,
+        last: Option<NaiveDate>,
+    ) -> impl Iterator<Item = NaiveDate> {
+        // What is moved may come from some way off.
+        let reach = Days::new(if self.on_closed == OnClosed::Skip { 0 } else { MOVED_DAYS_MAX });
+        let from = first.checked_sub_days(reach).unwrap_or(first);
+        let to = last.and_then(|last| last.checked_add_days(reach));
+        let mut before = None;
+        self.named_dates(from, to)
+            .map(|date| self.runs_on(date))
+            // Dates are moved to dates in order, so that equal ones are neighbours.
+            .filter(move |date| before.replace(*date) != Some(*date))
+            .filter(move |date| first <= *date && last.is_none_or(|last| *date <= last))
     }
 
     /// The instants at which a pattern with fixed hours runs, each with the date it stands for if
@@ -181,7 +278,7 @@ impl Schedule {
         // Where clocks are put back over midnight `until` can show the day before the last one.
         let last = self.zone.date(until).checked_add_days(Days::new(1));
         let mut instants = self
-            .named_dates(passed.date(), last)
+            .running_dates(passed.date(), last)
             .flat_map(move |date| {
                 let exists = self.zone.has_date(date);
                 let times = if exists { self.read.times() } else { &self.read.times()[..1] };
@@ -239,6 +336,8 @@ impl Schedule {
         first
             .iter_days()
             .take_while(move |date| *date <= last)
+            .filter(|date| self.dates.0.is_none_or(|start| start <= *date))
+            .filter(|date| self.dates.1.is_none_or(|end| *date <= end))
             .filter(|date| self.read.names(*date))
     }
 }

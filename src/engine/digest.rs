@@ -5,13 +5,16 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use super::archive::{made_of, sign};
 use super::{Destination, Engine, EngineError, Plant};
 use crate::domain::delivery::Message;
 use crate::domain::digest::Digest;
 use crate::domain::schedule::Slot;
 use crate::domain::table::Section;
+use crate::domain::token::Key;
 use crate::render::{self, DigestMail, Envelope, NoticeMail, Rendered};
-use crate::store::state::outbox::{Kind, Owed, SMTP};
+use crate::store::state::archive::{self, Snapshot};
+use crate::store::state::outbox::{Kind, MadeOf, Owed, SMTP};
 use crate::store::state::slots::Run;
 use crate::store::state::{ledger, outbox, slots};
 
@@ -26,10 +29,12 @@ pub struct Made {
     pub mail: Rendered,
     /// The tables as a webhook gets them: JSON.
     pub payload: Vec<u8>,
+    /// What the mails were made of, one a part: kept with the run.
+    pub snapshots: Vec<Snapshot>,
 }
 
 /// What a digest is made for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Making {
     /// The slot.
     pub planned_at: DateTime<Utc>,
@@ -39,6 +44,8 @@ pub struct Making {
     pub by_hand: Option<String>,
     /// Only this address, instead of the digest's recipients.
     pub only: Option<String>,
+    /// Of a slot that is filled in: the sentence that says so.
+    pub later: Option<String>,
 }
 
 impl Engine {
@@ -60,7 +67,7 @@ impl Engine {
         failed.map_or(Ok(made), Err)
     }
 
-    async fn digest_due(&self, plant: &Plant, digest: &Digest) -> Result<usize, EngineError> {
+    async fn digest_due(&self, plant: &Arc<Plant>, digest: &Digest) -> Result<usize, EngineError> {
         let now = self.clock.now();
         let due = self.due_slots(digest, now).await?;
         let mut made = 0;
@@ -77,7 +84,7 @@ impl Engine {
                 return Ok(made);
             }
             let missed = skipped.iter().filter(|slot| slot.missed).count();
-            let making = Making { planned_at: slot.planned_at, missed, by_hand: None, only: None };
+            let making = Making { planned_at: slot.planned_at, missed, ..Making::default() };
             let done = self.make(plant, digest, &making).await;
             self.commit(digest, std::mem::take(&mut skipped), Some(done), slot.planned_at).await?;
             made += 1;
@@ -103,31 +110,34 @@ impl Engine {
 
     /// A digest as it is sent for a slot by one who is in time, from the data there is now. Stores
     /// and sends nothing.
-    pub async fn preview(&self, plant: &Plant, digest: &Digest, slot: DateTime<Utc>) -> Made {
-        let making = Making { planned_at: slot, missed: 0, by_hand: None, only: None };
+    pub async fn preview(&self, plant: &Arc<Plant>, digest: &Digest, slot: DateTime<Utc>) -> Made {
+        let making = Making { planned_at: slot, ..Making::default() };
         self.make_at(plant, digest, &making, slot).await
     }
 
     /// Makes a digest now: answers its reports and renders. Stores and sends nothing.
-    pub async fn make(&self, plant: &Plant, digest: &Digest, making: &Making) -> Made {
+    pub async fn make(&self, plant: &Arc<Plant>, digest: &Digest, making: &Making) -> Made {
         self.make_at(plant, digest, making, self.clock.now()).await
     }
 
     async fn make_at(
         &self,
-        plant: &Plant,
+        plant: &Arc<Plant>,
         digest: &Digest,
         making: &Making,
         made_at: DateTime<Utc>,
     ) -> Made {
         let id = run_id(&digest.name, making);
+        let mut sections = self.sections(&digest.reports, making.planned_at).await;
+        let slot = making.planned_at;
+        self.restate(plant, &digest.name, &digest.reports, &mut sections, slot).await;
         let mail = DigestMail {
             name: digest.name.clone(),
             subject: digest.subject.clone(),
             preheader: digest.preheader.clone(),
             intro: digest.intro.clone(),
             headline: digest.headline.clone(),
-            sections: self.sections(&digest.reports, making.planned_at).await,
+            sections,
             planned_at: making.planned_at,
             made_at,
             zone: digest.schedule.zone.clone(),
@@ -138,7 +148,7 @@ impl Engine {
             instance: None,
             owner: plant.owner.clone(),
             part: None,
-            remarks: Vec::new(),
+            remarks: making.later.iter().cloned().collect(),
             attach: digest.attach.clone(),
             bytes_max: digest.bytes_max,
             look: plant.look.clone(),
@@ -157,13 +167,20 @@ impl Engine {
             made_at,
             definition_hash: digest.hash.clone(),
             subject: rendered.subject.clone(),
-            trigger: making.by_hand.as_ref().map_or("schedule", |_| "sent by hand").to_owned(),
+            trigger: match (&making.later, &making.by_hand) {
+                (Some(_), _) => "made later",
+                (None, Some(_)) => "sent by hand",
+                (None, None) => "schedule",
+            }
+            .to_owned(),
             outcome: if wrong.is_empty() { "made" } else { "made with faults" }.to_owned(),
             detail: (!wrong.is_empty()).then(|| wrong.join("; ")),
         };
         let payload = render::digest_payload(&mail, &rendered);
-        let owed = owed(plant, digest, making, &run, &rendered, &payload);
-        Made { run, owed, mail: rendered, payload }
+        let key = self.token_key();
+        let owed = owed(plant, key.as_ref(), digest, making, &run, &rendered, &payload);
+        let snapshots = vec![super::archive::pack(&run, mail)];
+        Made { run, owed, mail: rendered, payload, snapshots }
     }
 
     /// One transaction: the slots' claims, the run, the messages, and how far the schedule has been
@@ -197,7 +214,7 @@ impl Engine {
     }
 
     /// Makes a digest by hand and owes it. Returns the run's id.
-    pub async fn send(&self, digest: &Arc<Digest>, making: Making) -> Result<Made, EngineError> {
+    pub async fn send(&self, digest: &Digest, making: Making) -> Result<Made, EngineError> {
         let plant = self.plant();
         let made = self.make(&plant, digest, &making).await;
         let now = self.clock.now();
@@ -212,18 +229,20 @@ impl Engine {
 /// One message a recipient, each with an id and bytes of its own that never change.
 fn owed(
     plant: &Plant,
+    key: Option<&Key>,
     digest: &Digest,
     making: &Making,
     run: &Run,
     rendered: &Rendered,
     payload: &[u8],
 ) -> Vec<Owed> {
-    let owe = |receiver: &str, message: Message| Owed {
+    let owe = |receiver: &str, message: Message, made_of: MadeOf| Owed {
         kind: Kind::Digest,
         origin: run.id.clone(),
         receiver: receiver.to_owned(),
         subject: rendered.subject.clone(),
         message,
+        made_of: Some(made_of),
     };
     let only = making.only.as_ref();
     let addresses = only.map_or(digest.to.as_slice(), std::slice::from_ref);
@@ -231,9 +250,11 @@ fn owed(
     if let Some(line) = &plant.mail {
         for to in addresses {
             let id = render::mail::message_id(&[&run.id, to], render::mail::domain_of(&line.from));
-            let envelope = Envelope {
+            let mut envelope = Envelope {
                 cc: digest.cc.clone(),
                 reply_to: digest.reply_to.clone(),
+                unsubscribe_token: None,
+                one_click: None,
                 from: line.from.clone(),
                 to: to.clone(),
                 message_id: id.clone(),
@@ -242,17 +263,22 @@ fn owed(
                 list: Some(digest.name.clone()),
                 owner: plant.owner.clone(),
                 run: Some(run.id.clone()),
-                rule: None,
+                ..Envelope::default()
             };
+            if let Some(key) = key {
+                sign(&mut envelope, key, plant.public_url.as_deref(), &digest.name);
+            }
             if let Some(bytes) = super::notice::bytes_or_told(&envelope, rendered) {
-                owed.push(owe(SMTP, Message { id, recipient: to.clone(), bytes }));
+                let made_of = made_of(None, Some(&envelope));
+                owed.push(owe(SMTP, Message { id, recipient: to.clone(), bytes }, made_of));
             }
         }
     }
     for name in digest.webhooks.iter().filter(|_| only.is_none()) {
         if let Some(Destination::Webhook(_)) = plant.receivers.get(name) {
             let id = render::mail::webhook_id(&[&run.id, name]);
-            owed.push(owe(name, Message { id, recipient: name.clone(), bytes: payload.to_vec() }));
+            let message = Message { id, recipient: name.clone(), bytes: payload.to_vec() };
+            owed.push(owe(name, message, made_of(None, None)));
         }
     }
     owed
@@ -273,6 +299,9 @@ fn store_run(
     now: DateTime<Utc>,
 ) -> Result<(), crate::store::state::StateError> {
     slots::insert_run(tx, &made.run)?;
+    for snapshot in &made.snapshots {
+        archive::keep(tx, snapshot)?;
+    }
     for owed in &made.owed {
         outbox::owe(tx, owed, now)?;
     }
@@ -302,7 +331,7 @@ fn rendered(mail: &DigestMail) -> Rendered {
 }
 
 /// The same digest, slot and occasion have the same run id, whoever makes it.
-fn run_id(digest: &str, making: &Making) -> String {
+pub(super) fn run_id(digest: &str, making: &Making) -> String {
     let slot = making.planned_at.format("%Y%m%dT%H%M%SZ");
     match &making.by_hand {
         None => format!("{digest}-{slot}"),

@@ -5,12 +5,16 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Engine, EngineError, blocking, is_due};
-use crate::store::state::{ledger, outbox};
+use crate::store::state::{archive, ledger, outbox};
 
 /// Ended messages are kept this long, for `outbox show` and for questions.
 const OUTBOX_KEPT: TimeDelta = TimeDelta::days(30);
 /// Decisions are kept this long.
 const LEDGER_KEPT: TimeDelta = TimeDelta::days(400);
+/// Rows deleted in one transaction, of each table.
+const BATCH: usize = 200;
+/// Transactions of one round: 48 000 messages a day at most.
+const BATCHES: usize = 10;
 /// Time between two rounds.
 const EVERY: TimeDelta = TimeDelta::hours(1);
 
@@ -32,15 +36,32 @@ impl Engine {
         if !is_due(&self.housekept, now, EVERY) {
             return Ok(0);
         }
-        self.write(move |tx| {
-            outbox::prune(tx, now - OUTBOX_KEPT)?;
-            ledger::prune(tx, now - LEDGER_KEPT)
-        })
-        .await?;
+        self.forget(now).await?;
         if is_due(&self.expired, now, EXPIRE_EVERY) {
             self.expire(now).await?;
         }
         Ok(0)
+    }
+
+    /// Deletes what is past its retention from the state, in small transactions: nothing that is
+    /// owed waits long for one. What is left after some of them goes in the next round.
+    async fn forget(&self, now: DateTime<Utc>) -> Result<(), EngineError> {
+        let runs_before = now - self.plant().archive;
+        // A digest's messages are kept with their runs.
+        let messages_before = now - OUTBOX_KEPT;
+        for _ in 0..BATCHES {
+            let gone = self
+                .write(move |tx| {
+                    let messages = outbox::prune(tx, messages_before, runs_before, BATCH)?;
+                    Ok(messages + archive::prune(tx, runs_before, BATCH)?)
+                })
+                .await?;
+            if gone == 0 || self.stopping() {
+                break;
+            }
+        }
+        self.write(move |tx| ledger::prune(tx, now - LEDGER_KEPT)).await?;
+        Ok(())
     }
 
     /// Deletes records that are older than their datasets keep them. Open incidents stay as they are:

@@ -1,12 +1,12 @@
 //! Notices to the owner about postrider's own troubles: told once each, through the outbox like
-//! everything else.
+//! everything else, by mail and by a second route that needs no mail server.
 
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use rusqlite::Transaction;
 
-use super::{Engine, EngineError, Plant};
+use super::{Destination, Engine, EngineError, Plant};
 use crate::domain::dataset::Dataset;
 use crate::domain::delivery::Message;
 use crate::render::{self, Envelope, NoticeMail, Rendered};
@@ -27,32 +27,50 @@ pub(super) struct Trouble {
     pub(super) facts: Vec<(String, String)>,
 }
 
+impl Trouble {
+    fn mail(&self, plant: &Plant) -> NoticeMail {
+        NoticeMail {
+            title: self.title.clone(),
+            paragraphs: self.paragraphs.clone(),
+            facts: self.facts.clone(),
+            instance: None,
+            locale: plant.locale.clone(),
+        }
+    }
+}
+
+/// The message to the alarm's receiver, unless that is what the trouble is about.
+fn alarm(plant: &Plant, trouble: &Trouble, now: DateTime<Utc>) -> Option<Owed> {
+    let name = plant.alarm.as_ref().filter(|name| **name != trouble.subject)?;
+    let Some(Destination::Webhook(_)) = plant.receivers.get(name) else { return None };
+    let mut parts: Vec<&str> = trouble.identity.iter().map(String::as_str).collect();
+    parts.extend(["alarm", name]);
+    let id = render::mail::webhook_id(&parts);
+    let mail = trouble.mail(plant);
+    let bytes = render::notice_payload(&mail, &trouble.subject, now);
+    Some(Owed {
+        kind: Kind::Notice,
+        origin: trouble.subject.clone(),
+        receiver: name.clone(),
+        subject: render::render_notice(&mail).subject,
+        message: Message { id, recipient: name.clone(), bytes },
+        made_of: None,
+    })
+}
+
 /// The message to the owner, if there is an owner and a mail server.
 fn owed(plant: &Plant, trouble: &Trouble, now: DateTime<Utc>) -> Option<Owed> {
     let (owner, line) = (plant.owner.as_ref()?, plant.mail.as_ref()?);
-    let mail = NoticeMail {
-        title: trouble.title.clone(),
-        paragraphs: trouble.paragraphs.clone(),
-        facts: trouble.facts.clone(),
-        instance: None,
-        locale: plant.locale.clone(),
-    };
-    let rendered = render::render_notice(&mail);
+    let rendered = render::render_notice(&trouble.mail(plant));
     let mut parts: Vec<&str> = trouble.identity.iter().map(String::as_str).collect();
     parts.push(owner);
     let id = render::mail::message_id(&parts, render::mail::domain_of(&line.from));
     let envelope = Envelope {
-        cc: Vec::new(),
-        reply_to: None,
         from: line.from.clone(),
         to: owner.clone(),
         message_id: id.clone(),
         date: now,
-        thread: None,
-        list: None,
-        owner: None,
-        run: None,
-        rule: None,
+        ..Envelope::default()
     };
     let bytes = bytes_or_told(&envelope, &rendered)?;
     Some(Owed {
@@ -61,6 +79,7 @@ fn owed(plant: &Plant, trouble: &Trouble, now: DateTime<Utc>) -> Option<Owed> {
         receiver: SMTP.to_owned(),
         subject: rendered.subject.clone(),
         message: Message { id, recipient: owner.clone(), bytes },
+        made_of: None,
     })
 }
 
@@ -76,14 +95,82 @@ pub(super) fn bytes_or_told(envelope: &Envelope, rendered: &Rendered) -> Option<
 }
 
 /// A notice with the trouble it tells: both are written down in the transaction that finds it.
+///
+/// It goes to the owner by mail and to the alarm's receiver, so that no trouble is told by what it
+/// breaks alone.
 pub(super) struct OwnerNotice {
-    owed: Option<Owed>,
+    owed: Vec<Owed>,
     trouble: Trouble,
 }
 
 impl OwnerNotice {
-    fn new(plant: &Plant, trouble: Trouble, now: DateTime<Utc>) -> OwnerNotice {
-        OwnerNotice { owed: owed(plant, &trouble, now), trouble }
+    pub(super) fn new(plant: &Plant, trouble: Trouble, now: DateTime<Utc>) -> OwnerNotice {
+        let both = [owed(plant, &trouble, now), alarm(plant, &trouble, now)];
+        OwnerNotice { owed: both.into_iter().flatten().collect(), trouble }
+    }
+
+    /// To the alarm alone: a mail about the mail server would wait for it.
+    fn by_alarm(plant: &Plant, trouble: Trouble, now: DateTime<Utc>) -> OwnerNotice {
+        OwnerNotice { owed: alarm(plant, &trouble, now).into_iter().collect(), trouble }
+    }
+
+    fn of_link(plant: &Plant, receiver: &str, trouble: Trouble, now: DateTime<Utc>) -> OwnerNotice {
+        match receiver {
+            SMTP => OwnerNotice::by_alarm(plant, trouble, now),
+            _ => OwnerNotice::new(plant, trouble, now),
+        }
+    }
+
+    /// A receiver gives no answer, and has not for some time.
+    pub(super) fn of_silence(
+        plant: &Plant,
+        receiver: &str,
+        reason: &str,
+        since: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> OwnerNotice {
+        let trouble = Trouble {
+            identity: vec!["silent".into(), receiver.into(), since.to_rfc3339()],
+            subject: receiver.to_owned(),
+            title: match receiver {
+                SMTP => "the mail server gives no answer".to_owned(),
+                name => format!("receiver {name} gives no answer"),
+            },
+            paragraphs: vec![
+                "What is owed to it waits, with no attempt counted, and goes out when it is back: \
+                 it is asked every five minutes at least."
+                    .into(),
+            ],
+            facts: vec![
+                ("Receiver".into(), receiver.into()),
+                ("Since".into(), civil(plant, since)),
+                ("It said".into(), reason.into()),
+            ],
+        };
+        OwnerNotice::of_link(plant, receiver, trouble, now)
+    }
+
+    /// A receiver that gave no answer, and of which that was told, takes messages again.
+    pub(super) fn of_answer(
+        plant: &Plant,
+        receiver: &str,
+        since: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> OwnerNotice {
+        let trouble = Trouble {
+            identity: vec!["answers".into(), receiver.into(), since.to_rfc3339()],
+            subject: receiver.to_owned(),
+            title: match receiver {
+                SMTP => "the mail server answers again".to_owned(),
+                name => format!("receiver {name} answers again"),
+            },
+            paragraphs: vec!["What waited for it goes out now.".into()],
+            facts: vec![
+                ("Receiver".into(), receiver.into()),
+                ("Silent since".into(), civil(plant, since)),
+            ],
+        };
+        OwnerNotice::of_link(plant, receiver, trouble, now)
     }
 
     /// A webhook or the mail server refuses us as a whole. (Where it is the mail server, the mail
@@ -116,30 +203,53 @@ impl OwnerNotice {
         reason: &str,
         now: DateTime<Utc>,
     ) -> OwnerNotice {
+        let digest = row.kind == Kind::Digest;
+        let mut facts = vec![
+            ("Subject".into(), row.subject.clone()),
+            ("Recipient".into(), row.recipient.clone()),
+            ("The far side said".into(), reason.to_owned()),
+        ];
+        facts.extend(digest.then(|| ("Run".into(), row.origin.clone())));
         let trouble = Trouble {
-            identity: vec!["delivery".into(), row.message_id.clone()],
+            // Of a run once, however many of its messages fail; and again after sending them again.
+            identity: match digest {
+                true => vec!["run".into(), row.origin.clone(), row.created_at.to_rfc3339()],
+                false => vec!["delivery".into(), row.message_id.clone()],
+            },
             subject: row.receiver.clone(),
             title: format!("a {} did not reach {}", row.kind.word(), row.recipient),
-            paragraphs: vec![format!(
-                "The other recipients are not affected. After mending the cause, `postrider outbox \
-                 retry {}` sends it again.",
-                row.id
-            )],
-            facts: vec![
-                ("Subject".into(), row.subject.clone()),
-                ("Recipient".into(), row.recipient.clone()),
-                ("The far side said".into(), reason.to_owned()),
-            ],
+            paragraphs: match digest {
+                true => vec![
+                    "Those it reached are not affected, and get nothing twice. It is told once a \
+                     run: others may have failed with it."
+                        .into(),
+                    format!(
+                        "`postrider runs show {0}` says who got it. After mending the cause, \
+                         `postrider resend {0} --failed` sends it to the others.",
+                        row.origin
+                    ),
+                ],
+                false => vec![format!(
+                    "The other recipients are not affected. After mending the cause, `postrider \
+                     outbox retry {}` sends it again.",
+                    row.id
+                )],
+            },
+            facts,
         };
         OwnerNotice::new(plant, trouble, now)
     }
 
     /// Owes it and writes it down.
     pub(super) fn owe(&self, tx: &Transaction<'_>, now: DateTime<Utc>) -> Result<(), StateError> {
-        if let Some(owed) = &self.owed {
-            outbox::owe(tx, owed, now)?;
+        let mut news = self.owed.is_empty();
+        for owed in &self.owed {
+            news |= outbox::owe(tx, owed, now)?;
         }
-        ledger::note(tx, now, "trouble", &self.trouble.subject, &self.trouble.title)
+        match news {
+            true => ledger::note(tx, now, "trouble", &self.trouble.subject, &self.trouble.title),
+            false => Ok(()),
+        }
     }
 }
 
@@ -300,6 +410,11 @@ fn blind(plant: &Plant, down: &[Arc<Dataset>]) -> (Vec<String>, Vec<String>) {
         .filter(|digest| digest.reports.iter().any(|report| reads(&report.query)));
     let rules = plant.rules.values().filter(|rule| reads(&rule.query));
     (digests.map(|d| d.name.clone()).collect(), rules.map(|r| r.name.clone()).collect())
+}
+
+/// An instant as the owner reads it.
+fn civil(plant: &Plant, at: DateTime<Utc>) -> String {
+    format!("{} ({})", plant.zone.civil(at).format("%Y-%m-%d %H:%M"), plant.zone.name())
 }
 
 fn listed(names: &[String]) -> String {

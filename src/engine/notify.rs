@@ -94,6 +94,7 @@ fn messages(plant: &Plant, notice: &Notice, now: DateTime<Utc>) -> Vec<Owed> {
         receiver: receiver.to_owned(),
         subject: rendered.subject.clone(),
         message,
+        made_of: None,
     };
     match (plant.receivers.get(&notice.receiver), &plant.mail) {
         (Some(Destination::Webhook(_)), _) => {
@@ -110,6 +111,8 @@ fn messages(plant: &Plant, notice: &Notice, now: DateTime<Utc>) -> Vec<Owed> {
                 let envelope = Envelope {
                     cc: Vec::new(),
                     reply_to: None,
+                    unsubscribe_token: None,
+                    one_click: None,
                     from: line.from.clone(),
                     to: to.clone(),
                     message_id: id.clone(),
@@ -119,6 +122,7 @@ fn messages(plant: &Plant, notice: &Notice, now: DateTime<Utc>) -> Vec<Owed> {
                     owner: plant.owner.clone(),
                     run: None,
                     rule: Some(notice.incident.rule.clone()),
+                    ..Envelope::default()
                 };
                 let bytes = super::notice::bytes_or_told(&envelope, &rendered)?;
                 Some(owe(SMTP, Message { id, recipient: to.clone(), bytes }))

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use chrono::TimeDelta;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
@@ -15,10 +16,12 @@ use super::{Destination, Engine, EngineError, Plant};
 use crate::domain::delivery::{self, Message, Next, Outcome, RetryPolicy};
 use crate::receiver::Receiver;
 use crate::store::state::ledger;
-use crate::store::state::outbox::{self, Delivery, Kind, SMTP};
+use crate::store::state::outbox::{self, Delivery, Kind, News, SMTP};
 
 /// Attempts at one receiver that run at the same time.
 const CONCURRENCY: usize = 8;
+/// A receiver that gives no answer for so long is told, by another route than itself.
+const SILENT_TOLD: TimeDelta = TimeDelta::minutes(15);
 /// Messages of one receiver in memory at a time.
 const CLAIM: usize = 64;
 
@@ -42,7 +45,7 @@ impl Engine {
         }
     }
 
-    async fn round_of(&self, plant: &Plant, name: &str) -> Result<usize, EngineError> {
+    async fn round_of(&self, plant: &Arc<Plant>, name: &str) -> Result<usize, EngineError> {
         let mut attempts = 0;
         while !self.stopping() {
             let now = self.clock.now();
@@ -78,7 +81,7 @@ impl Engine {
     /// more of it is begun. Returns how many attempts were made and which deliveries had none.
     async fn try_all(
         &self,
-        plant: &Plant,
+        plant: &Arc<Plant>,
         name: &str,
         claimed: Vec<(Delivery, Message)>,
     ) -> Result<(usize, Vec<i64>), EngineError> {
@@ -114,7 +117,7 @@ impl Engine {
     /// One attempt and what follows from it. Returns whether the receiver is held now.
     async fn attempt(
         &self,
-        plant: &Plant,
+        plant: &Arc<Plant>,
         name: &str,
         row: Delivery,
         message: Message,
@@ -158,25 +161,30 @@ impl Engine {
         };
         let held = matches!(next, Next::Retry { hold_receiver: true, .. });
         let (id, subject, receiver) = (row.id, row.subject, name.to_owned());
+        let plant = Arc::clone(plant);
         self.write(move |tx| {
             outbox::finish(tx, id, word, &next, now)?;
-            let newly = match &next {
+            let notice = match &next {
                 Next::Retry { at, reason, hold_receiver: true, .. } => {
-                    outbox::hold(tx, &receiver, *at, reason, broken)?
+                    match outbox::hold(tx, &receiver, *at, reason, broken, now, SILENT_TOLD)? {
+                        News::Nothing => None,
+                        News::Broken => about,
+                        News::Silent(since) => {
+                            Some(OwnerNotice::of_silence(&plant, &receiver, reason, since, now))
+                        }
+                    }
                 }
-                Next::Retry { .. } => false,
-                Next::Delivered(_) => outbox::release(tx, &receiver).map(|_| false)?,
+                Next::Retry { .. } => None,
+                Next::Delivered(_) => outbox::release(tx, &receiver)?
+                    .map(|since| OwnerNotice::of_answer(&plant, &receiver, since, now)),
                 Next::Ended { rejected, reason } => {
                     let state = if *rejected { "rejected" } else { "expired" };
                     let text = format!("`{subject}` {state}: {reason}");
                     ledger::note(tx, now, "delivery", &receiver, &text)?;
-                    true
+                    about
                 }
             };
-            match about.filter(|_| newly) {
-                Some(notice) => notice.owe(tx, now),
-                None => Ok(()),
-            }
+            notice.map_or(Ok(()), |notice| notice.owe(tx, now))
         })
         .await?;
         Ok(held)

@@ -59,14 +59,17 @@ impl Plant {
         in_use.clone()
     }
 
-    /// Every query of reports, their coverage, and rules.
+    /// Every query of reports, their parts and coverage, and rules.
     pub fn queries(&self) -> Vec<&Query> {
         let reports = self.digests.values().flat_map(|digest| &digest.reports);
+        let splits = self.digests.values().filter_map(|digest| digest.split.as_ref());
+        let of_parts = splits.flat_map(|split| split.queries.iter().map(AsRef::as_ref));
         let of_reports = reports.flat_map(|report| {
             let coverage = report.coverage.iter().map(|covering| &covering.query);
             std::iter::once(report.query.as_ref()).chain(coverage)
         });
-        of_reports.chain(self.rules.values().map(|rule| rule.query.as_ref())).collect()
+        let of_rules = self.rules.values().map(|rule| rule.query.as_ref());
+        of_reports.chain(of_parts).chain(of_rules).collect()
     }
 
     /// Whether a rule reads a dataset.

@@ -11,19 +11,46 @@ use crate::domain::period::Window;
 use crate::domain::query::Frame;
 use crate::domain::report::{Covering, Report};
 use crate::domain::table::{Section, Table};
+use crate::domain::value::Value;
 use crate::render::{self, Locale};
 use crate::store::{Store, StoreError, View};
 
+mod baseline;
 mod remarks;
 
+/// Less than this part of what should have a counterpart is told before the figures, not only under
+/// them.
+const COVERAGE_LOW: f64 = 0.8;
 /// At most so many groups or list rows are read for one report.
-const ROWS_MAX: usize = 200_000;
+pub(super) const ROWS_MAX: usize = 200_000;
 /// Reports answered at the same time: scans run on both cores of a small machine.
 const AT_ONCE: usize = 2;
 
+/// What else is wanted of a table than what a mail shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// At most so many of the rows that `top` leaves out: see [`Table::rest`].
+    pub rest_max: usize,
+}
+
+impl Wanted {
+    /// All rows that were read, for files.
+    pub const ROWS: Wanted = Wanted { rest_max: ROWS_MAX };
+}
+
 impl Engine {
-    /// The sections of some reports for a slot, in order.
+    /// The sections of some reports for a slot, in order, as a mail shows them.
     pub async fn sections(&self, reports: &[Arc<Report>], slot: DateTime<Utc>) -> Vec<Section> {
+        self.sections_with(reports, slot, Wanted::default()).await
+    }
+
+    /// The sections of some reports for a slot, in order, with more than a mail shows.
+    pub async fn sections_with(
+        &self,
+        reports: &[Arc<Report>],
+        slot: DateTime<Utc>,
+        wanted: Wanted,
+    ) -> Vec<Section> {
         let plant = self.plant();
         let counted = Arc::new(Counted::default());
         futures_util::stream::iter(reports.to_vec())
@@ -31,7 +58,7 @@ impl Engine {
                 let (store, plant) = (Arc::clone(&self.store), Arc::clone(&plant));
                 let counted = Arc::clone(&counted);
                 let (name, title) = (report.name.clone(), report.title.clone());
-                let work = move || Ok(section(&store, &plant, &report, slot, &counted));
+                let work = move || Ok(section(&store, &plant, &report, slot, wanted, &counted));
                 async move {
                     blocking(work).await.unwrap_or_else(|err: EngineError| Section::Failed {
                         report: name,
@@ -72,31 +99,42 @@ impl Engine {
 /// Coverage counted for one mail: its reports share facts and periods, and what was counted on the
 /// same records need not be counted again. By fact, period and the watermark of the records.
 #[derive(Default)]
-struct Counted(Mutex<HashMap<CountedKey, Option<String>>>);
+struct Counted(Mutex<HashMap<CountedKey, Option<Covered>>>);
+
+/// What a report's records cover.
+#[derive(Clone)]
+struct Covered {
+    sentence: String,
+    /// Whether that is too little to go unseen.
+    low: bool,
+}
 
 type CountedKey = (String, String, Option<Window>, Option<DateTime<Utc>>);
 
 impl Counted {
-    fn sentence(
+    fn covered(
         &self,
         records: &View<'_>,
         covering: &Covering,
         frame: &Frame,
         window: Option<Window>,
         locale: Locale,
-    ) -> Result<Option<String>, StoreError> {
+    ) -> Result<Option<Covered>, StoreError> {
         let datasets: Vec<String> = covering.query.reads().into_keys().collect();
         let complete_to = records.complete_to(&datasets);
         let key = (covering.noun.clone(), covering.verb.clone(), window, complete_to);
         let known = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(sentence) = known().get(&key) {
-            return Ok(sentence.clone());
+        if let Some(covered) = known().get(&key) {
+            return Ok(covered.clone());
         }
         let counted = records.answer(&covering.query, frame)?;
         let counts = counted.rows.first().map_or(&[][..], |row| &row.values);
-        let sentence = render::words::coverage(covering, counts, locale);
-        known().insert(key, sentence.clone());
-        Ok(sentence)
+        let count = |index: usize| counts.get(index).and_then(Value::number).unwrap_or(0.0);
+        let low = count(1) < count(0) * COVERAGE_LOW;
+        let covered = render::words::coverage(covering, counts, locale)
+            .map(|sentence| Covered { sentence, low });
+        known().insert(key, covered.clone());
+        Ok(covered)
     }
 }
 
@@ -105,9 +143,10 @@ fn section(
     plant: &Plant,
     report: &Report,
     slot: DateTime<Utc>,
+    wanted: Wanted,
     counted: &Counted,
 ) -> Section {
-    table(store, plant, report, slot, counted).map_or_else(
+    table(store, plant, report, slot, wanted, counted).map_or_else(
         |err| Section::Failed {
             report: report.name.clone(),
             title: report.title.clone(),
@@ -122,6 +161,7 @@ fn table(
     plant: &Plant,
     report: &Report,
     slot: DateTime<Utc>,
+    wanted: Wanted,
     counted: &Counted,
 ) -> Result<Table, StoreError> {
     let window = report.period.window(slot, &report.zone, plant.week_starts);
@@ -131,7 +171,7 @@ fn table(
         zone: report.zone.clone(),
         week_starts: plant.week_starts,
         rows_max: ROWS_MAX,
-        rest_max: 0,
+        rest_max: wanted.rest_max,
     };
     let locale = Locale::named(&plant.locale);
     store.read_records(|records| {
@@ -140,13 +180,20 @@ fn table(
         let overlaid = labels::overlaid(report, &records.labels()?);
         let report = overlaid.as_ref().unwrap_or(report);
         let answer = records.answer(&report.query, &frame)?;
-        let mut lines = Vec::new();
+        let (mut lines, mut low) = (Vec::new(), Vec::new());
         for covering in &report.coverage {
-            lines.extend(counted.sentence(records, covering, &frame, window, locale)?);
+            let covered = counted.covered(records, covering, &frame, window, locale)?;
+            if let Some(covered) = covered {
+                low.extend(covered.low.then(|| covered.sentence.clone()));
+                lines.push(covered.sentence);
+            }
         }
         lines.extend(remarks::remarks(records, plant, report, window));
         let provisional = provisional(window, complete_to, slot);
-        Ok(Table::shape(report, &answer, window, lines, complete_to, provisional))
+        let mut table = Table::shape(report, &answer, window, lines, complete_to, provisional);
+        table.coverage_low = low;
+        baseline::fill(records, report, &answer, &frame, window, &mut table)?;
+        Ok(table)
     })
 }
 

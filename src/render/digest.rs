@@ -90,7 +90,7 @@ pub fn render_digest(mail: &DigestMail) -> Rendered {
         html,
         language: locale.language(),
         images: Vec::new(),
-        attachments: Vec::new(),
+        attachments: super::sheet::attached(mail).files,
         problem: subject.problem.map(|problem| format!("subject template: {problem}")),
     }
 }
@@ -220,6 +220,7 @@ fn subject_words(mail: &DigestMail, locale: Locale) -> SubjectWords {
         headline: headline.map(|f| format!("{} {}", f.name, f.value)).unwrap_or_default(),
         date: locale.day(civil.date()),
         time: locale.time(civil.time()),
+        ..SubjectWords::default()
     }
 }
 

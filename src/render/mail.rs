@@ -5,24 +5,26 @@
 //! control characters, words that look encoded are encoded again.
 
 use chrono::{DateTime, Utc};
-use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
-use lettre::message::{Body, Mailbox, Message, MultiPart, SinglePart};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use lettre::message::header::HeaderValue;
+use lettre::message::{Mailbox, Message};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use self::header::{addresses, header, list_headers};
 use super::Rendered;
-use super::format::{clean, clipped};
+use super::format::clean;
 use super::subject::line;
 
-/// Text of one encoded word, in bytes: behind any header's name it fits a line.
-const ENCODED_WORD: usize = 30;
-/// A longer word of a header is encoded, because it could not be folded.
-const WORD_MAX: usize = 50;
-/// Longest name of a digest or rule in a header, in characters.
-const NAME_MAX: usize = 40;
+mod header;
+mod part;
 
-/// Whom a mail is from and to, and what identifies it.
-#[derive(Clone, Debug, Default)]
+pub use part::cid;
+pub(crate) use part::file_len;
+
+/// Whom a mail is from and to, and what identifies it. It is kept with a run's messages, so that the
+/// same bytes can be made again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Envelope {
     /// `Name <address>` of the sender.
     pub from: String,
@@ -30,7 +32,7 @@ pub struct Envelope {
     pub to: String,
     /// Message-ID without angle brackets: see [`message_id`].
     pub message_id: String,
-    /// Further recipients, named in everybody's mail.
+    /// Further recipients, named in everybody's mail; who gets this mail is not named twice.
     pub cc: Vec<String>,
     /// Where answers go, if not to the sender.
     pub reply_to: Option<String>,
@@ -43,6 +45,11 @@ pub struct Envelope {
     pub list: Option<String>,
     /// Address that takes people off the list.
     pub owner: Option<String>,
+    /// Goes into the subject of the mail that takes the recipient off the list, so that it can be
+    /// believed: letters, digits and `.-_+=`.
+    pub unsubscribe_token: Option<String>,
+    /// An https address that takes the recipient off the list by one POST (RFC 8058).
+    pub one_click: Option<String>,
     /// Id of the run, for support.
     pub run: Option<String>,
     /// Name of the rule, for support.
@@ -78,15 +85,34 @@ pub fn domain_of(address: &str) -> &str {
     address.rsplit_once('@').map_or("", |(_, domain)| domain.trim_end_matches(['>', ' ']))
 }
 
-/// The whole mail: headers and a `multipart/alternative` of text and HTML, quoted-printable, CRLF.
+/// The whole mail: headers; text and HTML, quoted-printable; the pictures that the HTML shows as
+/// `cid:NAME@postrider` (see [`cid`]) and the files, base64; lines end in CRLF. Recipients that
+/// nobody else sees have a mail of their own: there is no `Bcc`.
 pub fn mail_bytes(envelope: &Envelope, mail: &Rendered) -> Result<Vec<u8>, EnvelopeError> {
     let id = checked_id(&envelope.message_id)?;
+    let to = mailbox(&envelope.to)?;
     let mut message = Message::builder()
         .from(mailbox(&envelope.from)?)
-        .to(mailbox(&envelope.to)?)
+        .to(to.clone())
         .raw_header(header("Subject", &line(&mail.subject)))
         .date(envelope.date.into())
         .message_id(Some(format!("<{id}>")));
+    let mut cc = Vec::new();
+    for address in &envelope.cc {
+        let named = mailbox(address)?;
+        if !named.email.to_string().is_ascii() {
+            return Err(EnvelopeError::Address(clean(address)));
+        }
+        if named.email != to.email {
+            cc.push(named);
+        }
+    }
+    if !cc.is_empty() {
+        message = message.raw_header(addresses("Cc", &cc));
+    }
+    if let Some(address) = &envelope.reply_to {
+        message = message.reply_to(mailbox(address)?);
+    }
     if let Some(root) = &envelope.thread {
         let root = checked_id(root)?;
         // The root of a thread answers nothing.
@@ -97,18 +123,15 @@ pub fn mail_bytes(envelope: &Envelope, mail: &Rendered) -> Result<Vec<u8>, Envel
     for header in machine_headers(envelope, mail) {
         message = message.raw_header(header);
     }
-    let parts = MultiPart::alternative()
-        .boundary(boundary(&envelope.message_id))
-        .singlepart(part(ContentType::TEXT_PLAIN, &mail.text))
-        .singlepart(part(ContentType::TEXT_HTML, &mail.html));
+    let body = part::body(id, mail);
     let message =
-        message.multipart(parts).map_err(|_| EnvelopeError::Address(clean(&envelope.to)))?;
+        message.multipart(body).map_err(|_| EnvelopeError::Address(clean(&envelope.to)))?;
     Ok(message.formatted())
 }
 
 /// Length of a text as a quoted-printable part, in bytes.
 pub(super) fn encoded_len(text: &str) -> usize {
-    quoted_printable(text).len()
+    part::quoted_printable(text).len()
 }
 
 fn machine_headers(envelope: &Envelope, mail: &Rendered) -> Vec<HeaderValue> {
@@ -119,33 +142,12 @@ fn machine_headers(envelope: &Envelope, mail: &Rendered) -> Vec<HeaderValue> {
         header("X-Auto-Response-Suppress", "All"),
     ];
     if let Some(name) = &envelope.list {
-        let label: String = name
-            .chars()
-            .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' })
-            .take(NAME_MAX)
-            .collect();
-        let domain: String =
-            domain_of(&envelope.from).chars().filter(|c| is_id_char(*c)).take(100).collect();
-        headers.push(header("List-Id", &format!("<{label}.postrider.{domain}>")));
-        if let Some(owner) = envelope.owner.as_deref().filter(|owner| mailbox(owner).is_ok()) {
-            let topic = format!("unsubscribe {}", clipped(name, NAME_MAX));
-            let topic = utf8_percent_encode(&topic, NON_ALPHANUMERIC);
-            headers.push(header("List-Unsubscribe", &format!("<mailto:{owner}?subject={topic}>")));
-        }
+        headers.extend(list_headers(envelope, name));
     }
     let run = envelope.run.iter().map(|run| header("X-Postrider-Run", run));
     let rule = envelope.rule.iter().map(|rule| header("X-Postrider-Rule", rule));
     headers.extend(run.chain(rule));
     headers
-}
-
-/// A part whose bytes are those [`encoded_len`] counts.
-fn part(kind: ContentType, text: &str) -> SinglePart {
-    let body = Body::dangerous_pre_encoded(
-        quoted_printable(text).into_bytes(),
-        ContentTransferEncoding::QuotedPrintable,
-    );
-    SinglePart::builder().header(kind).body(body)
 }
 
 fn mailbox(text: &str) -> Result<Mailbox, EnvelopeError> {
@@ -171,10 +173,6 @@ fn is_id_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '+' | '=')
 }
 
-fn boundary(id: &str) -> String {
-    format!("=_{}", &fingerprint(&["boundary", id])[..32])
-}
-
 fn fingerprint(parts: &[&str]) -> String {
     let mut hash = Sha256::new();
     for part in parts {
@@ -183,86 +181,6 @@ fn fingerprint(parts: &[&str]) -> String {
         hash.update(part.as_bytes());
     }
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// A header with an unstructured value of any text: one line after unfolding, ASCII, folded at 76.
-fn header(name: &'static str, value: &str) -> HeaderValue {
-    let value = clean(value);
-    let words: Vec<&str> = value.split(' ').filter(|word| !word.is_empty()).collect();
-    let plain = |word: &&str| {
-        word.bytes().all(|b| b.is_ascii_graphic()) && word.len() <= WORD_MAX && !word.contains("=?")
-    };
-    // Addresses and ids of machines must not be encoded, however long: they have no spaces.
-    let machine = name.starts_with("List-");
-    let pieces: Vec<String> = match machine || words.iter().all(plain) {
-        true => words.iter().map(|word| (*word).to_owned()).collect(),
-        false => encoded_words(&words.join(" ")),
-    };
-    let mut folded = String::new();
-    let mut used = name.len() + 1;
-    for piece in &pieces {
-        if used + 1 + piece.len() > 76 && !folded.is_empty() {
-            folded.push_str("\r\n");
-            used = 0;
-        }
-        if !folded.is_empty() {
-            folded.push(' ');
-        }
-        folded.push_str(piece);
-        used += piece.len() + 1;
-    }
-    HeaderValue::dangerous_new_pre_encoded(HeaderName::new_from_ascii_str(name), value, folded)
-}
-
-/// RFC 2047 words: text in pieces of whole characters, base64.
-fn encoded_words(text: &str) -> Vec<String> {
-    use base64::Engine as _;
-    let mut words = Vec::new();
-    let mut rest = text;
-    while !rest.is_empty() {
-        let fits = rest.char_indices().map(|(at, c)| at + c.len_utf8());
-        let end = fits.take_while(|end| *end <= ENCODED_WORD).last().unwrap_or(rest.len());
-        let piece = base64::engine::general_purpose::STANDARD.encode(&rest[..end]);
-        words.push(format!("=?utf-8?B?{piece}?="));
-        rest = &rest[end..];
-    }
-    words
-}
-
-/// Quoted-printable: lines of at most 76 characters, CRLF, no blank before a line's end. Control
-/// characters other than line ends and tabs are dropped.
-fn quoted_printable(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + text.len() / 8);
-    for line in text.lines() {
-        let mut used = 0;
-        // Dropped first: what then stands last on the line must not be a blank.
-        let dropped = |byte: &u8| byte.is_ascii_control() && *byte != b'\t';
-        let bytes: Vec<u8> = line.bytes().filter(|byte| !dropped(byte)).collect();
-        for (at, byte) in bytes.iter().enumerate() {
-            let last = at + 1 == bytes.len();
-            let plain = match byte {
-                b'=' => false,
-                b' ' | b'\t' => !last,
-                // A lone dot, or `From ` at a line's beginning, means something to mail servers.
-                b'.' => used > 0,
-                b'F' => used > 0 || !bytes[at..].starts_with(b"From "),
-                0x21..=0x7e => true,
-                _ => false,
-            };
-            let width = if plain { 1 } else { 3 };
-            if used + width > 75 && !(last && used + width <= 76) {
-                out.push_str("=\r\n");
-                used = 0;
-            }
-            match plain {
-                true => out.push(char::from(*byte)),
-                false => out.push_str(&format!("={byte:02X}")),
-            }
-            used += width;
-        }
-        out.push_str("\r\n");
-    }
-    out
 }
 
 #[cfg(test)]

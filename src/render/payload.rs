@@ -13,6 +13,7 @@ use super::Rendered;
 use super::digest::{DigestMail, figure};
 use super::format::{Locale, plain};
 use super::incident::{IncidentKind, IncidentMail, PassedIncident};
+use super::notice::NoticeMail;
 
 const VERSION: u32 = 1;
 
@@ -37,6 +38,28 @@ struct DigestData<'a> {
     reports: Vec<ReportData<'a>>,
     text: &'a str,
     html: &'a str,
+}
+
+#[derive(Serialize)]
+struct NoticeData<'a> {
+    about: &'a str,
+    title: &'a str,
+    paragraphs: &'a [String],
+    facts: Vec<FactData<'a>>,
+}
+
+#[derive(Serialize)]
+struct FactData<'a> {
+    name: &'a str,
+    value: &'a str,
+}
+
+/// A trouble of postrider's own as a webhook's body; `about` is the receiver, source or digest it
+/// happened to.
+pub fn notice_payload(mail: &NoticeMail, about: &str, at: DateTime<Utc>) -> Vec<u8> {
+    let facts = mail.facts.iter().map(|(name, value)| FactData { name, value }).collect();
+    let data = NoticeData { about, title: &mail.title, paragraphs: &mail.paragraphs, facts };
+    written("postrider.trouble".to_owned(), at, &data)
 }
 
 #[derive(Serialize)]

@@ -162,6 +162,7 @@ mod tests {
             sort: Vec::new(),
             top: None,
             total: false,
+            texts: Arc::default(),
         };
         let covering = Covering {
             noun: "ended sessions".into(),

@@ -7,7 +7,8 @@
 use rusqlite::{Connection, params_from_iter};
 
 use crate::domain::expr::Civil;
-use crate::domain::query::{Answer, Frame, Query, shape};
+use crate::domain::query::shape::Shape;
+use crate::domain::query::{Answer, Frame, PartAnswer, Query};
 
 mod functions;
 mod index;
@@ -17,7 +18,7 @@ mod statement;
 mod tests;
 mod write;
 
-use scan::{Folded, Folding, Grouping, Listing};
+use scan::{Asked, Folding, Grouping, Into, Listing, Stopped};
 use statement::{Plan, statement};
 
 /// Why there is no answer.
@@ -31,6 +32,14 @@ pub enum AnswerError {
         /// What the database said.
         #[source]
         source: rusqlite::Error,
+    },
+    /// What splits the answer has too many values.
+    #[error("report type `{report_type}` is split into more than {max} parts")]
+    TooManyParts {
+        /// The report type asked.
+        report_type: String,
+        /// How many parts there may be.
+        max: usize,
     },
 }
 
@@ -56,9 +65,40 @@ pub fn install(conn: &Connection) -> rusqlite::Result<()> {
 /// whole milliseconds since 1970 UTC, booleans as 0 and 1) and `_deleted`, which is 0 for records
 /// that exist.
 pub fn answer(conn: &Connection, query: &Query, frame: &Frame) -> Result<Answer, AnswerError> {
-    read(conn, query, frame).map_err(|source| AnswerError::Unreadable {
-        report_type: query.report_type.name.clone(),
-        source,
+    let civil = Civil::new(frame.zone.clone(), frame.week_starts);
+    let asked = Asked { query, frame, split: 0 };
+    let shape = Shape { query, frame, civil: &civil, split: 0 };
+    Ok(match gather(conn, asked, &civil)? {
+        Into::Groups(parts) => {
+            let (groups, records) = parts.into_one(|| asked.no_groups());
+            shape.grouped(groups, records)
+        }
+        Into::List(parts) => {
+            let (rows, records) = parts.into_one(|| asked.no_rows());
+            shape.list(rows, records)
+        }
+    })
+}
+
+/// Answers a query part by part ([`Query::split`]), as [`answer`] does and in one statement too: each
+/// part's answer is what the query would say of the records that have its keys. Together the parts
+/// hold at most [`Frame::rows_max`] groups or rows; more parts than that are an error. Parts come in
+/// the order of their names. A query without splits has one part.
+pub fn parts(
+    conn: &Connection,
+    query: &Query,
+    frame: &Frame,
+) -> Result<Vec<PartAnswer>, AnswerError> {
+    if query.split == 0 {
+        let answer = answer(conn, query, frame)?;
+        return Ok(vec![PartAnswer { keys: vec![], shown: vec![], answer }]);
+    }
+    let civil = Civil::new(frame.zone.clone(), frame.week_starts);
+    let asked = Asked { query, frame, split: query.split };
+    let shape = Shape { query, frame, civil: &civil, split: query.split };
+    Ok(match gather(conn, asked, &civil)? {
+        Into::Groups(parts) => shape.parts(parts, Shape::grouped),
+        Into::List(parts) => shape.parts(parts, Shape::list),
     })
 }
 
@@ -72,39 +112,39 @@ pub fn indexes(query: &Query) -> Vec<IndexSpec> {
     index::indexes(query)
 }
 
-fn read(conn: &Connection, query: &Query, frame: &Frame) -> rusqlite::Result<Answer> {
-    let written = statement(query, frame);
-    let civil = Civil::new(frame.zone.clone(), frame.week_starts);
+fn gather(conn: &Connection, asked: Asked<'_>, civil: &Civil) -> Result<Into, AnswerError> {
+    let report_type = || asked.query.report_type.name.clone();
+    read(conn, asked, civil).map_err(|stopped| match stopped {
+        Stopped::Database(source) => AnswerError::Unreadable { report_type: report_type(), source },
+        Stopped::TooManyParts(max) => AnswerError::TooManyParts { report_type: report_type(), max },
+    })
+}
+
+fn read(conn: &Connection, asked: Asked<'_>, civil: &Civil) -> Result<Into, Stopped> {
+    let written = statement(asked.query, asked.frame);
     let mut prepared = conn.prepare_cached(&written.sql)?;
     let mut rows = prepared.query(params_from_iter(&written.binds))?;
-    let mut records = 0;
-    match (&written.plan, &query.fold) {
+    match (&written.plan, &asked.query.fold) {
         (Plan::Fold(stage), Some(fold)) => {
-            let mut folding = Folding::new(query, fold, frame, &civil, stage);
+            let mut folding = Folding::new(asked, fold, civil, stage);
             while let Some(row) = rows.next()? {
-                records += u64::from(written.counts(row)?);
-                folding.row(row)?;
+                folding.row(row, written.counts(row)?)?;
             }
-            Ok(match folding.into_folded() {
-                Folded::Groups(groups) => shape::grouped(query, frame, &civil, groups, records),
-                Folded::List(list) => shape::list(query, frame, list, records),
-            })
+            folding.into_parts()
         }
         (Plan::Group(stage) | Plan::Fold(stage), _) => {
-            let mut grouping = Grouping::new(query, frame, stage);
+            let mut grouping = Grouping::new(asked, stage);
             while let Some(row) = rows.next()? {
-                records += u64::from(written.counts(row)?);
-                grouping.row(row)?;
+                grouping.row(row, written.counts(row)?)?;
             }
-            Ok(shape::grouped(query, frame, &civil, grouping.into_groups(), records))
+            Ok(grouping.into_parts())
         }
         (Plan::List(places), _) => {
-            let mut listing = Listing::new(query, frame, places);
+            let mut listing = Listing::new(asked, places);
             while let Some(row) = rows.next()? {
-                records += u64::from(written.counts(row)?);
-                listing.row(row)?;
+                listing.row(row, written.counts(row)?)?;
             }
-            Ok(shape::list(query, frame, listing.into_rows(), records))
+            Ok(listing.into_parts())
         }
     }
 }

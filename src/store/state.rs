@@ -14,14 +14,22 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+pub mod archive;
 pub mod incidents;
+pub mod keys;
 pub mod ledger;
 pub mod outbox;
 pub mod slots;
 pub mod sources;
+pub mod suppression;
+pub mod told;
 
 /// The schema this binary knows; each step brings the database one version further.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/001_state.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/001_state.sql"),
+    include_str!("migrations/002_runs.sql"),
+    include_str!("migrations/003_digests.sql"),
+];
 
 /// The state database.
 pub struct State {
@@ -51,6 +59,9 @@ pub enum StateError {
         /// In this binary.
         known: usize,
     },
+    /// The machine gives no random bytes.
+    #[error("no random bytes for a key: {0}")]
+    Random(String),
     /// A stored value cannot be read back.
     #[error("state database holds an unreadable {what}")]
     Unreadable {

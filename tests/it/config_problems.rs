@@ -1,8 +1,10 @@
 //! Config: what is right becomes a config, what is wrong is told at once, each mistake at its place
 //! and only once, and no secret is ever shown.
 
+mod beside;
 mod hostile;
 mod pieces;
+mod when;
 
 use std::path::Path;
 

@@ -4,6 +4,7 @@
 
 mod alerts;
 mod commands;
+mod compare;
 mod config_problems;
 mod crash;
 mod deliveries;
@@ -15,6 +16,7 @@ mod infer;
 mod oracle;
 mod recipes;
 mod reload;
+mod report_tests;
 mod rest;
 mod restarts;
 mod retention;

@@ -8,18 +8,22 @@ use postrider::domain::expr::ReportType;
 use postrider::domain::query::{Answer, Frame, Query, QueryText};
 use postrider::domain::value::Value;
 use postrider::domain::zone::Zone;
-use postrider::store::sql::{answer, indexes, sql};
+use postrider::store::sql::{AnswerError, answer, indexes, parts, sql};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 
 mod data;
 mod naive;
+mod published;
 mod random;
 mod values;
 mod written;
 
-use naive::{Outcome, Spec, Table};
+use naive::{G, Outcome, Spec, Table, X};
 use values::V;
+
+/// So many rows behind the top are asked for.
+const REST_MAX: usize = 3;
 
 fn instant(ms: i64) -> DateTime<Utc> {
     DateTime::from_timestamp_millis(ms).unwrap()
@@ -32,7 +36,7 @@ fn frame_of(frame: &naive::Frame) -> Frame {
         zone: Zone::named(frame.zone).unwrap(),
         week_starts: frame.week_starts,
         rows_max: 10_000,
-        rest_max: 0,
+        rest_max: REST_MAX,
     }
 }
 
@@ -50,10 +54,12 @@ fn checked(spec: &Spec) -> Result<Option<Query>, TestCaseError> {
         per: per.iter().map(String::as_str).collect(),
         values: values.iter().map(String::as_str).collect(),
         group_by: group_by.iter().map(String::as_str).collect(),
+        pivot_by: texts.pivot_by.as_deref(),
         columns: columns.iter().map(String::as_str).collect(),
         sort: texts.sort.as_deref(),
         top: spec.top,
         total: !spec.list,
+        min_values: Some(spec.min_values),
     };
     match Query::check(&Arc::new(report_type), &text) {
         Ok(query) => Ok(Some(query)),
@@ -88,7 +94,12 @@ fn compare(spec: &Spec, expected: &Outcome, found: &Answer) -> TestCaseResult {
     prop_assert_eq!(found.records, expected.records, "records");
     prop_assert!(!found.truncated);
     prop_assert_eq!(found.rows.len(), expected.rows.len(), "rows: {:?}\n{:?}", found, expected);
-    for (index, ((keys, shown, values), row)) in expected.rows.iter().zip(&found.rows).enumerate() {
+    prop_assert_eq!(found.rest.len(), expected.rest.len().min(REST_MAX), "rows behind the top");
+    all_same("across", &expected.across, &found.across)?;
+    let rows = expected.rows.iter().zip(&found.rows);
+    for (index, ((keys, shown, values), row)) in
+        rows.chain(expected.rest.iter().zip(&found.rest)).enumerate()
+    {
         all_same(&format!("keys of row {index}"), keys, &row.keys)?;
         all_same(&format!("names of row {index}"), shown, &row.shown)?;
         all_same(&format!("values of row {index}"), values, &row.values)?;
@@ -119,6 +130,44 @@ fn holds(tables: &[Table], spec: &Spec, frame: &naive::Frame, indexed: bool) -> 
     let expected = naive::answer(tables, spec, frame);
     compare(spec, &expected, &found)
         .map_err(|err| TestCaseError::fail(format!("{err}\n{}", sql(&query, &frame_asked))))
+}
+
+/// Each part is what the question would find of its records alone, and together they have all.
+fn parts_hold(
+    tables: &[Table],
+    (spec, split, only): &(Spec, G, Option<X>),
+    frame: &naive::Frame,
+) -> TestCaseResult {
+    let Some(query) = checked(spec)? else { return Err(TestCaseError::reject("refused")) };
+    let conn = data::database(tables, &[]);
+    let frame_asked = frame_of(frame);
+    let only_text = only.as_ref().map(|only| written::text(only, spec));
+    let split_text = written::group(split, spec);
+    let with = |split: &[&str]| {
+        query.with(only_text.as_deref(), split).map_err(|mistakes| {
+            TestCaseError::fail(format!("{split_text} {only_text:?}: {mistakes:?}"))
+        })
+    };
+    let fails = |err: AnswerError| TestCaseError::fail(format!("{err:?}"));
+    let whole = answer(&conn, &with(&[])?, &frame_asked).map_err(fails)?;
+    let found = parts(&conn, &with(&[&split_text])?, &frame_asked).map_err(fails)?;
+    let filter = match (spec.filter.clone(), only.clone()) {
+        (Some(a), Some(b)) => Some(X::Op("and", Box::new(a), Box::new(b))),
+        (a, b) => a.or(b),
+    };
+    let spec = &Spec { filter, ..spec.clone() };
+    compare(spec, &naive::answer(tables, spec, frame), &whole)?;
+    let expected = naive::parts(tables, spec, split, frame);
+    prop_assert_eq!(found.len(), expected.len(), "parts: {:?}", found);
+    for ((key, name, outcome), part) in expected.iter().zip(&found) {
+        all_same("keys of the part", std::slice::from_ref(key), &part.keys)?;
+        all_same("name of the part", std::slice::from_ref(name), &part.shown)?;
+        compare(spec, outcome, &part.answer)
+            .map_err(|err| TestCaseError::fail(format!("part {key:?} by {split_text}: {err}")))?;
+    }
+    let records: u64 = found.iter().map(|part| part.answer.records).sum();
+    prop_assert_eq!(records, whole.records, "records of the parts");
+    Ok(())
 }
 
 fn config(cases: u32) -> ProptestConfig {
@@ -153,6 +202,29 @@ proptest! {
     #[test]
     fn folds_are_as_the_oracle_says((tables, spec, frame, indexed) in case(random::folded())) {
         holds(&tables, &spec, &frame, indexed)?;
+    }
+}
+
+proptest! {
+    #![proptest_config(config(1000))]
+
+    #[test]
+    fn pivots_are_as_the_oracle_says((tables, spec, frame, indexed) in case(random::pivoted())) {
+        holds(&tables, &spec, &frame, indexed)?;
+    }
+
+    #[test]
+    fn parts_add_up_to_the_whole(
+        tables in data::tables(),
+        asked in prop_oneof![
+            3 => random::split(random::grouped()),
+            2 => random::split(random::folded()),
+            1 => random::split(random::lists()),
+            2 => random::split(random::pivoted()),
+        ],
+        frame in random::frame(),
+    ) {
+        parts_hold(&tables, &asked, &frame)?;
     }
 }
 

@@ -9,6 +9,7 @@ use super::super::shape::Raw;
 use super::super::wire::CalendarToml;
 use super::zone;
 use crate::domain::calendar::Calendar;
+use crate::domain::holidays::Holidays;
 use crate::domain::zone::Zone;
 
 /// Lowers one calendar.
@@ -34,6 +35,10 @@ pub(super) fn lower(
             }
         }
     }
+    let country = wire
+        .country
+        .as_ref()
+        .and_then(|code| found.mended(table.at(code), Holidays::of(code.get_ref())));
     let hours: Vec<_> = wire.hours.iter().collect();
     let texts: Vec<(&str, &str)> = hours
         .iter()
@@ -41,7 +46,7 @@ pub(super) fn lower(
         .collect();
     let zone = zone.unwrap_or_else(|| default.clone());
     match Calendar::parse(&table.name, zone, &texts, &holidays) {
-        Ok(calendar) => (found.count() == before).then(|| Arc::new(calendar)),
+        Ok(calendar) => (found.count() == before).then(|| Arc::new(calendar.in_country(country))),
         Err(mistakes) => {
             for (index, message) in mistakes {
                 let at = hours.get(index).map_or(table.at.clone(), |(_, ranges)| table.at(ranges));

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::TimeDelta;
+use url::Url;
 
 use super::super::SourceSettings;
 use super::super::problem::{Findings, suggestion};
@@ -16,7 +17,7 @@ use super::super::text::At;
 use super::super::units;
 use super::super::wire::Text;
 use super::sources::{Kind, Sources};
-use crate::domain::dataset::Dataset;
+use crate::domain::dataset::{Dataset, LINK_KEY};
 use crate::domain::expr::ReportType;
 use crate::domain::query::{Query, QueryText};
 use crate::source::rest::RestDataset;
@@ -29,6 +30,8 @@ mod table;
 
 /// At most so many fields a dataset.
 const FIELDS_MAX: usize = 400;
+/// Longest address of a record, in bytes without its key.
+const LINK_MAX: usize = 1000;
 /// What the store calls its own column.
 const RESERVED: &str = "_deleted";
 
@@ -99,6 +102,9 @@ pub(super) fn lower(
     for dataset in &mut made {
         if let Some(source) = sources.known.made.get(&dataset.source) {
             source.address().clone_into(&mut dataset.home);
+            if dataset.link.is_none() && matches!(source, SourceSettings::Salesforce(_)) {
+                dataset.link = object::page(dataset);
+            }
         }
     }
     all.all = made.into_iter().map(Arc::new).collect();
@@ -253,6 +259,29 @@ fn speakable(found: &mut Findings<'_>, at: &At, dataset: &Dataset) {
             found.problem(at.clone(), message, "give the field another name");
         }
     }
+}
+
+/// `link`: where a person finds a record. Whatever a key holds, it leads to the host that is written.
+fn link(found: &mut Findings<'_>, at: impl Fn(&Text) -> At, written: &Text) -> Option<String> {
+    let link = written.get_ref().as_str();
+    let of_key = |key: &str| Url::parse(&link.replace(LINK_KEY, key)).ok();
+    let blank = |c: char| c.is_whitespace() || c.is_control();
+    let message = match (of_key("a"), of_key("b")) {
+        (Some(a), Some(b)) if matches!(a.scheme(), "http" | "https") && !link.contains(blank) => {
+            match () {
+                () if !link.contains(LINK_KEY) => "`link` has no `{key}`: all records would be one",
+                () if a.origin() != b.origin() || a.username() != b.username() => {
+                    "`link` has `{key}` in the place of the host"
+                }
+                () if link.len() > LINK_MAX => "`link` is too long for an address",
+                () => return Some(link.to_owned()),
+            }
+        }
+        _ => "`link` is not an address on the web",
+    };
+    let help = "write e.g. `link = \"https://desk.example.com/tickets/{key}\"`";
+    found.problem(at(written), message, help);
+    None
 }
 
 /// The index of the field a key names; told if there is none.

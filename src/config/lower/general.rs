@@ -2,11 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
+use chrono::TimeDelta;
+
 use super::super::problem::Findings;
 use super::super::shape::Raw;
 use super::super::text::At;
+use super::super::units;
 use super::super::wire::{PostriderToml, Text};
-use super::{General, address, word, zone};
+use super::web::address_trouble;
+use super::{General, Names, address, word, zone};
+use crate::config::ReceiverSettings;
 use crate::domain::zone::Zone;
 use crate::render::Locale;
 
@@ -20,6 +25,11 @@ const WEEKDAYS: [(&str, u8); 7] = [
     ("sunday", 7),
 ];
 
+/// How long runs are kept where nothing is written: a year, and time to ask about it.
+const ARCHIVE: TimeDelta = TimeDelta::days(400);
+/// A run is looked at, sent again and compared with the next one: it is kept for some time.
+const ARCHIVE_MIN: TimeDelta = TimeDelta::days(1);
+
 /// Lowers it; every key has a default, and a broken one falls back to it, told.
 pub(super) fn lower(raw: Option<Raw<'_>>, found: &mut Findings<'_>) -> General {
     let base = found.sources().first().map(|source| source.base.clone()).unwrap_or_default();
@@ -30,6 +40,9 @@ pub(super) fn lower(raw: Option<Raw<'_>>, found: &mut Findings<'_>) -> General {
         state: base.join("state"),
         owner: None,
         metrics: None,
+        alarm: None,
+        archive: ARCHIVE,
+        public_url: None,
         owner_at: None,
     };
     let Some(raw) = raw else { return general };
@@ -58,7 +71,60 @@ pub(super) fn lower(raw: Option<Raw<'_>>, found: &mut Findings<'_>) -> General {
     }
     general.metrics =
         wire.metrics.as_ref().and_then(|text| metrics(found, table.at(text), text, base));
+    general.alarm = wire.alarm.as_ref().map(|text| (file, text.clone()));
+    if let Some(kept) = wire.archive.as_ref().and_then(|text| archive(found, table.at(text), text))
+    {
+        general.archive = kept;
+    }
+    general.public_url =
+        wire.public_url.as_ref().and_then(|text| public_url(found, table.at(text), text));
     general
+}
+
+/// The receiver that is told of postrider's own troubles, once receivers are known. It must not
+/// depend on what most often breaks: the mail server.
+pub(super) fn alarm(found: &mut Findings<'_>, names: &Names) -> Option<String> {
+    let (file, text) = names.general.alarm.as_ref()?;
+    match names.receivers.find(found, *file, text)? {
+        ReceiverSettings::Webhook(_) => Some(text.get_ref().clone()),
+        ReceiverSettings::Email(_) => {
+            let message = format!("receiver `{}` is a mail address", text.get_ref());
+            let help = "the owner is told by mail already: name a webhook, which is told also \
+                        when the mail server is down";
+            found.problem(At::new(*file, text.span()), message, help);
+            None
+        }
+    }
+}
+
+/// How long runs are kept.
+fn archive(found: &mut Findings<'_>, at: At, text: &Text) -> Option<TimeDelta> {
+    let kept = found.value(at.clone(), units::reach(text.get_ref()))?;
+    if kept < ARCHIVE_MIN {
+        let message = format!("`{}` is too short", text.get_ref());
+        found.problem(at, message, "runs are kept for a day at least, e.g. `400 days`");
+        return None;
+    }
+    Some(kept)
+}
+
+/// Where the console is. It goes into mails: no secrets, nothing behind the path.
+fn public_url(found: &mut Findings<'_>, at: At, text: &Text) -> Option<String> {
+    let written = text.get_ref();
+    let bare = url::Url::parse(written).is_ok_and(|url| {
+        url.query().is_none()
+            && url.fragment().is_none()
+            && url.username().is_empty()
+            && url.password().is_none()
+    });
+    let trouble = address_trouble(written)
+        .or((!bare).then_some("must end with its path, and hold no name or password"));
+    if let Some(trouble) = trouble {
+        let message = format!("the address {trouble}");
+        found.problem(at, message, "write it as e.g. `https://reports.example.com`");
+        return None;
+    }
+    Some(written.trim_end_matches('/').to_owned())
 }
 
 /// A language with a country that figures can be written for.

@@ -15,13 +15,23 @@ use crate::domain::period::Period;
 use crate::domain::query::{ColumnShown, Part, Query, QueryText};
 use crate::domain::report::{Covering, Format, Report};
 
+mod beside;
+mod chart;
+mod counts;
+mod trials;
+
+use self::beside::Beside;
+
 /// At most so many rows are shown.
 const TOP_MAX: u32 = 10_000;
+/// A percentile is of so many values at least, where nothing else is said.
+const MIN_VALUES: u64 = 20;
 
 /// Lowers one report.
-pub(super) fn lower(raw: Raw<'_>, found: &mut Findings<'_>, names: &Names) -> Option<Report> {
+pub(super) fn lower(mut raw: Raw<'_>, found: &mut Findings<'_>, names: &Names) -> Option<Report> {
     let canonical = raw.canonical();
-    let table = raw.shape::<ReportToml>(found, &[]);
+    let drawn = raw.table.contains_key("chart").then(|| raw.take(found, "chart")).flatten();
+    let table = raw.shape::<ReportToml>(found, &["chart"]);
     let wire = &table.wire;
     let before = found.count();
     let report_type = table.required(found, "type", &wire.r#type, "\"sessions\"");
@@ -47,24 +57,37 @@ pub(super) fn lower(raw: Raw<'_>, found: &mut Findings<'_>, names: &Names) -> Op
     let shown = query.as_ref().map(Query::columns_shown);
     let formats = formats(found, &table, shown.as_deref());
     let mask = mask(found, &table, shown.as_deref());
+    let tests = query
+        .as_ref()
+        .map_or_else(Vec::new, |query| trials::lower(found, &names.datasets, &table, query));
+    let beside = beside::lower(found, names, &table, period.as_ref(), query.as_ref());
+    let chart = chart::lower(found, drawn, query.as_ref());
     (found.count() == before).then_some(())?;
     let (zone, query) = (zone?, query?);
-    let hash =
-        fingerprint(&[&canonical, &from, zone.name(), &names.general.week_starts.to_string()]);
+    counts::note(found, &table, &query);
+    let Beside { goals, compare, calendar, trend, drill, restate_above } = beside;
+    let hash = fingerprint(&[
+        &canonical,
+        &from,
+        zone.name(),
+        &names.general.week_starts.to_string(),
+        // Which days are left out is part of what the report says.
+        &calendar.as_ref().map_or_else(String::new, |calendar| format!("{calendar:?}")),
+    ]);
     Some(Report {
         title: wire.title.as_ref().map_or_else(|| title_of(&table.name), |t| t.get_ref().clone()),
         about: wire.about.as_ref().map(|text| text.get_ref().clone()),
         period: period?,
         zone,
-        goals: BTreeMap::new(),
-        compare: None,
-        trend: None,
-        calendar: None,
-        chart: None,
-        drill: None,
+        goals,
+        compare,
+        trend,
+        calendar,
+        chart,
+        drill,
         only: None,
-        restate_above: Report::RESTATE_ABOVE,
-        tests: Vec::new(),
+        restate_above,
+        tests,
         coverage: coverage(&query, &names.datasets),
         query: Arc::new(query),
         formats,
@@ -112,6 +135,10 @@ fn text(wire: &ReportToml, top: Option<usize>) -> QueryText<'_> {
         sort: wire.sort.as_ref().map(|text| text.get_ref().as_str()),
         top,
         total: wire.total.as_ref().is_some_and(|total| *total.get_ref()),
+        pivot_by: wire.pivot_by.as_ref().map(|text| text.get_ref().as_str()),
+        min_values: Some(
+            wire.min_values.as_ref().map_or(MIN_VALUES, |min| (*min.get_ref()).into()),
+        ),
     }
 }
 
@@ -137,6 +164,9 @@ fn misplaced(
                 wire.columns.as_ref().and_then(|columns| columns.get_ref().get(index))
             }
             Part::Sort => wire.sort.as_ref(),
+            Part::Pivot => wire.pivot_by.as_ref(),
+            // Asked for by digests, later.
+            Part::Only | Part::Split(_) => None,
         };
         if let Some(text) = text.or(wire.r#type.as_ref()) {
             found.mistake(file, text, mistake);
@@ -177,6 +207,14 @@ fn is_column(
         found.problem(table.at(name), format!("the report has no column `{written}`"), help);
     }
     known
+}
+
+/// The headings of some of the columns.
+fn columns_of<'c>(
+    shown: &'c [ColumnShown],
+    right: impl Fn(&ColumnShown) -> bool + Clone,
+) -> impl Iterator<Item = &'c str> + Clone {
+    shown.iter().filter(move |column| right(column)).map(|column| column.name.as_str())
 }
 
 fn formats(

@@ -296,6 +296,7 @@ fn misplaced(found: &mut Findings<'_>, table: &Shaped<RuleToml>, mistakes: Vec<(
             Part::GroupBy(index) => wire.group_by.get(index),
             Part::Column(_) => wire.value.as_ref(),
             Part::Per(_) | Part::Values(_) | Part::Sort => None,
+            Part::Pivot | Part::Only | Part::Split(_) => None,
         };
         if let Some(text) = text.or(wire.r#type.as_ref()) {
             found.mistake(table.file, text, mistake);

@@ -18,6 +18,9 @@ const NUMBERS: [Type; 2] = [Type::Integer, Type::Real];
 const SCALARS: &[&str] =
     &["coalesce", "lower", "seconds", "day", "week", "month", "hour", "weekday", "bucket", "as_of"];
 
+/// The aggregate that takes a fraction beside what it is of.
+const PERCENTILE: &str = "percentile";
+
 /// Aggregates by name; `share` is not one of its own but takes one.
 const AGGREGATES: &[(&str, AggregateKind)] = &[
     ("count", AggregateKind::Count),
@@ -37,7 +40,8 @@ const AGGREGATES: &[(&str, AggregateKind)] = &[
 const ELSEWHERE: &[(&str, &str)] = &[
     ("mean", "write `avg(x)`"),
     ("average", "write `avg(x)`"),
-    ("percentile", "write `p50(x)`, `p90(x)`, `p95(x)` or `p99(x)`"),
+    ("quantile", "write `percentile(x, 0.95)`"),
+    ("percentile_cont", "write `percentile(x, 0.95)`"),
     ("count_distinct", "write `count(distinct x)`"),
     ("last", "write `first(x order by y desc)`"),
     ("now", "the slot's instant is `as_of()`"),
@@ -78,10 +82,14 @@ impl Lowerer<'_> {
         if let Some((_, kind)) = AGGREGATES.iter().find(|(known, _)| *known == name) {
             return self.aggregate(&call, *kind);
         }
+        if name == PERCENTILE {
+            return self.percentile(call);
+        }
         if SCALARS.contains(&name) {
             return self.scalar(&call);
         }
-        let known = || AGGREGATES.iter().map(|(name, _)| *name).chain(SCALARS.iter().copied());
+        let aggregates = || AGGREGATES.iter().map(|(name, _)| *name).chain([PERCENTILE]);
+        let known = || aggregates().chain(SCALARS.iter().copied());
         let help = match ELSEWHERE.iter().find(|(wrong, _)| *wrong == name) {
             Some((_, help)) => (*help).to_owned(),
             None => match closest(name, known().chain(["share"])) {
@@ -272,6 +280,44 @@ impl Lowerer<'_> {
         None
     }
 
+    /// `percentile(x, 0.999)`.
+    fn percentile(&mut self, mut call: Call<'_>) -> Option<Node> {
+        if let Place::Row(_) = self.place {
+            return self.misplaced(&call);
+        }
+        let shape = "write e.g. `percentile(x, 0.999)`";
+        let (&[_, fraction], false) = (call.args.as_slice(), call.star) else {
+            let message = format!("`{PERCENTILE}` does not take these arguments");
+            self.mistake(call.name_at, message).help = Some(shape.to_owned());
+            return None;
+        };
+        call.args.truncate(1);
+        let literal = match fraction {
+            ast::Expr::Value(value) => match &value.value {
+                ast::Value::Number(digits, false) => digits.replace('_', "").parse().ok(),
+                _ => None,
+            },
+            _ => None,
+        };
+        match literal {
+            Some(fraction) if 0.0 < fraction && fraction < 1.0 => {
+                self.aggregate(&call, AggregateKind::Percentile(fraction))
+            }
+            percent => {
+                let help = match percent {
+                    Some(percent) if 1.0 < percent && percent < 100.0 => {
+                        let fraction = (percent * 1e4).round() / 1e6;
+                        format!("{percent} % is `{PERCENTILE}(x, {fraction})`")
+                    }
+                    _ => shape.to_owned(),
+                };
+                let at = place(fraction, &self.whole);
+                self.mistake(at, "the fraction is a number between 0 and 1").help = Some(help);
+                None
+            }
+        }
+    }
+
     fn aggregate(&mut self, call: &Call<'_>, kind: AggregateKind) -> Option<Node> {
         if let Place::Row(_) = self.place {
             return self.misplaced(call);
@@ -447,7 +493,8 @@ pub(crate) fn calls_aggregate(expr: &ast::Expr) -> bool {
         }
         ast::Expr::Function(function) => {
             let name = function.name.to_string().to_lowercase();
-            if name == "share" || AGGREGATES.iter().any(|(known, _)| *known == name) {
+            let aggregate = AGGREGATES.iter().any(|(known, _)| *known == name);
+            if aggregate || name == "share" || name == PERCENTILE {
                 return true;
             }
             let ast::FunctionArguments::List(list) = &function.args else { return false };

@@ -8,15 +8,18 @@ use std::ops::Range;
 
 use sqlparser::ast;
 
-use super::names::{bare_field_help, closest, resolve};
-use super::parse::{bytes, place, shortened};
+use super::names::resolve;
+use super::parse::{bytes, place};
 use super::types::{arithmetic, between, comparison, condition, in_list, logic, of_type, unified};
 use super::{Aggregate, Binary, Expr, FieldRef, Known, Mistake, ReportType, Unary};
 use crate::domain::query::Group;
 use crate::domain::value::{Type, Value};
 
+/// The place of a list's columns.
+pub(crate) const LIST: &str = "a list";
+
 /// Deepest tree that is lowered; chains of operators are as deep as they are long.
-const DEPTH_MAX: usize = 200;
+pub(super) const DEPTH_MAX: usize = 200;
 
 /// A checked expression on its way up.
 #[derive(Clone, Debug)]
@@ -60,10 +63,30 @@ pub(crate) struct RowName {
     pub(crate) repeats: Option<String>,
 }
 
+/// A column of the same report, as the ones behind it name it.
+#[derive(Clone, Debug)]
+pub(crate) struct NamedColumn {
+    pub(crate) name: String,
+    pub(crate) state: State,
+}
+
+/// How far a column has been read.
+#[derive(Clone, Debug)]
+pub(crate) enum State {
+    /// It comes later.
+    Later,
+    /// There is a mistake in it, which has been told.
+    Wrong,
+    /// It means this.
+    Checked(Node),
+}
+
 /// What grouping adds: the keys so far, and what the columns turn out to read.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Grouping {
     pub(crate) groups: Vec<Group>,
+    /// So many of them, the first, only split the answer: columns mean the same without them.
+    pub(crate) split: usize,
     /// The field that each group passes on.
     pub(crate) origins: Vec<Option<FieldRef>>,
     /// What the keys fix; `None` over folded rows, where only the keys are fixed.
@@ -84,16 +107,20 @@ impl Grouping {
 pub(crate) struct Lowerer<'a> {
     pub(super) report_type: &'a ReportType,
     /// How many tables may be named: a join's condition does not see those behind it.
-    visible: usize,
+    pub(super) visible: usize,
     /// Names of the folded row, when that is what expressions are over.
     pub(super) folded: Option<&'a [RowName]>,
     /// The query's filter: it fixes what it compares with constants.
     pub(super) filter: Option<&'a Expr>,
+    /// The report's columns, where they may be named.
+    pub(super) columns: &'a [NamedColumn],
     pub(crate) grouping: Grouping,
     pub(super) place: Place,
     pub(crate) mistakes: Vec<Mistake>,
     pub(super) whole: Range<usize>,
-    depth: usize,
+    pub(super) depth: usize,
+    /// How many pieces came in through the names of columns.
+    pub(super) named_pieces: usize,
 }
 
 impl<'a> Lowerer<'a> {
@@ -104,11 +131,13 @@ impl<'a> Lowerer<'a> {
             visible,
             folded: None,
             filter: None,
+            columns: &[],
             grouping: Grouping::default(),
             place,
             mistakes: Vec::new(),
             whole: 0..0,
             depth: 0,
+            named_pieces: 0,
         }
     }
 
@@ -123,6 +152,12 @@ impl<'a> Lowerer<'a> {
         self.grouping = grouping;
         self.filter = filter;
         self.place = Place::Group;
+        self
+    }
+
+    /// Among the columns of a report, of which those before may be named.
+    pub(crate) fn behind(mut self, columns: &'a [NamedColumn]) -> Lowerer<'a> {
+        self.columns = columns;
         self
     }
 
@@ -166,7 +201,7 @@ impl<'a> Lowerer<'a> {
     fn kind(&mut self, expr: &ast::Expr) -> Option<Node> {
         match expr {
             ast::Expr::Nested(inner) => self.node(inner),
-            ast::Expr::Identifier(name) => self.bare(name),
+            ast::Expr::Identifier(name) => self.word(name),
             ast::Expr::CompoundIdentifier(parts) => self.field(parts),
             ast::Expr::Value(value) => self.literal(value),
             ast::Expr::UnaryOp { op, expr: inner } => self.unary(*op, inner, expr),
@@ -284,7 +319,7 @@ impl<'a> Lowerer<'a> {
         Some(Node { expr, ty, at, origin: Some(field) })
     }
 
-    fn not_aggregated(&mut self, at: Range<usize>) {
+    pub(super) fn not_aggregated(&mut self, at: Range<usize>) {
         let (message, help) = match self.place {
             Place::Share => ("`share` takes aggregates alone", "write e.g. `share(count())`"),
             _ => (
@@ -295,47 +330,12 @@ impl<'a> Lowerer<'a> {
         self.mistake(at, message).help = Some(help.to_owned());
     }
 
-    /// A word without a dot: a name of the folded row.
-    fn bare(&mut self, name: &ast::Ident) -> Option<Node> {
-        let at = bytes(name.span);
-        let word = &name.value;
-        let Some(folded) = self.folded else {
-            let help = match self.grouping.groups.iter().any(|group| group.name == *word) {
-                true => "it is a grouping column and shown as such".to_owned(),
-                false => bare_field_help(self.report_type, self.visible, word),
-            };
-            self.mistake(at, format!("`{}` is not a field", shortened(word))).help = Some(help);
-            return None;
-        };
-        let tables = &self.report_type.tables;
-        let found = folded.iter().position(|known| known.name == *word).or_else(|| {
-            // The alias of a key means the key, whatever its heading.
-            folded.iter().position(|k| k.alias.is_some_and(|table| tables[table].alias == *word))
-        });
-        let Some(index) = found else {
-            let names = folded.iter().map(|known| known.name.as_str());
-            let help = match closest(word, names.clone()) {
-                Some(name) => format!("did you mean `{name}`?"),
-                None => format!("`per` and `values` name {}", names.collect::<Vec<_>>().join(", ")),
-            };
-            self.mistake(at, format!("the fold has nothing called `{}`", shortened(word))).help =
-                Some(help);
-            return None;
-        };
-        if !matches!(self.place, Place::Row(_)) {
-            self.not_aggregated(at);
-            return None;
-        }
-        let known = &folded[index];
-        Some(Node { expr: Expr::Folded(index), ty: known.ty, at, origin: known.origin })
-    }
-
     /// The group that an expression spells out, if it does.
     fn group_key(&mut self, expr: &ast::Expr) -> Option<Node> {
         let leaf = matches!(expr, ast::Expr::Identifier(_) | ast::Expr::CompoundIdentifier(_));
         let leaves = |expr: &Expr| matches!(expr, Expr::Field(_) | Expr::Folded(_));
-        let groups = &self.grouping.groups;
-        let possible = groups.iter().any(|group| leaf == leaves(&group.expr));
+        let split = self.grouping.split;
+        let possible = self.grouping.groups[split..].iter().any(|g| leaf == leaves(&g.expr));
         if self.place != Place::Group || !possible {
             return None;
         }
@@ -343,7 +343,8 @@ impl<'a> Lowerer<'a> {
         let row = self.at_place(Place::Row("a group"), |lowerer| lowerer.kind(expr));
         self.mistakes.truncate(before);
         let row = row?;
-        let index = self.grouping.groups.iter().position(|group| group.expr == row.expr)?;
+        let mut own = self.grouping.groups[split..].iter();
+        let index = split + own.position(|group| group.expr == row.expr)?;
         let ty = Some(self.grouping.groups[index].ty);
         Some(Node { expr: Expr::Key(index), ty, at: row.at, origin: self.grouping.origins[index] })
     }

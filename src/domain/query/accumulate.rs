@@ -10,6 +10,9 @@ use std::hash::{BuildHasherDefault, Hasher};
 use crate::domain::expr::AggregateKind;
 use crate::domain::value::{Datum, Value};
 
+/// The fraction of the percentile that says something of any number of values.
+pub(crate) const MEDIAN: f64 = 0.5;
+
 /// The state of one aggregate over the rows so far.
 #[derive(Clone, Debug)]
 pub(crate) enum Accumulator {
@@ -127,6 +130,21 @@ impl Accumulator {
         }
     }
 
+    /// The aggregate's value, where a percentile other than the median is of `values_min` values.
+    pub(crate) fn finish_of(&self, values_min: u64) -> Value {
+        if values_min > 0 && self.is_withheld(values_min) { Value::Null } else { self.finish() }
+    }
+
+    /// Whether there is a value that is not given, because it is a percentile of too few.
+    pub(crate) fn is_withheld(&self, values_min: u64) -> bool {
+        match self {
+            Accumulator::Percentile(fraction, values) if *fraction != MEDIAN => {
+                (1..values_min).contains(&values.count())
+            }
+            _ => false,
+        }
+    }
+
     /// The aggregate's value.
     pub(crate) fn finish(&self) -> Value {
         match self {
@@ -203,6 +221,11 @@ impl Sum {
 }
 
 impl Distribution {
+    /// How many values there are.
+    fn count(&self) -> u64 {
+        self.0.values().sum()
+    }
+
     fn add(&mut self, value: Datum<'_>) {
         if let Some(number) = value.number().filter(|number| number.is_finite()) {
             // Zero has two signs and is one number.

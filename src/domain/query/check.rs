@@ -9,16 +9,15 @@ use std::sync::Arc;
 
 use sqlparser::ast;
 
-use super::{Column, Fold, Group, Part, Query, QueryText, Sort, SortBy};
+use super::{Fold, Group, Part, Query, QueryText, Texts};
 use crate::domain::expr::{
-    Aggregate, AggregateKind, Expr, FieldRef, Function, Grouping, Known, Lowerer, Mistake, Node,
-    Place, ReportType, RowName, SortItem, Text, bytes, calls_aggregate, condition, has_aggregate,
-    is_share, name_help, place,
+    Binary, Expr, FieldRef, Grouping, Known, Lowerer, Mistake, Place, ReportType, RowName, Text,
+    calls_aggregate, condition, has_aggregate, place,
 };
-use crate::domain::value::{Type, Value};
+use crate::domain::value::Type;
 
-/// Heading of the second column of a rule's query.
-const RECORDS: &str = "records";
+mod columns;
+mod split;
 
 /// A query on its way; texts with mistakes leave gaps.
 struct Checker<'a> {
@@ -30,6 +29,7 @@ struct Checker<'a> {
 }
 
 /// A grouping expression with the field it passes on.
+#[derive(Clone)]
 struct Keyed {
     group: Group,
     origin: Option<FieldRef>,
@@ -68,34 +68,51 @@ impl Item<'_> {
 
 pub(super) fn query(
     report_type: &Arc<ReportType>,
-    text: &QueryText<'_>,
-    rule: bool,
+    texts: Texts,
 ) -> Result<Query, Vec<(Part, Mistake)>> {
+    let (text, rule) = (texts.text(), texts.rule);
     let mut checker = Checker { report_type, mistakes: Vec::new(), filter: None, names: None };
     let date = text.date.and_then(|date| checker.date(date));
-    checker.filter = text.filter.and_then(|filter| checker.condition(filter));
-    let fold = checker.fold(text);
+    checker.filter = text.filter.and_then(|filter| checker.condition(filter, Part::Filter));
+    for only in &texts.only {
+        let only = checker.condition(only, Part::Only);
+        checker.filter = both(checker.filter.take(), only);
+    }
+    let Some(splits) = checker.splits(&texts.split) else { return Err(checker.mistakes) };
+    let fold = checker.fold(&text, &splits);
     let folding = !text.per.is_empty() || !text.values.is_empty();
 
     let columns = checker.items(&text.columns, Part::Column);
-    let group_items = checker.items(&text.group_by, Part::GroupBy);
+    let mut group_items = checker.items(&text.group_by, Part::GroupBy);
+    let pivots: Vec<&str> = text.pivot_by.into_iter().collect();
+    let pivot = checker.items(&pivots, |_| Part::Pivot);
     if folding && fold.is_none() {
         // Every name of the later stages is one of the fold's.
         return Err(checker.mistakes);
     }
-    let keyed: Vec<Option<Keyed>> =
-        group_items.iter().map(|item| item.as_ref().and_then(|item| checker.group(item))).collect();
     let list = !rule
         && text.group_by.is_empty()
         && !columns.iter().flatten().any(|item| calls_aggregate(&item.expr));
+    if let (true, Some(pivot)) = (list, text.pivot_by) {
+        let mistake = Mistake::new(0..pivot.len(), "the rows of a list have nothing to go across");
+        let help = "count something, e.g. `columns = [\"count() as Records\"]`";
+        checker.note(Part::Pivot, mistake.with_help(help));
+        return Err(checker.mistakes);
+    }
+    group_items.extend(pivot);
+    let splits = Checker::outer(splits, fold.as_ref());
+    let keyed: Vec<Option<Keyed>> =
+        group_items.iter().map(|item| item.as_ref().and_then(|item| checker.group(item))).collect();
     let incomplete = keyed.iter().any(Option::is_none);
-    let keyed: Vec<Keyed> = keyed.into_iter().flatten().collect();
+    let (leading, split) = (if list { vec![] } else { splits.clone() }, splits.len());
+    let keyed: Vec<Keyed> = leading.into_iter().chain(keyed.into_iter().flatten()).collect();
 
-    let grouping = checker.grouping(keyed, incomplete);
+    let mut grouping = checker.grouping(keyed, incomplete);
+    grouping.split = if list { 0 } else { split };
     let mut query = Query {
-        split: 0,
-        pivot: false,
-        percentile_min: 0,
+        split,
+        pivot: text.pivot_by.is_some() && !incomplete,
+        percentile_min: text.min_values.unwrap_or(0),
         report_type: Arc::clone(report_type),
         date,
         filter: checker.filter.clone(),
@@ -103,22 +120,35 @@ pub(super) fn query(
         groups: grouping.groups.clone(),
         carried: Vec::new(),
         aggregates: Vec::new(),
-        columns: Vec::new(),
+        columns: if list { checker.splitting(&splits) } else { Vec::new() },
         list,
         sort: Vec::new(),
         top: text.top,
         total: text.total && !list,
+        texts: Arc::default(),
     };
     let all_there = columns.iter().all(Option::is_some) && !incomplete;
     let items: Vec<Item<'_>> = columns.into_iter().flatten().collect();
     let grouping = checker.columns(&items, grouping, rule, &mut query);
     checker.headings(&query, &group_items, &items);
     if let Some(sort) = text.sort {
-        checker.sort(sort, grouping.clone(), &mut query, all_there);
+        checker.sort(sort, &grouping, &mut query, all_there);
     }
     query.aggregates = grouping.aggregates;
     query.carried = grouping.carried;
-    if checker.mistakes.is_empty() { Ok(query) } else { Err(checker.mistakes) }
+    if !checker.mistakes.is_empty() {
+        return Err(checker.mistakes);
+    }
+    query.texts = Arc::new(texts);
+    Ok(query)
+}
+
+/// Two conditions that both have to hold.
+fn both(a: Option<Expr>, b: Option<Expr>) -> Option<Expr> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(Expr::Binary(Binary::And, a.into(), b.into())),
+        (a, b) => a.or(b),
+    }
 }
 
 impl<'a> Checker<'a> {
@@ -187,7 +217,7 @@ impl<'a> Checker<'a> {
         format!("e.g. {}", names.join(", "))
     }
 
-    fn condition(&mut self, text: &str) -> Option<Expr> {
+    fn condition(&mut self, text: &str, part: Part) -> Option<Expr> {
         let whole = 0..text.len();
         let mut lowerer = self.rows(Place::Row("`where`"));
         let expr = match Text::new(text).and_then(Text::expr) {
@@ -196,16 +226,17 @@ impl<'a> Checker<'a> {
                 node.and_then(|node| condition(node, &mut lowerer.mistakes))
             }
             Err(mistake) => {
-                self.note(Part::Filter, mistake);
+                self.note(part, mistake);
                 None
             }
         };
-        self.take(Part::Filter, lowerer.mistakes);
+        self.take(part, lowerer.mistakes);
         expr
     }
 
     /// `per` and `values`, or nothing where there are none or they have mistakes.
-    fn fold(&mut self, text: &QueryText<'_>) -> Option<Fold> {
+    /// What splits the answer comes behind its keys.
+    fn fold(&mut self, text: &QueryText<'_>, splits: &[Keyed]) -> Option<Fold> {
         let keys = self.items(&text.per, Part::Per);
         let values = self.items(&text.values, Part::Values);
         if keys.is_empty() {
@@ -220,8 +251,11 @@ impl<'a> Checker<'a> {
         let keyed: Vec<Option<Keyed>> =
             keys.iter().map(|item| item.as_ref().and_then(|item| self.group(item))).collect();
         let incomplete = keyed.iter().any(Option::is_none);
-        let keyed: Vec<Keyed> = keyed.into_iter().flatten().collect();
+        let mut keyed: Vec<Keyed> = keyed.into_iter().flatten().collect();
+        let own_keys = keyed.len();
         let mut names: Vec<RowName> = keyed.iter().map(RowName::of_key).collect();
+        keyed.extend_from_slice(splits);
+        names.extend(splits.iter().map(RowName::of_split));
         let mut grouping = self.grouping(keyed, incomplete);
         let mut complete = values.iter().all(Option::is_some) && !incomplete;
         let mut fold = Fold {
@@ -250,7 +284,7 @@ impl<'a> Checker<'a> {
                 complete = false;
                 continue;
             };
-            let repeats = self.repeats(&node.expr, &grouping).then(|| name.clone());
+            let repeats = self.repeats(&node.expr, &grouping, own_keys).then(|| name.clone());
             names.push(RowName {
                 name: name.clone(),
                 ty: node.ty,
@@ -268,7 +302,7 @@ impl<'a> Checker<'a> {
     }
 
     fn fold_key_names(&mut self, keys: &[Option<Item<'_>>], fold: &Fold) {
-        for (index, key) in fold.keys.iter().enumerate() {
+        for (index, key) in fold.keys.iter().take(keys.len()).enumerate() {
             if fold.keys[..index].iter().any(|other| other.name == key.name) {
                 let message = format!("the fold has two things called `{}`", key.name);
                 let at = keys[index].as_ref().map_or(0..0, Item::name_at);
@@ -279,7 +313,7 @@ impl<'a> Checker<'a> {
 
     /// Whether a value without aggregates belongs to something coarser than the fold's keys, so
     /// that it comes in several folded rows.
-    fn repeats(&self, value: &Expr, grouping: &Grouping) -> bool {
+    fn repeats(&self, value: &Expr, grouping: &Grouping, own_keys: usize) -> bool {
         if has_aggregate(value) {
             return false;
         }
@@ -296,14 +330,15 @@ impl<'a> Checker<'a> {
         let tables: BTreeSet<usize> = fields.iter().map(|field| field.table).collect();
         let known = Known::given_records(self.report_type, &[self.filter.as_ref()], &tables);
         let mut keys = BTreeSet::new();
-        grouping.groups.iter().for_each(|group| group.expr.fields_into(&mut keys));
+        let own = grouping.groups.iter().take(own_keys);
+        own.for_each(|group| group.expr.fields_into(&mut keys));
         !tables.is_empty() && !keys.into_iter().all(|key| known.has(key))
     }
 
     /// One `group_by` or `per` text. An alias by itself means its dataset's key.
     fn group(&mut self, item: &Item<'_>) -> Option<Keyed> {
         let folded = match item.part {
-            Part::Per(_) => None,
+            Part::Per(_) | Part::Split(_) => None,
             _ => self.names.as_deref(),
         };
         if let (ast::Expr::Identifier(word), None) = (&item.expr, folded)
@@ -324,6 +359,8 @@ impl<'a> Checker<'a> {
         }
         let place = match item.part {
             Part::Per(_) => "`per`",
+            Part::Pivot => "`pivot_by`",
+            Part::Split(_) => "`split_by`",
             _ => "`group_by`",
         };
         let mut lowerer = self.rows(Place::Row(place)).over(folded);
@@ -385,205 +422,6 @@ impl<'a> Checker<'a> {
         let known = over_rows.then(|| Known::given(self.report_type, self.filter.as_ref(), start));
         Grouping { groups, origins, known, incomplete, ..Grouping::default() }
     }
-
-    fn columns(
-        &mut self,
-        items: &[Item<'_>],
-        mut grouping: Grouping,
-        rule: bool,
-        query: &mut Query,
-    ) -> Grouping {
-        if items.is_empty() && self.mistakes.is_empty() {
-            let mistake = Mistake::new(0..0, "there are no columns");
-            self.note(Part::Column(0), mistake.with_help("write e.g. `count() as Records`"));
-        }
-        for item in items {
-            let column = if query.list {
-                self.list_column(item)
-            } else {
-                let (column, after) = self.group_column(item, grouping, rule);
-                grouping = after;
-                column
-            };
-            // A gap keeps its heading, so that the order and other columns can still be judged.
-            query.columns.push(column.unwrap_or_else(|| Column {
-                name: item.heading(self.report_type, None),
-                expr: Expr::Literal(Value::Null),
-                ty: None,
-                alias: None,
-                share: false,
-                labels: vec![],
-                origin: None,
-            }));
-        }
-        if rule {
-            let count =
-                Aggregate { kind: AggregateKind::Count, of: None, order: vec![], filter: None };
-            let known = grouping.aggregates.iter().position(|known| *known == count);
-            let index = known.unwrap_or(grouping.aggregates.len());
-            if known.is_none() {
-                grouping.aggregates.push(count);
-            }
-            query.columns.push(Column {
-                name: RECORDS.to_owned(),
-                expr: Expr::Aggregate(index),
-                ty: Some(Type::Integer),
-                alias: None,
-                share: false,
-                labels: vec![],
-                origin: None,
-            });
-        }
-        grouping
-    }
-
-    fn group_column(
-        &mut self,
-        item: &Item<'_>,
-        grouping: Grouping,
-        rule: bool,
-    ) -> (Option<Column>, Grouping) {
-        let (names, filter) = (self.names.clone(), self.filter.clone());
-        let mut lowerer =
-            self.rows(Place::Group).over(names.as_deref()).grouped(grouping, filter.as_ref());
-        let node = lowerer.lower(&item.expr, &item.whole());
-        let grouping = lowerer.grouping;
-        self.take(item.part, lowerer.mistakes);
-        let Some(node) = node else { return (None, grouping) };
-        if rule && !node.ty.is_some_and(Type::is_number) {
-            let word = node.ty.map_or("null", Type::word);
-            let message = format!("a rule's value is a number, this is {word}");
-            self.note(item.part, Mistake::new(node.at, message));
-            return (None, grouping);
-        }
-        (Some(self.column(item, node, None)), grouping)
-    }
-
-    fn list_column(&mut self, item: &Item<'_>) -> Option<Column> {
-        let names = self.names.clone();
-        if let (ast::Expr::Identifier(word), None) = (&item.expr, &names)
-            && let Some(table) = self.alias(&word.value)
-        {
-            let label = self.report_type.label(table);
-            let at = bytes(word.span);
-            let ty = Some(self.report_type.field(label).ty);
-            // A record without a name is called by its key; only a missing one is nobody.
-            let names = vec![Expr::Field(label), Expr::Field(self.report_type.key(table))];
-            let expr = Expr::Call(Function::Coalesce, names);
-            let node = Node { expr, ty, at, origin: None };
-            let mut column = self.column(item, node, Some(table));
-            if item.name.is_none() {
-                column.name.clone_from(&word.value);
-            }
-            return Some(column);
-        }
-        let mut lowerer = self.rows(Place::Row("a list")).over(names.as_deref());
-        let node = lowerer.lower(&item.expr, &item.whole());
-        self.take(item.part, lowerer.mistakes);
-        // A key of the fold that is an alias shows its label too.
-        let alias = node.as_ref().and_then(|node| match (&node.expr, &names) {
-            (Expr::Folded(index), Some(names)) => names[*index].alias,
-            _ => None,
-        });
-        node.map(|node| self.column(item, node, alias))
-    }
-
-    fn column(&self, item: &Item<'_>, node: Node, alias: Option<usize>) -> Column {
-        let shown = node.origin.filter(|_| alias.is_none());
-        Column {
-            name: item.heading(self.report_type, node.origin),
-            share: is_share(&node.expr),
-            labels: self.labels(shown),
-            origin: shown,
-            expr: node.expr,
-            ty: node.ty,
-            alias,
-        }
-    }
-
-    /// No two headings are the same: formats and orders name columns by them.
-    fn headings(&mut self, query: &Query, groups: &[Option<Item<'_>>], columns: &[Item<'_>]) {
-        let items = groups.iter().flatten().chain(columns);
-        let names: Vec<&String> = query
-            .groups
-            .iter()
-            .map(|group| &group.name)
-            .chain(query.columns.iter().map(|column| &column.name))
-            .collect();
-        // With a gap among the groups headings and texts do not line up.
-        if groups.iter().flatten().count() != query.groups.len() {
-            return;
-        }
-        for (index, item) in items.enumerate() {
-            if names[..index].contains(&names[index]) {
-                let message = format!("two columns are called `{}`", names[index]);
-                let mistake = Mistake::new(item.name_at(), message);
-                self.note(item.part, mistake.with_help("write `as 'another heading'` behind one"));
-            }
-        }
-    }
-
-    fn sort(&mut self, text: &str, grouping: Grouping, query: &mut Query, all_there: bool) {
-        let items = match Text::new(text).and_then(Text::sort) {
-            Ok(items) => items,
-            Err(mistake) => return self.note(Part::Sort, mistake),
-        };
-        for item in items {
-            match self.sort_by(&item, text, grouping.clone(), query) {
-                Ok(by) => query.sort.push(Sort { by, descending: item.descending }),
-                // What is missing may be one of the columns that could not be read.
-                Err(mistakes) if all_there => self.take(Part::Sort, mistakes),
-                Err(_) => {}
-            }
-        }
-    }
-
-    fn sort_by(
-        &self,
-        item: &SortItem,
-        text: &str,
-        grouping: Grouping,
-        query: &Query,
-    ) -> Result<SortBy, Vec<Mistake>> {
-        let whole = 0..text.len();
-        let at = place(&item.expr, &whole);
-        let heading = match &item.expr {
-            ast::Expr::Identifier(word) => Some(word.value.as_str()),
-            ast::Expr::Value(value) => match &value.value {
-                ast::Value::SingleQuotedString(heading) => Some(heading.as_str()),
-                _ => None,
-            },
-            _ => None,
-        };
-        if let Some(heading) = heading {
-            if let Some(index) = query.groups.iter().position(|group| group.name == heading) {
-                return Ok(SortBy::Group(index));
-            }
-            if let Some(index) = query.columns.iter().position(|column| column.name == heading) {
-                return Ok(SortBy::Column(index));
-            }
-            let groups = query.groups.iter().map(|group| group.name.as_str());
-            let names = groups.chain(query.columns.iter().map(|column| column.name.as_str()));
-            let mistake = Mistake::new(at, format!("no column is called `{heading}`"));
-            return Err(vec![mistake.with_help(name_help(heading, names))]);
-        }
-        let filter = self.filter.clone();
-        let mut lowerer = self.rows(Place::Row("`sort`")).over(self.names.as_deref());
-        if !query.list {
-            lowerer = lowerer.grouped(grouping, filter.as_ref());
-        }
-        let Some(node) = lowerer.lower(&item.expr, &whole) else { return Err(lowerer.mistakes) };
-        if let Expr::Key(index) = node.expr {
-            return Ok(SortBy::Group(index));
-        }
-        match query.columns.iter().position(|column| column.expr == node.expr) {
-            Some(index) => Ok(SortBy::Column(index)),
-            None => Err(vec![
-                Mistake::new(at, "this is not one of the columns")
-                    .with_help("sort by the heading of a column, e.g. `Sessions desc`"),
-            ]),
-        }
-    }
 }
 
 impl RowName {
@@ -595,5 +433,10 @@ impl RowName {
             origin: keyed.origin,
             repeats: None,
         }
+    }
+
+    /// A key that no text can name.
+    fn of_split(keyed: &Keyed) -> RowName {
+        RowName { name: "\0".to_owned(), alias: None, ..RowName::of_key(keyed) }
     }
 }

@@ -1,4 +1,4 @@
-//! Rows gathered into groups, or the first rows of a list.
+//! Rows gathered into groups, or the first rows of a list; part by part where an answer is split.
 //!
 //! Memory is bounded by the number of groups or rows an answer may have, not by what is read: rows
 //! of groups beyond the bound are taken together, so that totals stay true.
@@ -6,6 +6,7 @@
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::sync::Arc;
 
 use super::accumulate::{Accumulator, ordered};
 use crate::domain::expr::AggregateKind;
@@ -24,6 +25,87 @@ pub(crate) struct Head {
     pub(crate) carried: Vec<Value>,
 }
 
+/// How much more may be held.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Room {
+    /// Groups, or rows of lists.
+    pub(crate) rows: usize,
+    /// Groups beyond those, to be told apart when they are counted.
+    beyond: usize,
+}
+
+impl Room {
+    pub(crate) fn new(rows: usize) -> Room {
+        Room { rows, beyond: BEYOND_MAX }
+    }
+}
+
+/// What a query gathers, part by part. Without splits it is one part.
+#[derive(Debug)]
+pub(crate) struct Split<T> {
+    pub(crate) parts: Vec<PartOf<T>>,
+    /// What all of them may still hold.
+    pub(crate) room: Room,
+    parts_max: usize,
+    places: HashMap<Box<[u8]>, usize>,
+    last: (Vec<u8>, usize),
+}
+
+/// One part.
+#[derive(Debug)]
+pub(crate) struct PartOf<T> {
+    /// The keys that split, with the labels of their records.
+    pub(crate) head: Head,
+    /// How many records are in it.
+    pub(crate) records: u64,
+    pub(crate) into: T,
+}
+
+impl<T> Split<T> {
+    /// No parts yet; all of them together hold so many groups or rows.
+    pub(crate) fn new(rows_max: usize) -> Split<T> {
+        Split {
+            parts: Vec::new(),
+            room: Room::new(rows_max),
+            parts_max: rows_max,
+            places: HashMap::new(),
+            last: (Vec::new(), 0),
+        }
+    }
+
+    /// The part with these encoded keys; `first` is asked for what is in a new one. `None`: there are
+    /// too many.
+    pub(crate) fn at(
+        &mut self,
+        key: &[u8],
+        first: impl FnOnce() -> (Head, T),
+    ) -> Option<(&mut PartOf<T>, &mut Room)> {
+        if self.parts.is_empty() || self.last.0 != key {
+            let place = match self.places.get(key) {
+                Some(place) => *place,
+                // Without splits there is one part, however little may be held.
+                None if self.parts.len() < self.parts_max.max(1) => {
+                    let (head, into) = first();
+                    self.parts.push(PartOf { head, records: 0, into });
+                    self.places.insert(key.into(), self.parts.len() - 1);
+                    self.parts.len() - 1
+                }
+                None => return None,
+            };
+            self.last.0.clear();
+            self.last.0.extend(key);
+            self.last.1 = place;
+        }
+        Some((&mut self.parts[self.last.1], &mut self.room))
+    }
+
+    /// The only part of what is not split.
+    pub(crate) fn into_one(self, none: impl FnOnce() -> T) -> (T, u64) {
+        let one = self.parts.into_iter().next();
+        one.map_or_else(|| (none(), 0), |part| (part.into, part.records))
+    }
+}
+
 /// One group.
 #[derive(Clone, Debug)]
 pub(crate) struct Gathered {
@@ -31,14 +113,13 @@ pub(crate) struct Gathered {
     pub(crate) aggregates: Vec<Accumulator>,
 }
 
-/// All groups of a query.
-#[derive(Debug)]
+/// The groups of a query, or of one part.
+#[derive(Clone, Debug)]
 pub(crate) struct Groups {
     pub(crate) groups: Vec<Gathered>,
     /// The rows of groups beyond the bound, taken together.
     pub(crate) beyond: Option<Vec<Accumulator>>,
-    kinds: Vec<AggregateKind>,
-    groups_max: usize,
+    kinds: Arc<[AggregateKind]>,
     places: HashMap<Box<[u8]>, usize>,
     last: (Vec<u8>, usize),
     beyond_keys: HashSet<u64>,
@@ -50,12 +131,11 @@ const BEYOND: usize = usize::MAX;
 
 impl Groups {
     /// No groups yet.
-    pub(crate) fn new(kinds: Vec<AggregateKind>, groups_max: usize) -> Groups {
+    pub(crate) fn new(kinds: Arc<[AggregateKind]>) -> Groups {
         Groups {
             groups: Vec::new(),
             beyond: None,
             kinds,
-            groups_max,
             places: HashMap::new(),
             last: (Vec::new(), BEYOND),
             beyond_keys: HashSet::new(),
@@ -71,13 +151,21 @@ impl Groups {
     }
 
     /// The aggregates of the group with these encoded keys; `head` is asked when it is new.
-    pub(crate) fn at(&mut self, key: &[u8], head: impl FnOnce() -> Head) -> &mut [Accumulator] {
+    pub(crate) fn at(
+        &mut self,
+        room: &mut Room,
+        key: &[u8],
+        head: impl FnOnce() -> Head,
+    ) -> &mut [Accumulator] {
         // Rows of one group often come together.
         if self.last.1 == BEYOND || self.last.0 != key {
             let place = match self.places.get(key) {
                 Some(place) => *place,
-                None if self.groups.len() < self.groups_max => self.add(key, head()),
-                None => self.add_beyond(key),
+                None if room.rows > 0 => {
+                    room.rows -= 1;
+                    self.add(key, head())
+                }
+                None => self.add_beyond(room, key),
             };
             self.last.0.clear();
             self.last.0.extend(key);
@@ -108,15 +196,23 @@ impl Groups {
         place
     }
 
-    fn add_beyond(&mut self, key: &[u8]) -> usize {
+    fn add_beyond(&mut self, room: &mut Room, key: &[u8]) -> usize {
         if self.beyond.is_none() {
             self.beyond = Some(self.fresh());
         }
-        if self.beyond_keys.len() < BEYOND_MAX {
-            self.beyond_keys.insert(self.hashes.hash_one(key));
+        if room.beyond > 0 && self.beyond_keys.insert(self.hashes.hash_one(key)) {
+            room.beyond -= 1;
         }
         BEYOND
     }
+}
+
+/// A row of a list.
+#[derive(Clone, Debug)]
+pub(crate) struct Listed {
+    pub(crate) cells: Vec<Value>,
+    /// For each cell the key of the record it names; null where it names none.
+    pub(crate) keys: Vec<Value>,
 }
 
 /// The first rows of a list by its order, of any number offered.
@@ -133,7 +229,7 @@ pub(crate) struct FirstRows {
 struct Ranked {
     /// What orders the row, most significant first, with its direction.
     order: Vec<(Value, bool)>,
-    row: Vec<Value>,
+    row: Listed,
 }
 
 impl FirstRows {
@@ -141,34 +237,57 @@ impl FirstRows {
         FirstRows { kept: BinaryHeap::new(), rows_max, offered: 0 }
     }
 
-    /// Takes a row with what orders it; ties are broken by the row itself.
-    pub(crate) fn offer(&mut self, order: Vec<(Value, bool)>, row: Vec<Value>) {
+    /// Takes a row with what orders it; ties are broken by the row itself, then by its keys, which
+    /// are asked for where they are needed.
+    pub(crate) fn offer<E>(
+        &mut self,
+        room: &mut Room,
+        order: Vec<(Value, bool)>,
+        cells: Vec<Value>,
+        keys: impl FnOnce() -> Result<Vec<Value>, E>,
+    ) -> Result<(), E> {
         self.offered += 1;
-        let ranked = Ranked { order, row };
-        if self.kept.len() < self.rows_max {
+        let mut ranked = Ranked { order, row: Listed { cells, keys: Vec::new() } };
+        if self.kept.len() < self.rows_max && room.rows > 0 {
+            room.rows -= 1;
+            ranked.row.keys = keys()?;
             self.kept.push(ranked);
         } else if let Some(mut last) = self.kept.peek_mut()
-            && ranked < *last
+            && ranked.by_cells(&last) != Ordering::Greater
         {
-            *last = ranked;
+            ranked.row.keys = keys()?;
+            if ranked < *last {
+                *last = ranked;
+            }
         }
+        Ok(())
     }
 
     /// The rows kept, in order.
-    pub(crate) fn into_rows(self) -> Vec<Vec<Value>> {
+    pub(crate) fn into_rows(self) -> Vec<Listed> {
         self.kept.into_sorted_vec().into_iter().map(|ranked| ranked.row).collect()
     }
 }
 
-impl Ord for Ranked {
-    fn cmp(&self, other: &Ranked) -> Ordering {
+impl Ranked {
+    fn by_cells(&self, other: &Ranked) -> Ordering {
         let by_order = self.order.iter().zip(&other.order);
-        let by_row = self.row.iter().zip(&other.row);
+        let by_row = self.row.cells.iter().zip(&other.row.cells);
         by_order
             .map(|((a, descending), (b, _))| ordered(a.datum(), b.datum(), *descending))
             .chain(by_row.map(|(a, b)| a.order(b)))
             .find(|order| *order != Ordering::Equal)
             .unwrap_or(Ordering::Equal)
+    }
+}
+
+impl Ord for Ranked {
+    fn cmp(&self, other: &Ranked) -> Ordering {
+        let keys = || self.row.keys.iter().zip(&other.row.keys);
+        self.by_cells(other).then_with(|| {
+            let different = |order: &Ordering| *order != Ordering::Equal;
+            keys().map(|(a, b)| a.order(b)).find(different).unwrap_or(Ordering::Equal)
+        })
     }
 }
 

@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{ColumnShown, Query};
+use super::{ColumnShown, Group, Query};
 use crate::domain::expr::{Expr, FieldRef, Function, Join, Unit};
 use crate::domain::value::Type;
 
 impl Query {
-    /// The headings of an answer in order, grouping columns first.
+    /// The headings of an answer in order, grouping columns first. What goes across is none of them
+    /// (see [`Query::across`]): of a pivoted query each column that is no grouping column comes once
+    /// for each value across and once over all of them, as [`Answer`](super::Answer) says.
     pub fn columns_shown(&self) -> Vec<ColumnShown> {
-        let groups = self.groups.iter().map(|group| {
+        let groups = self.row_groups().iter().map(|group| {
             // Labels and the names of days, weeks, months and weekdays are text.
             let words = group.alias.is_some()
                 || !group.labels.is_empty()
@@ -31,6 +33,16 @@ impl Query {
             share: column.share,
         });
         groups.chain(columns).collect()
+    }
+
+    /// The groups that name rows: all but the one that goes across.
+    pub fn row_groups(&self) -> &[Group] {
+        &self.groups[..self.groups.len().saturating_sub(usize::from(self.pivot))]
+    }
+
+    /// The group that goes across, if one does.
+    pub fn across(&self) -> Option<&Group> {
+        self.groups.last().filter(|_| self.pivot)
     }
 
     /// What the query reads: names of fields by name of dataset, joins and labels included. Of a

@@ -336,3 +336,82 @@ fn lengths_are_written_in_two_units() {
     check(86_400, "1 day");
     check(2 * 86_400 + 7_260, "2 days 2 h");
 }
+
+/// A calendar of Berlin: Monday to Friday, with the holidays of Germany.
+fn office() -> Option<Arc<Calendar>> {
+    let zone = Zone::named("Europe/Berlin").unwrap();
+    let office = Calendar::parse("office", zone, &[("mon-fri", "08:00-18:00")], &[]).unwrap();
+    let holidays = crate::domain::holidays::Holidays::of("DE").unwrap();
+    Some(Arc::new(office.in_country(Some(holidays))))
+}
+
+#[track_caller]
+fn check_with(change: impl Fn(&mut Schedule), pattern: &str, from: &str, to: &str, days: &[&str]) {
+    let mut schedule = schedule(pattern, "Europe/Berlin");
+    schedule.calendar = office();
+    change(&mut schedule);
+    let start = |date: &str| schedule.zone.start_of(date.parse().unwrap());
+    let before = start(from) - TimeDelta::nanoseconds(1);
+    let until = start(to) - TimeDelta::nanoseconds(1);
+    let slots = schedule.slots(before, until, 1000);
+    // Slots of two adjacent stretches are those of the whole, also where they move over the seam.
+    let (seam, mut parts) = (before + (until - before) / 2, Vec::new());
+    parts.extend(schedule.slots(before, seam, 1000));
+    parts.extend(schedule.slots(seam, until, 1000));
+    assert_eq!(parts, slots);
+    let written: Vec<String> = slots
+        .iter()
+        .map(|slot| {
+            let at = slot.planned_at.with_timezone(&schedule.zone).format("%a %d %b %H:%M");
+            slot.skipped.as_ref().map_or(at.to_string(), |why| format!("[{at} {why}]"))
+        })
+        .collect();
+    assert_eq!(written, days);
+}
+
+#[test]
+fn slots_on_closed_days_move_where_they_are_told_to() {
+    let next = |schedule: &mut Schedule| schedule.on_closed = OnClosed::Next;
+    let previous = |schedule: &mut Schedule| schedule.on_closed = OnClosed::Previous;
+    // Easter: Good Friday and Easter Monday are closed.
+    let moved = ["Tue 07 Apr 08:00", "Mon 13 Apr 08:00"];
+    check_with(next, "0 8 * * mon", "2026-04-01", "2026-04-14", &moved);
+    check_with(
+        previous,
+        "0 8 * * mon",
+        "2026-04-01",
+        "2026-04-14",
+        &["Thu 02 Apr 08:00", moved[1]],
+    );
+    // Days that move onto one that has its slot already are one.
+    let daily = ["Wed 01 Apr 08:00", "Thu 02 Apr 08:00", "Tue 07 Apr 08:00", "Wed 08 Apr 08:00"];
+    check_with(next, "0 8 * * *", "2026-04-01", "2026-04-09", &daily);
+    // The first of the month, or the first open day after it; the last open day of a month.
+    let firsts = ["Mon 04 May 08:00", "Mon 01 Jun 08:00", "Wed 01 Jul 08:00", "Mon 03 Aug 08:00"];
+    check_with(next, "0 8 1 * *", "2026-05-01", "2026-08-31", &firsts);
+    let lasts = ["Thu 30 Apr 17:00", "Fri 29 May 17:00", "Tue 30 Jun 17:00", "Fri 31 Jul 17:00"];
+    check_with(previous, "0 17 L * *", "2026-04-03", "2026-08-01", &lasts);
+    // Without being told to, they are skipped, with the holiday's name.
+    let skip = |_: &mut Schedule| {};
+    let good_friday = "[Fri 03 Apr 08:00 2026-04-03 is Good Friday in Germany]";
+    check_with(skip, "0 8 * * fri", "2026-04-01", "2026-04-11", &[good_friday, "Fri 10 Apr 08:00"]);
+}
+
+#[test]
+fn a_schedule_begins_ends_and_pauses() {
+    let date = |text: &str| Some(text.parse().unwrap());
+    let some = |schedule: &mut Schedule| schedule.dates = (date("2026-06-09"), date("2026-06-10"));
+    check_with(
+        some,
+        "0 8 * * *",
+        "2026-06-01",
+        "2026-06-30",
+        &["Tue 09 Jun 08:00", "Wed 10 Jun 08:00"],
+    );
+    let until =
+        |schedule: &mut Schedule| schedule.paused = Paused::Until(date("2026-06-10").unwrap());
+    let paused = ["[Tue 09 Jun 08:00 paused until 2026-06-10]", "Wed 10 Jun 08:00"];
+    check_with(until, "0 8 * * *", "2026-06-09", "2026-06-11", &paused);
+    let whole = |schedule: &mut Schedule| schedule.paused = Paused::Yes;
+    check_with(whole, "0 8 * * *", "2026-06-09", "2026-06-10", &["[Tue 09 Jun 08:00 paused]"]);
+}

@@ -74,6 +74,7 @@ pub(crate) fn table(name: &str, title: &str, columns: Vec<Column>, rows: Vec<Vec
         records: 1310,
         truncated: false,
         coverage: Vec::new(),
+        coverage_low: Vec::new(),
         complete_to: Some(at("2026-11-23T06:55:00Z")),
         provisional: None,
     }
@@ -350,6 +351,8 @@ pub(crate) fn envelope() -> Envelope {
     Envelope {
         cc: Vec::new(),
         reply_to: None,
+        unsubscribe_token: None,
+        one_click: None,
         from: "Postrider <reports@example.com>".to_owned(),
         to: "lead@example.com".to_owned(),
         message_id: crate::render::mail::message_id(
@@ -362,5 +365,6 @@ pub(crate) fn envelope() -> Envelope {
         owner: Some("ops@example.com".to_owned()),
         run: Some("morning/2026-11-23T07:00Z".to_owned()),
         rule: None,
+        ..Envelope::default()
     }
 }

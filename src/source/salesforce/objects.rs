@@ -239,6 +239,7 @@ impl Object {
             keep: None,
             history: None,
             coverage: self.coverage.iter().map(Fact::coverage).collect(),
+            link: None,
         }
     }
 }

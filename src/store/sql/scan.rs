@@ -3,12 +3,12 @@
 use rusqlite::Row;
 use rusqlite::types::ValueRef;
 
-use super::statement::{AggregatePlace, Place, Stage, Statement};
+use super::statement::{AggregatePlace, KeyPlace, ListPlaces, Place, Stage, Statement};
 use crate::domain::expr::eval::{Scope, holds, value};
-use crate::domain::expr::{AggregateKind, Civil, Expr};
+use crate::domain::expr::{Civil, Expr};
 use crate::domain::query::accumulate::{Accumulator, encode};
-use crate::domain::query::collect::{FirstRows, Groups, Head};
-use crate::domain::query::{Fold, Frame, Query, SortBy};
+use crate::domain::query::collect::{FirstRows, Groups, Head, Room, Split};
+use crate::domain::query::{Column, Fold, Frame, Query, SortBy};
 use crate::domain::value::{Datum, Type, Value};
 
 /// A cell of the current row. Numbers keep the kind the database gives them.
@@ -36,15 +36,6 @@ impl Statement {
 }
 
 impl Stage {
-    /// The encoded keys of the current row.
-    fn key(&self, row: &Row<'_>, into: &mut Vec<u8>) -> rusqlite::Result<()> {
-        into.clear();
-        for key in &self.keys {
-            encode(datum(row, key.key)?, into);
-        }
-        Ok(())
-    }
-
     /// What the current row says of its group, in the room of another head.
     fn head(&self, row: &Row<'_>, mut head: Head) -> rusqlite::Result<Head> {
         head.keys.clear();
@@ -59,6 +50,15 @@ impl Stage {
         }
         Ok(head)
     }
+}
+
+/// The encoded keys of the current row.
+fn key(row: &Row<'_>, keys: &[KeyPlace], into: &mut Vec<u8>) -> rusqlite::Result<()> {
+    into.clear();
+    for key in keys {
+        encode(datum(row, key.key)?, into);
+    }
+    Ok(())
 }
 
 /// Feeds the current row to the aggregates of its group.
@@ -86,73 +86,165 @@ fn add(
     Ok(())
 }
 
+/// Why rows are not read on.
+#[derive(Debug)]
+pub(super) enum Stopped {
+    /// The database failed.
+    Database(rusqlite::Error),
+    /// There are more parts than this.
+    TooManyParts(usize),
+}
+
+impl From<rusqlite::Error> for Stopped {
+    fn from(err: rusqlite::Error) -> Stopped {
+        Stopped::Database(err)
+    }
+}
+
+/// Where rows go, part by part.
+pub(super) enum Into {
+    Groups(Split<Groups>),
+    List(Split<FirstRows>),
+}
+
+/// What is made of rows, as far as it is the same for all of them.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub(super) query: &'a Query,
+    pub(super) frame: &'a Frame,
+    /// So many of the groups or of a list's columns tell parts apart.
+    pub(super) split: usize,
+}
+
+impl Asked<'_> {
+    pub(super) fn no_groups(&self) -> Groups {
+        Groups::new(self.query.aggregates.iter().map(|aggregate| aggregate.kind).collect())
+    }
+
+    pub(super) fn no_rows(&self) -> FirstRows {
+        let rows_max = self.frame.rows_max;
+        let wanted = self.query.top.map_or(rows_max, |top| top.saturating_add(self.frame.rest_max));
+        FirstRows::new(wanted.min(rows_max))
+    }
+
+    fn too_many(&self) -> Stopped {
+        Stopped::TooManyParts(self.frame.rows_max)
+    }
+}
+
 /// Gathers rows into groups as they come.
 pub(super) struct Grouping<'a> {
+    asked: Asked<'a>,
     stage: &'a Stage,
-    groups: Groups,
+    into: Split<Groups>,
+    none: Groups,
+    part_key: Vec<u8>,
     key: Vec<u8>,
 }
 
 impl<'a> Grouping<'a> {
-    pub(super) fn new(query: &Query, frame: &Frame, stage: &'a Stage) -> Grouping<'a> {
-        Grouping { stage, groups: groups_of(query, frame), key: Vec::new() }
+    pub(super) fn new(asked: Asked<'a>, stage: &'a Stage) -> Grouping<'a> {
+        let into = Split::new(asked.frame.rows_max);
+        let none = asked.no_groups();
+        Grouping { asked, stage, into, none, part_key: Vec::new(), key: Vec::new() }
     }
 
-    pub(super) fn row(&mut self, row: &Row<'_>) -> rusqlite::Result<()> {
-        self.stage.key(row, &mut self.key)?;
+    /// Takes a row, which counts or is only kept by a join.
+    pub(super) fn row(&mut self, row: &Row<'_>, counts: bool) -> Result<(), Stopped> {
+        let (splitting, own) = self.stage.keys.split_at(self.asked.split);
+        key(row, splitting, &mut self.part_key)?;
+        key(row, own, &mut self.key)?;
         let mut failed = None;
-        let aggregates = self.groups.at(&self.key, || {
+        let mut head = || {
             self.stage.head(row, Head::default()).unwrap_or_else(|err| {
                 failed = Some(err);
                 Head::default()
             })
-        });
+        };
+        let part = self.into.at(&self.part_key, || (head(), self.none.clone()));
+        let (part, room) = part.ok_or_else(|| self.asked.too_many())?;
+        part.records += u64::from(counts);
+        let aggregates = part.into.at(room, &self.key, &mut head);
         match failed {
-            Some(err) => Err(err),
-            None => add(row, &self.stage.aggregates, aggregates),
+            Some(err) => Err(err.into()),
+            None => Ok(add(row, &self.stage.aggregates, aggregates)?),
         }
     }
 
-    pub(super) fn into_groups(self) -> Groups {
-        self.groups
+    pub(super) fn into_parts(self) -> Into {
+        Into::Groups(self.into)
     }
-}
-
-fn groups_of(query: &Query, frame: &Frame) -> Groups {
-    let kinds: Vec<AggregateKind> =
-        query.aggregates.iter().map(|aggregate| aggregate.kind).collect();
-    Groups::new(kinds, frame.rows_max)
 }
 
 /// Takes rows of a list.
 pub(super) struct Listing<'a> {
-    query: &'a Query,
-    places: &'a [Place],
-    rows: FirstRows,
+    asked: Asked<'a>,
+    places: &'a ListPlaces,
+    into: Split<FirstRows>,
+    part_key: Vec<u8>,
 }
 
 impl<'a> Listing<'a> {
-    pub(super) fn new(query: &'a Query, frame: &Frame, places: &'a [Place]) -> Listing<'a> {
-        Listing { query, places, rows: first_rows(query, frame) }
+    pub(super) fn new(asked: Asked<'a>, places: &'a ListPlaces) -> Listing<'a> {
+        let into = Split::new(asked.frame.rows_max);
+        Listing { asked, places, into, part_key: Vec::new() }
     }
 
-    pub(super) fn row(&mut self, row: &Row<'_>) -> rusqlite::Result<()> {
+    /// Takes a row, which counts or is only kept by a join.
+    pub(super) fn row(&mut self, row: &Row<'_>, counts: bool) -> Result<(), Stopped> {
         let cells: rusqlite::Result<Vec<Value>> =
-            self.places.iter().map(|place| owned(row, *place)).collect();
-        offer(self.query, &mut self.rows, cells?);
-        Ok(())
+            self.places.cells.iter().map(|place| owned(row, *place)).collect();
+        let cells = cells?;
+        // What tells parts apart is the key where there is one, else the value.
+        self.part_key.clear();
+        for index in 0..self.asked.split {
+            let place = self.places.keys[index].unwrap_or(self.places.cells[index]);
+            encode(datum(row, place)?, &mut self.part_key);
+        }
+        let keys = || -> rusqlite::Result<Vec<Value>> {
+            let each = self.places.keys.iter();
+            each.map(|place| place.map_or(Ok(Value::Null), |place| owned(row, place))).collect()
+        };
+        let mut failed = None;
+        let part = self.into.at(&self.part_key, || {
+            let keys = keys().unwrap_or_else(|err| {
+                failed = Some(err);
+                Vec::new()
+            });
+            (part_head(self.asked, &cells, keys), self.asked.no_rows())
+        });
+        let (part, room) = part.ok_or_else(|| self.asked.too_many())?;
+        if let Some(err) = failed {
+            return Err(err.into());
+        }
+        part.records += u64::from(counts);
+        Ok(offer(self.asked.query, &mut part.into, room, cells, keys)?)
     }
 
-    pub(super) fn into_rows(self) -> FirstRows {
-        self.rows
+    pub(super) fn into_parts(self) -> Into {
+        Into::List(self.into)
     }
 }
 
-fn first_rows(query: &Query, frame: &Frame) -> FirstRows {
-    FirstRows::new(query.top.unwrap_or(frame.rows_max).min(frame.rows_max))
+/// What the first row of a list's part says of it.
+fn part_head(asked: Asked<'_>, cells: &[Value], keys: Vec<Value>) -> Head {
+    let splitting = asked.query.columns.iter().zip(cells).zip(keys).take(asked.split);
+    let mut head = Head::default();
+    for ((column, cell), key) in splitting {
+        let named = column.alias.is_some();
+        head.keys.push(if named { key } else { cell.clone() });
+        head.labels.push(if named { cell.clone() } else { Value::Null });
+    }
+    head
 }
 
-fn offer(query: &Query, rows: &mut FirstRows, cells: Vec<Value>) {
+fn offer<E>(
+    query: &Query,
+    rows: &mut FirstRows,
+    room: &mut Room,
+    cells: Vec<Value>,
+    keys: impl FnOnce() -> Result<Vec<Value>, E>,
+) -> Result<(), E> {
     let cells: Vec<Value> =
         query.columns.iter().zip(cells).map(|(column, cell)| column.cell(cell)).collect();
     let order = query
@@ -163,33 +255,29 @@ fn offer(query: &Query, rows: &mut FirstRows, cells: Vec<Value>) {
             SortBy::Group(_) => None,
         })
         .collect();
-    rows.offer(order, cells);
-}
-
-/// Where folded rows go.
-pub(super) enum Folded {
-    Groups(Groups),
-    List(FirstRows),
+    rows.offer(room, order, cells, keys)
 }
 
 /// Folds rows that come ordered by the fold's keys: one key is held at a time, and its room is used
 /// again for the next.
 pub(super) struct Folding<'a> {
-    query: &'a Query,
-    frame: &'a Frame,
+    asked: Asked<'a>,
     civil: &'a Civil,
     fold: &'a Fold,
     stage: &'a Stage,
     /// The encoded keys of the current row.
     key: Vec<u8>,
     open: Option<Open>,
+    part_key: Vec<u8>,
     outer_key: Vec<u8>,
-    into: Folded,
+    none: Groups,
+    into: Into,
 }
 
 /// The key whose rows are coming.
 struct Open {
     key: Vec<u8>,
+    records: u64,
     head: Head,
     aggregates: Vec<Accumulator>,
     finished: Vec<Value>,
@@ -197,59 +285,71 @@ struct Open {
 
 impl<'a> Folding<'a> {
     pub(super) fn new(
-        query: &'a Query,
+        asked: Asked<'a>,
         fold: &'a Fold,
-        frame: &'a Frame,
         civil: &'a Civil,
         stage: &'a Stage,
     ) -> Folding<'a> {
-        let into = match query.list {
-            true => Folded::List(first_rows(query, frame)),
-            false => Folded::Groups(groups_of(query, frame)),
+        let rows_max = asked.frame.rows_max;
+        let into = match asked.query.list {
+            true => Into::List(Split::new(rows_max)),
+            false => Into::Groups(Split::new(rows_max)),
         };
-        let (key, outer_key) = (Vec::new(), Vec::new());
-        Folding { query, frame, civil, fold, stage, key, open: None, outer_key, into }
+        Folding {
+            asked,
+            civil,
+            fold,
+            stage,
+            key: Vec::new(),
+            open: None,
+            part_key: Vec::new(),
+            outer_key: Vec::new(),
+            none: asked.no_groups(),
+            into,
+        }
     }
 
-    pub(super) fn row(&mut self, row: &Row<'_>) -> rusqlite::Result<()> {
-        self.stage.key(row, &mut self.key)?;
+    /// Takes a row, which counts or is only kept by a join.
+    pub(super) fn row(&mut self, row: &Row<'_>, counts: bool) -> Result<(), Stopped> {
+        key(row, &self.stage.keys, &mut self.key)?;
         let mut open = match self.open.take() {
             Some(open) if open.key == self.key => open,
             Some(mut done) => {
-                self.close(&mut done);
+                self.close(&mut done)?;
                 self.opened(row, done)?
             }
             None => {
                 let (key, finished) = (Vec::new(), Vec::new());
-                let none = Open { key, head: Head::default(), aggregates: vec![], finished };
-                self.opened(row, none)?
+                let (head, aggregates) = (Head::default(), Vec::new());
+                self.opened(row, Open { key, records: 0, head, aggregates, finished })?
             }
         };
+        open.records += u64::from(counts);
         add(row, &self.stage.aggregates, &mut open.aggregates)?;
         self.open = Some(open);
         Ok(())
     }
 
-    pub(super) fn into_folded(mut self) -> Folded {
+    pub(super) fn into_parts(mut self) -> Result<Into, Stopped> {
         if let Some(mut done) = self.open.take() {
-            self.close(&mut done);
+            self.close(&mut done)?;
         }
-        self.into
+        Ok(self.into)
     }
 
     /// Begins the key of the current row in the room of another one.
     fn opened(&self, row: &Row<'_>, room: Open) -> rusqlite::Result<Open> {
-        let Open { mut key, head, mut aggregates, finished } = room;
+        let Open { mut key, head, mut aggregates, finished, .. } = room;
         key.clone_from(&self.key);
         let head = self.stage.head(row, head)?;
         aggregates.clear();
         let kinds = self.fold.aggregates.iter().map(|aggregate| aggregate.kind);
         aggregates.extend(kinds.map(Accumulator::new));
-        Ok(Open { key, head, aggregates, finished })
+        Ok(Open { key, records: 0, head, aggregates, finished })
     }
 
     /// The rows of a key are all there: makes them one row and passes it on.
-    fn close(&mut self, done: &mut Open) {
+    fn close(&mut self, done: &mut Open) -> Result<(), Stopped> {
         done.finished.clear();
         done.finished.extend(done.aggregates.iter().map(Accumulator::finish));
         let scope = Scope {
@@ -258,7 +358,7 @@ impl<'a> Folding<'a> {
             carried: &done.head.carried,
             aggregates: &done.finished,
             over_all: &[],
-            as_of: self.frame.as_of,
+            as_of: self.asked.frame.as_of,
             civil: self.civil,
         };
         let mut values = Vec::with_capacity(self.fold.values.len());
@@ -274,37 +374,66 @@ impl<'a> Folding<'a> {
             carried: &[],
             aggregates: &[],
             over_all: &[],
-            as_of: self.frame.as_of,
+            as_of: self.asked.frame.as_of,
             civil: self.civil,
         };
-        self.pass_on(&done.head.labels, &scope);
+        self.pass_on(&done.head.labels, done.records, &scope)
     }
 
-    fn pass_on(&mut self, key_labels: &[Value], scope: &Scope<'_>) {
-        let query = self.query;
+    fn pass_on(
+        &mut self,
+        key_labels: &[Value],
+        records: u64,
+        scope: &Scope<'_>,
+    ) -> Result<(), Stopped> {
+        let (asked, query) = (self.asked, self.asked.query);
+        let found = |expr: &Expr| value(expr, scope).into_owned();
+        let splitting: Vec<&Expr> = match query.list {
+            true => query.columns.iter().take(asked.split).map(|column| &column.expr).collect(),
+            false => query.groups.iter().take(asked.split).map(|group| &group.expr).collect(),
+        };
+        self.part_key.clear();
+        for expr in splitting {
+            encode(value(expr, scope).datum(), &mut self.part_key);
+        }
         match &mut self.into {
-            Folded::List(rows) => {
-                let columns = query.columns.iter();
-                let cells = columns.map(|column| match column.alias {
+            Into::List(parts) => {
+                let columns = || query.columns.iter();
+                let cells = columns().map(|column| match column.alias {
                     Some(_) => label(&column.expr, key_labels, scope),
-                    None => value(&column.expr, scope).into_owned(),
+                    None => found(&column.expr),
                 });
-                offer(query, rows, cells.collect());
+                let cells: Vec<Value> = cells.collect();
+                // Of an alias the expression is the fold's key.
+                let keys = || -> Vec<Value> {
+                    let key = |column: &Column| column.alias.map(|_| found(&column.expr));
+                    columns().map(|column| key(column).unwrap_or(Value::Null)).collect()
+                };
+                let part = parts
+                    .at(&self.part_key, || (part_head(asked, &cells, keys()), asked.no_rows()));
+                let (part, room) = part.ok_or_else(|| asked.too_many())?;
+                part.records += records;
+                offer(query, &mut part.into, room, cells, || Ok::<_, Stopped>(keys()))
             }
-            Folded::Groups(groups) => {
+            Into::Groups(parts) => {
                 self.outer_key.clear();
-                for group in &query.groups {
+                for group in &query.groups[asked.split..] {
                     encode(value(&group.expr, scope).datum(), &mut self.outer_key);
                 }
-                let each = |of: fn(&Expr, &[Value], &Scope<'_>) -> Value| {
-                    query.groups.iter().map(|group| of(&group.expr, key_labels, scope)).collect()
-                };
-                let aggregates = groups.at(&self.outer_key, || Head {
-                    keys: each(|expr, _, scope| value(expr, scope).into_owned()),
-                    labels: each(label),
+                let head = || Head {
+                    keys: query.groups.iter().map(|group| found(&group.expr)).collect(),
+                    labels: query
+                        .groups
+                        .iter()
+                        .map(|g| label(&g.expr, key_labels, scope))
+                        .collect(),
                     carried: vec![],
-                });
-                feed(query, scope, aggregates);
+                };
+                let part = parts.at(&self.part_key, || (head(), self.none.clone()));
+                let (part, room) = part.ok_or_else(|| asked.too_many())?;
+                part.records += records;
+                feed(query, scope, part.into.at(room, &self.outer_key, head));
+                Ok(())
             }
         }
     }

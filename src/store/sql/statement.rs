@@ -60,7 +60,14 @@ pub(super) enum Plan {
     /// They come ordered by the fold's keys and are folded first.
     Fold(Stage),
     /// They are the rows of a list.
-    List(Vec<Place>),
+    List(ListPlaces),
+}
+
+/// Where a list finds its cells, and the keys of the records that they name.
+#[derive(Clone, Debug)]
+pub(super) struct ListPlaces {
+    pub(super) cells: Vec<Place>,
+    pub(super) keys: Vec<Option<Place>>,
 }
 
 /// Writes the statement of a query.
@@ -73,7 +80,12 @@ pub(super) fn statement(query: &Query, frame: &Frame) -> Statement {
             Plan::Fold(builder.stage(&fold.keys, shown, &fold.carried, &fold.aggregates))
         }
         None if query.list => {
-            Plan::List(query.columns.iter().map(|column| builder.place(&column.expr)).collect())
+            let columns = || query.columns.iter();
+            let key = |table| Expr::Field(query.report_type.key(table));
+            Plan::List(ListPlaces {
+                cells: columns().map(|column| builder.place(&column.expr)).collect(),
+                keys: columns().map(|c| c.alias.map(|t| builder.place(&key(t)))).collect(),
+            })
         }
         None => {
             let stage = builder.stage(&query.groups, |_| true, &query.carried, &query.aggregates);

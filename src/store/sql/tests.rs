@@ -9,6 +9,8 @@ use crate::domain::query::{Answer, Frame, Query, QueryText};
 use crate::domain::value::{Type, Value};
 use crate::domain::zone::Zone;
 
+mod across;
+
 fn at(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
 }

@@ -5,11 +5,15 @@
 //! or `expired`. A row found `sending` at start was cut off by a crash: it may have arrived, and is
 //! tried again with the same bytes and id. Nothing is deleted before its retention time.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
-use super::{StateError, instant, millis};
+use super::{StateError, instant, millis, suppression};
 use crate::domain::delivery::{Message, Next};
+
+mod run;
+
+pub use run::{Resent, counts_of_run, made_of, of_run, resend, tries};
 
 /// What a message is, for its retry policy and for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +61,17 @@ pub struct Owed {
     pub subject: String,
     /// Identity, recipient and bytes.
     pub message: Message,
+    /// Of a run's message: what it was made of.
+    pub made_of: Option<MadeOf>,
+}
+
+/// What a message of a run was made of, beside the snapshot of its part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MadeOf {
+    /// Which part of a split digest; empty where it is not split.
+    pub part: String,
+    /// The mail's envelope, as whoever makes it again reads it; `None` for a webhook.
+    pub envelope: Option<String>,
 }
 
 /// A row of the outbox, without its bytes.
@@ -150,13 +165,23 @@ fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
     })
 }
 
-/// Owes a message from `now` on; false if the same message is already owed or was sent.
+/// Owes a message from `now` on; false if the same message is already owed or was sent, or if its
+/// recipient wants no digest any more: then the run's history says so. The run of a digest's message
+/// is stored before it.
 pub fn owe(tx: &Transaction<'_>, owed: &Owed, now: DateTime<Utc>) -> Result<bool, StateError> {
+    if owed.kind == Kind::Digest {
+        let recipient = &owed.message.recipient;
+        if let Some(reason) = suppression::against(tx, &owed.origin, recipient, now)? {
+            suppression::withhold(tx, &owed.origin, recipient, &reason)?;
+            return Ok(false);
+        }
+    }
     let inserted = tx
         .prepare_cached(
             "insert into outbox (message_id, kind, origin, receiver, recipient, subject, bytes,
-                                 state, created_at, next_attempt_at)
-             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'pending', ?8, ?8) on conflict do nothing",
+                                 state, created_at, next_attempt_at, part, envelope)
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'pending', ?8, ?8, ?9, ?10)
+             on conflict do nothing",
         )?
         .execute(params![
             owed.message.id,
@@ -166,7 +191,9 @@ pub fn owe(tx: &Transaction<'_>, owed: &Owed, now: DateTime<Utc>) -> Result<bool
             owed.message.recipient,
             owed.subject,
             owed.message.bytes,
-            millis(now)
+            millis(now),
+            owed.made_of.as_ref().map(|made_of| &made_of.part),
+            owed.made_of.as_ref().and_then(|made_of| made_of.envelope.as_ref())
         ])?;
     Ok(inserted == 1)
 }
@@ -324,29 +351,56 @@ pub fn receivers_due(tx: &Transaction<'_>, now: DateTime<Utc>) -> Result<Vec<Str
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Makes a whole receiver wait. Returns whether it is newly broken, so that the owner is told once.
+/// What is news about a receiver that waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News {
+    /// Nothing that was not told before, or too early to tell.
+    Nothing,
+    /// It is broken since now.
+    Broken,
+    /// It has given no answer since then, long enough to be told.
+    Silent(DateTime<Utc>),
+}
+
+/// Makes a whole receiver wait. `told_after` is how long it gives no answer before that is news.
+/// Each news comes once.
 pub fn hold(
     tx: &Transaction<'_>,
     receiver: &str,
     until: DateTime<Utc>,
     reason: &str,
     broken: bool,
-) -> Result<bool, StateError> {
-    let was: Option<bool> = tx
-        .prepare_cached("select broken from hold where receiver = ?1")?
-        .query_row([receiver], |row| row.get(0))
+    now: DateTime<Utc>,
+    told_after: TimeDelta,
+) -> Result<News, StateError> {
+    let was: Option<(bool, i64, bool)> = tx
+        .prepare_cached("select broken, since, told from hold where receiver = ?1")?
+        .query_row([receiver], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .optional()?;
     tx.prepare_cached(
-        "insert into hold (receiver, until, reason, broken) values (?1, ?2, ?3, ?4)
+        "insert into hold (receiver, until, reason, broken, since) values (?1, ?2, ?3, ?4, ?5)
          on conflict (receiver) do update set until = ?2, reason = ?3, broken = max(broken, ?4)",
     )?
-    .execute(params![receiver, millis(until), reason, broken])?;
-    Ok(broken && was != Some(true))
+    .execute(params![receiver, millis(until), reason, broken, millis(now)])?;
+    match was {
+        Some((true, ..)) => Ok(News::Nothing),
+        _ if broken => Ok(News::Broken),
+        Some((false, since, false)) if told_after <= now - instant(since) => {
+            tx.prepare_cached("update hold set told = 1 where receiver = ?1")?
+                .execute([receiver])?;
+            Ok(News::Silent(instant(since)))
+        }
+        _ => Ok(News::Nothing),
+    }
 }
 
-/// A receiver works again.
-pub fn release(tx: &Transaction<'_>, receiver: &str) -> Result<bool, StateError> {
-    Ok(tx.prepare_cached("delete from hold where receiver = ?1")?.execute([receiver])? == 1)
+/// A receiver works again: since when it gave no answer, if somebody was told so.
+pub fn release(tx: &Transaction<'_>, receiver: &str) -> Result<Option<DateTime<Utc>>, StateError> {
+    let told: Option<(i64, bool)> = tx
+        .prepare_cached("delete from hold where receiver = ?1 returning since, told")?
+        .query_row([receiver], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    Ok(told.and_then(|(since, told)| told.then(|| instant(since))))
 }
 
 /// Receivers that wait.
@@ -421,11 +475,23 @@ pub fn next_due(tx: &Transaction<'_>) -> Result<Option<DateTime<Utc>>, StateErro
     Ok(next.map(instant))
 }
 
-/// Forgets messages that ended before an instant, with their attempts.
-pub fn prune(tx: &Transaction<'_>, before: DateTime<Utc>) -> Result<usize, StateError> {
-    tx.execute(
-        "delete from attempt where delivery in (select id from outbox where finished_at < ?1)",
-        [millis(before)],
+/// Forgets messages that ended before an instant, with their attempts; of digests those that ended
+/// before another one. At most so many; returns how many.
+pub fn prune(
+    tx: &Transaction<'_>,
+    before: DateTime<Utc>,
+    digests_before: DateTime<Utc>,
+    limit: usize,
+) -> Result<usize, StateError> {
+    let mut statement = tx.prepare_cached(
+        "select id from outbox where finished_at is not null
+         and finished_at < case when kind = 'digest' then ?2 else ?1 end limit ?3",
     )?;
-    Ok(tx.execute("delete from outbox where finished_at < ?1", [millis(before)])?)
+    let bounds = params![millis(before), millis(digests_before), limit as i64];
+    let ids: Vec<i64> = statement.query_map(bounds, |row| row.get(0))?.collect::<Result<_, _>>()?;
+    for id in &ids {
+        tx.prepare_cached("delete from attempt where delivery = ?1")?.execute([id])?;
+        tx.prepare_cached("delete from outbox where id = ?1")?.execute([id])?;
+    }
+    Ok(ids.len())
 }

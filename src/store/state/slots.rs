@@ -1,7 +1,7 @@
 //! Slots and runs: which planned instants were considered, and what was made for them.
 
 use chrono::{DateTime, Utc};
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::{StateError, instant, millis};
 
@@ -20,7 +20,7 @@ pub struct Run {
     pub definition_hash: String,
     /// The subject of the mail.
     pub subject: String,
-    /// `schedule`, or `sent by hand`.
+    /// `schedule`, `sent by hand`, or `made later`.
     pub trigger: String,
     /// `made`, or `made with failed reports`, or `failed`.
     pub outcome: String,
@@ -102,24 +102,85 @@ pub fn runs(
     digest: Option<&str>,
     limit: usize,
 ) -> Result<Vec<Run>, StateError> {
-    let mut statement = tx.prepare_cached(
-        "select id, digest, planned_at, made_at, definition_hash, subject, trigger, outcome, detail
-         from run where ?1 is null or digest = ?1 order by made_at desc, id limit ?2",
-    )?;
-    let rows = statement.query_map(params![digest, limit as i64], |row| {
-        Ok(Run {
-            id: row.get(0)?,
-            digest: row.get(1)?,
-            planned_at: instant(row.get(2)?),
-            made_at: instant(row.get(3)?),
-            definition_hash: row.get(4)?,
-            subject: row.get(5)?,
-            trigger: row.get(6)?,
-            outcome: row.get(7)?,
-            detail: row.get(8)?,
-        })
-    })?;
+    let sql = format!(
+        "select {COLUMNS} from run where ?1 is null or digest = ?1
+         order by made_at desc, id limit ?2"
+    );
+    let mut statement = tx.prepare_cached(&sql)?;
+    let rows = statement.query_map(params![digest, limit as i64], run_of)?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+const COLUMNS: &str =
+    "id, digest, planned_at, made_at, definition_hash, subject, trigger, outcome, detail";
+
+fn run_of(row: &Row<'_>) -> rusqlite::Result<Run> {
+    Ok(Run {
+        id: row.get(0)?,
+        digest: row.get(1)?,
+        planned_at: instant(row.get(2)?),
+        made_at: instant(row.get(3)?),
+        definition_hash: row.get(4)?,
+        subject: row.get(5)?,
+        trigger: row.get(6)?,
+        outcome: row.get(7)?,
+        detail: row.get(8)?,
+    })
+}
+
+/// A run by its id.
+pub fn run(tx: &Transaction<'_>, id: &str) -> Result<Option<Run>, StateError> {
+    let sql = format!("select {COLUMNS} from run where id = ?1");
+    Ok(tx.prepare_cached(&sql)?.query_row([id], run_of).optional()?)
+}
+
+/// A slot that was dealt with: the run made for it, or why there is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claimed {
+    /// The digest's name.
+    pub digest: String,
+    /// The slot.
+    pub planned_at: DateTime<Utc>,
+    /// The run, if there is one.
+    pub run: Option<String>,
+    /// Why there is none.
+    pub skipped: Option<String>,
+}
+
+/// What became of one slot of a digest; `None` if nothing did yet.
+pub fn claimed(
+    tx: &Transaction<'_>,
+    digest: &str,
+    planned_at: DateTime<Utc>,
+) -> Result<Option<Claimed>, StateError> {
+    let mut statement = tx.prepare_cached(
+        "select digest, planned_at, run, skipped from slot where digest = ?1 and planned_at = ?2",
+    )?;
+    Ok(statement.query_row(params![digest, millis(planned_at)], claimed_of).optional()?)
+}
+
+/// The newest slots that were skipped, newest first; of one digest where that is named.
+pub fn skipped(
+    tx: &Transaction<'_>,
+    digest: Option<&str>,
+    limit: usize,
+) -> Result<Vec<Claimed>, StateError> {
+    let mut statement = tx.prepare_cached(
+        "select digest, planned_at, run, skipped from slot
+         where skipped is not null and (?1 is null or digest = ?1)
+         order by planned_at desc, digest limit ?2",
+    )?;
+    let rows = statement.query_map(params![digest, limit as i64], claimed_of)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn claimed_of(row: &Row<'_>) -> rusqlite::Result<Claimed> {
+    Ok(Claimed {
+        digest: row.get(0)?,
+        planned_at: instant(row.get(1)?),
+        run: row.get(2)?,
+        skipped: row.get(3)?,
+    })
 }
 
 /// How many slots of a digest were skipped since an instant, with the newest reason.

@@ -357,7 +357,7 @@ fn mistakes_in_calendars_routes_and_receivers_are_told_once_at_the_piece() {
 /// With `old` replaced by `new`, the shipped config has exactly one problem: one that begins with
 /// `message` (empty: any) and underlines `piece`.
 #[track_caller]
-fn check(old: &str, new: &str, message: &str, piece: &str) {
+pub(super) fn check(old: &str, new: &str, message: &str, piece: &str) {
     assert!(SHIPPED.contains(old), "the shipped config has no {old:?}");
     let problems = match read(&SHIPPED.replacen(old, new, 1)) {
         Ok(_) => panic!("no problem with {new:?}"),

@@ -242,6 +242,8 @@ fn notice() -> NoticeMail {
 
 fn envelope(name: &str, rule: Option<&str>) -> Envelope {
     Envelope {
+        one_click: None,
+        unsubscribe_token: None,
         from: "Postrider <reports@example.com>".to_owned(),
         to: "lead@example.com".to_owned(),
         message_id: mail::message_id(&[name, "lead@example.com"], "example.com"),

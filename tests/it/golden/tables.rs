@@ -45,6 +45,7 @@ fn week() -> Window {
 
 fn table(title: &str, columns: Vec<Column>, rows: Vec<Vec<Value>>) -> Table {
     Table {
+        coverage_low: vec![],
         report: title.to_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "-"),
         title: title.to_owned(),
         about: None,

@@ -3,12 +3,18 @@
 
 use std::cmp::Ordering;
 
-use jiff::civil::Weekday;
-use jiff::{Timestamp, ToSpan, Zoned};
+use jiff::{Timestamp, Zoned};
 
-use super::values::{
-    Ty, V, arithmetic, directed, divide, finite, number, of_type, operator, order, range,
-};
+use super::values::{Ty, V, directed, divide, finite, number, order, range};
+
+mod across;
+mod list;
+mod scalar;
+
+use across::Across;
+
+/// The fraction of `percentile` in random questions.
+pub(super) const FRACTION: f64 = 0.37;
 
 /// An expression as a person would write it.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,8 +26,10 @@ pub(super) enum X {
     Name(String),
     /// A column of a list that is an alias.
     Alias(&'static str),
-    /// After grouping: the group with this index.
+    /// After grouping: the group with this index; behind the last one what goes across.
     Group(usize),
+    /// A column before, by its heading.
+    Column(usize),
     AsOf,
     Not(Box<X>),
     Negate(Box<X>),
@@ -88,7 +96,11 @@ pub(super) struct Spec {
     pub(super) per: Vec<G>,
     pub(super) values: Vec<X>,
     pub(super) groups: Vec<G>,
+    /// What goes across.
+    pub(super) pivot: Option<G>,
     pub(super) columns: Vec<X>,
+    /// Percentiles of fewer values are null.
+    pub(super) min_values: u64,
     /// Index into groups then columns, descending.
     pub(super) sort: Vec<(usize, bool)>,
     pub(super) top: Option<usize>,
@@ -105,6 +117,9 @@ pub(super) struct Frame {
 #[derive(Debug)]
 pub(super) struct Outcome {
     pub(super) rows: Vec<(Vec<V>, Vec<V>, Vec<V>)>,
+    /// All rows behind the top.
+    pub(super) rest: Vec<(Vec<V>, Vec<V>, Vec<V>)>,
+    pub(super) across: Vec<V>,
     pub(super) others: Option<(u64, Option<Vec<V>>)>,
     pub(super) total: Option<Vec<V>>,
     pub(super) records: u64,
@@ -126,32 +141,56 @@ struct World<'a> {
     frame: &'a Frame,
 }
 
+/// One part of a split answer: its key, its name, its answer.
+pub(super) type Part = (V, V, Outcome);
+
 /// What an expression over a group sees.
 struct Set<'a> {
     rows: &'a [Item],
     all: &'a [Item],
     /// `None` where several groups are taken together.
     keys: Option<&'a [V]>,
-    groups: &'a [G],
+    min_values: u64,
 }
 
 pub(super) fn answer(tables: &[Table], spec: &Spec, frame: &Frame) -> Outcome {
     let world = World { tables, spec, frame };
-    let mut rows: Vec<Item> = world.joined().into_iter().map(Item::Joined).collect();
-    // Of a row that the join to the dated table only keeps, nothing was counted.
-    let dated = spec.date.and_then(|(of, _)| spec.from.iter().position(|join| join.alias == of));
-    let counts = |row: &&Item| match (row, dated) {
-        (Item::Joined(records), Some(at)) => records[at].is_some(),
-        _ => true,
-    };
-    let records = rows.iter().filter(counts).count() as u64;
-    if !spec.per.is_empty() {
-        rows = world.folded(rows);
+    world.answer(world.joined().into_iter().map(Item::Joined).collect())
+}
+
+/// The answers of all parts, in the order of their names.
+pub(super) fn parts(tables: &[Table], spec: &Spec, split: &G, frame: &Frame) -> Vec<Part> {
+    let world = World { tables, spec, frame };
+    let rows: Vec<Item> = world.joined().into_iter().map(Item::Joined).collect();
+    let sets = world.by_keys(std::slice::from_ref(split), rows);
+    let names = world.shown(split, 0, &sets);
+    let mut parts: Vec<(V, Part)> = Vec::new();
+    for ((mut keys, rows), name) in sets.into_iter().zip(names) {
+        let key = keys.remove(0);
+        parts.push((world.rank(split, &key, &name), (key, name, world.answer(rows))));
     }
-    if spec.list { world.list(rows, records) } else { world.grouped(rows, records) }
+    parts.sort_by(|(a, x), (b, y)| order(a, b).then_with(|| order(&x.0, &y.0)));
+    parts.into_iter().map(|(_, part)| part).collect()
 }
 
 impl World<'_> {
+    /// The answer over joined rows.
+    fn answer(&self, mut rows: Vec<Item>) -> Outcome {
+        let spec = self.spec;
+        // Of a row that the join to the dated table only keeps, nothing was counted.
+        let dated =
+            spec.date.and_then(|(of, _)| spec.from.iter().position(|join| join.alias == of));
+        let counts = |row: &&Item| match (row, dated) {
+            (Item::Joined(records), Some(at)) => records[at].is_some(),
+            _ => true,
+        };
+        let records = rows.iter().filter(counts).count() as u64;
+        if !spec.per.is_empty() {
+            rows = self.folded(rows);
+        }
+        if spec.list { self.list(rows, records) } else { self.grouped(rows, records) }
+    }
+
     fn table(&self, name: &str) -> &Table {
         self.tables.iter().find(|table| table.name == name).unwrap()
     }
@@ -253,7 +292,7 @@ impl World<'_> {
         let fold = |(keys, rows): (Vec<V>, Vec<Item>)| {
             let mut names: Vec<(String, V)> =
                 keys.iter().enumerate().map(|(i, key)| (format!("k{i}"), key.clone())).collect();
-            let set = Set { rows: &rows, all: &rows, keys: Some(&keys), groups: per };
+            let set = Set { rows: &rows, all: &rows, keys: Some(&keys), min_values: 0 };
             for (index, value) in self.spec.values.iter().enumerate() {
                 names.push((format!("v{index}"), finite(self.over(value, &set))));
             }
@@ -264,94 +303,33 @@ impl World<'_> {
         self.by_keys(per, rows).into_iter().map(fold).collect()
     }
 
-    fn list(&self, rows: Vec<Item>, records: u64) -> Outcome {
-        let count = rows.len() as u64;
-        let row = |item: &Item| -> Vec<V> {
-            self.spec.columns.iter().map(|x| finite(self.listed(x, item))).collect()
-        };
-        let mut values: Vec<Vec<V>> = rows.iter().map(row).collect();
-        values.sort_by(|a, b| {
-            let chosen = self.spec.sort.iter().map(|(i, desc)| directed(&a[*i], &b[*i], *desc));
-            let rest = a.iter().zip(b).map(|(a, b)| order(a, b));
-            chosen.chain(rest).find(|o| o.is_ne()).unwrap_or(Ordering::Equal)
-        });
-        values.truncate(self.spec.top.unwrap_or(usize::MAX));
-        for row in &mut values {
-            for (value, x) in row.iter_mut().zip(&self.spec.columns) {
-                if let (V::Null, Some(alias)) = (&value, self.alias_listed(x)) {
-                    *value = V::Text(format!("(no {alias})"));
-                }
-            }
-        }
-        let left_out = count - values.len() as u64;
-        Outcome {
-            rows: values.into_iter().map(|values| (vec![], vec![], values)).collect(),
-            others: (left_out > 0).then_some((left_out, None)),
-            total: None,
-            records,
-        }
-    }
-
-    /// A list's column: keys of the fold that are aliases show what their records are called.
-    fn listed(&self, x: &X, item: &Item) -> V {
-        let label = match (x, item) {
-            (X::Alias(alias), _) => self.label(&G::Alias(alias), item),
-            (X::Name(name), Item::Folded(..)) if name.starts_with('k') => {
-                self.label(&G::Folded(name[1..].parse().unwrap()), item)
-            }
-            _ => None,
-        };
-        match (label, x) {
-            (Some(V::Null), X::Alias(alias)) => self.field(item, alias, "Id"),
-            (Some(V::Null), _) | (None, _) => self.row(x, item),
-            (Some(label), _) => label,
-        }
-    }
-
-    fn alias_listed(&self, x: &X) -> Option<&'static str> {
-        match x {
-            X::Alias(alias) => Some(alias),
-            X::Name(name) if name.starts_with('k') => {
-                self.alias_of(&G::Folded(name[1..].parse().unwrap()))
-            }
-            _ => None,
-        }
-    }
-
     fn grouped(&self, rows: Vec<Item>, records: u64) -> Outcome {
         let groups = &self.spec.groups;
+        let min_values = self.spec.min_values;
         let all = rows.clone();
         let mut sets = self.by_keys(groups, rows);
         if groups.is_empty() && sets.is_empty() {
             sets.push((vec![], vec![]));
         }
-        let names: Vec<Vec<V>> = (0..groups.len()).map(|i| self.shown(i, &sets)).collect();
+        let names: Vec<Vec<V>> =
+            groups.iter().enumerate().map(|(i, group)| self.shown(group, i, &sets)).collect();
+        let across = self.spec.pivot.as_ref().map(|pivot| Across::of(self, pivot, &all));
+        let over = |rows: &[Item], keys: Option<&[V]>| match &across {
+            Some(across) => across.columns(self, rows, &all, keys),
+            None => self.columns(&Set { rows, all: &all, keys, min_values }),
+        };
         let mut made: Vec<Made> = Vec::new();
         for (index, (keys, rows)) in sets.into_iter().enumerate() {
-            let set = Set { rows: &rows, all: &all, keys: Some(&keys), groups };
-            let values = self.columns(&set);
+            let values = over(&rows, Some(&keys));
             let shown = names.iter().map(|names| names[index].clone()).collect();
             made.push((keys, shown, values, rows));
         }
-        let rank = |row: &Made, i: usize| -> V {
-            if row.0[i] == V::Null {
-                return V::Null;
-            }
-            let group = self.unfolded(&groups[i]);
-            let by_key = matches!(group, G::Expr(X::Call(..)));
-            match group {
-                G::Expr(X::Bucket(_, bounds)) => {
-                    let V::Text(text) = &row.0[i] else { panic!() };
-                    let at = (0..=bounds.len()).find(|at| range(bounds, *at) == *text);
-                    V::Int(at.unwrap() as i64)
-                }
-                _ if by_key => row.0[i].clone(),
-                _ => row.1[i].clone(),
-            }
-        };
+        let rank = |row: &Made, i: usize| self.rank(&groups[i], &row.0[i], &row.1[i]);
+        // Rows are ordered by their columns over everything across, which come last.
+        let last = made.first().map_or(0, |row| row.2.len() - self.spec.columns.len());
         made.sort_by(|a, b| {
             let chosen = self.spec.sort.iter().map(|(i, desc)| match i.checked_sub(groups.len()) {
-                Some(column) => directed(&a.2[column], &b.2[column], *desc),
+                Some(column) => directed(&a.2[last + column], &b.2[last + column], *desc),
                 None => directed(&rank(a, *i), &rank(b, *i), *desc),
             });
             let named = (0..groups.len()).map(|i| order(&rank(a, i), &rank(b, i)));
@@ -359,13 +337,16 @@ impl World<'_> {
             chosen.chain(named).chain(keyed).find(|o| o.is_ne()).unwrap_or(Ordering::Equal)
         });
         let rest = made.split_off(self.spec.top.unwrap_or(usize::MAX).min(made.len()));
-        let together = |rows: &[Item]| self.columns(&Set { rows, all: &all, keys: None, groups });
+        let together = |rows: &[Item]| over(rows, None);
         let others = (!rest.is_empty()).then(|| {
             let rows: Vec<Item> = rest.iter().flat_map(|row| row.3.clone()).collect();
             (rest.len() as u64, Some(together(&rows)))
         });
+        let plain = |rows: Vec<Made>| rows.into_iter().map(|row| (row.0, row.1, row.2)).collect();
         Outcome {
-            rows: made.into_iter().map(|row| (row.0, row.1, row.2)).collect(),
+            rows: plain(made),
+            rest: plain(rest),
+            across: across.as_ref().map_or(vec![], |across| across.shown.clone()),
             others,
             total: Some(together(&all)),
             records,
@@ -376,8 +357,23 @@ impl World<'_> {
         self.spec.columns.iter().map(|x| finite(self.over(x, set))).collect()
     }
 
-    fn shown(&self, index: usize, sets: &[(Vec<V>, Vec<Item>)]) -> Vec<V> {
-        let group = &self.spec.groups[index];
+    /// What orders a key.
+    fn rank(&self, group: &G, key: &V, shown: &V) -> V {
+        if *key == V::Null {
+            return V::Null;
+        }
+        match self.unfolded(group) {
+            G::Expr(X::Bucket(_, bounds)) => {
+                let V::Text(text) = key else { panic!() };
+                let at = (0..=bounds.len()).find(|at| range(bounds, *at) == *text);
+                V::Int(at.unwrap() as i64)
+            }
+            G::Expr(X::Call(..)) => key.clone(),
+            _ => shown.clone(),
+        }
+    }
+
+    fn shown(&self, group: &G, index: usize, sets: &[(Vec<V>, Vec<Item>)]) -> Vec<V> {
         let name = |(keys, rows): &(Vec<V>, Vec<Item>)| -> V {
             let key = &keys[index];
             let Some(alias) = self.alias_of(group) else { return self.words(group, key) };
@@ -443,6 +439,7 @@ impl World<'_> {
                 }
                 Item::Joined(_) => panic!("not folded"),
             },
+            X::Column(index) => self.listed(&self.spec.columns[*index], item),
             other => self.inner(other, &|x| self.row(x, item)),
         }
     }
@@ -456,17 +453,19 @@ impl World<'_> {
                 (Some(_), Some(row)) => self.row(x, row),
                 _ => V::Null,
             },
-            X::Agg(agg) => self.aggregate(agg, set.rows),
+            X::Agg(agg) => self.aggregate(agg, set),
+            X::Column(index) => self.over(&self.spec.columns[*index], set),
             X::Share(part) => {
-                let all = Set { rows: set.all, all: set.all, keys: None, groups: set.groups };
+                let all = Set { rows: set.all, keys: None, ..*set };
                 divide(self.over(part, set), self.over(part, &all))
             }
             other => self.inner(other, &|x| self.over(x, set)),
         }
     }
 
-    fn aggregate(&self, agg: &Agg, rows: &[Item]) -> V {
-        let filtered: Vec<&Item> = rows
+    fn aggregate(&self, agg: &Agg, set: &Set<'_>) -> V {
+        let filtered: Vec<&Item> = set
+            .rows
             .iter()
             .filter(|row| agg.filter.as_ref().is_none_or(|f| self.row(f, row) == V::Bool(true)))
             .collect();
@@ -489,7 +488,8 @@ impl World<'_> {
         values.sort_by(order);
         let numbers: Vec<f64> = values.iter().filter_map(number).collect();
         let percentile = |fraction: f64| {
-            if numbers.is_empty() {
+            let few = (numbers.len() as u64) < set.min_values && fraction != 0.5;
+            if numbers.is_empty() || few {
                 return V::Null;
             }
             let place = fraction * (numbers.len() - 1) as f64;
@@ -522,79 +522,8 @@ impl World<'_> {
             "p90" => percentile(0.9),
             "p95" => percentile(0.95),
             "p99" => percentile(0.99),
+            "percentile" => percentile(FRACTION),
             other => panic!("{other}"),
         }
-    }
-
-    /// What is the same over rows and groups.
-    fn inner(&self, x: &X, eval: &dyn Fn(&X) -> V) -> V {
-        match x {
-            X::Lit(value) => value.clone(),
-            X::AsOf => V::Time(self.frame.as_of),
-            X::Not(x) => match eval(x) {
-                V::Bool(truth) => V::Bool(!truth),
-                _ => V::Null,
-            },
-            X::Negate(x) => arithmetic("-", V::Int(0), eval(x)),
-            X::IsNull(x) => V::Bool(eval(x) == V::Null),
-            X::Op(op, a, b) => operator(op, eval(a), eval(b)),
-            X::Between(x, low, high) => {
-                let x = eval(x);
-                operator("and", operator(">=", x.clone(), eval(low)), operator("<=", x, eval(high)))
-            }
-            X::In(x, list) => {
-                let x = eval(x);
-                let equal = |item: &V| operator("=", x.clone(), item.clone());
-                if x == V::Null {
-                    V::Null
-                } else {
-                    V::Bool(list.iter().any(|i| equal(i) == V::Bool(true)))
-                }
-            }
-            X::Case(branches, otherwise, ty) => {
-                let chosen = branches.iter().find(|(c, _)| eval(c) == V::Bool(true));
-                let result = chosen.map(|(_, result)| result).or(otherwise.as_deref());
-                of_type(result.map_or(V::Null, eval), *ty)
-            }
-            X::Coalesce(args, ty) => {
-                let found = args.iter().map(eval).find(|value| *value != V::Null);
-                of_type(found.unwrap_or(V::Null), *ty)
-            }
-            X::Bucket(x, bounds) => number(&eval(x)).map_or(V::Null, |number| {
-                let at = bounds.iter().filter(|bound| **bound as f64 <= number).count();
-                V::Text(range(bounds, at))
-            }),
-            X::Call(name, args) => self.call(name, args.iter().map(eval).collect()),
-            X::Field(..) | X::Name(_) | X::Alias(_) | X::Group(_) | X::Agg(_) | X::Share(_) => {
-                panic!("{x:?}")
-            }
-        }
-    }
-
-    fn call(&self, name: &str, args: Vec<V>) -> V {
-        match (name, args.as_slice()) {
-            ("lower", [V::Text(text)]) => V::Text(text.to_lowercase()),
-            ("seconds", [V::Time(from), V::Time(to)]) => V::Real((to - from) as f64 / 1000.0),
-            ("hour", [V::Time(ms)]) => V::Int(i64::from(self.zoned(*ms).hour())),
-            ("weekday", [V::Time(ms)]) => {
-                V::Int(i64::from(self.zoned(*ms).weekday().to_monday_one_offset()))
-            }
-            ("day", [V::Time(ms)]) => self.midnight(self.zoned(*ms).date()),
-            ("month", [V::Time(ms)]) => self.midnight(self.zoned(*ms).date().first_of_month()),
-            ("week", [V::Time(ms)]) => {
-                let starts = Weekday::from_monday_one_offset(self.frame.week_starts as i8).unwrap();
-                let mut date = self.zoned(*ms).date();
-                while date.weekday() != starts {
-                    date = date.checked_sub(1.day()).unwrap();
-                }
-                self.midnight(date)
-            }
-            _ => V::Null,
-        }
-    }
-
-    fn midnight(&self, date: jiff::civil::Date) -> V {
-        let first = date.in_tz(self.frame.zone).unwrap().start_of_day().unwrap();
-        V::Time(first.timestamp().as_millisecond())
     }
 }

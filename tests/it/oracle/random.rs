@@ -4,8 +4,12 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::data::{time, word};
-use super::naive::{Agg, Frame, G, Join, Kind, Spec, X};
+use super::naive::{Agg, Frame, G, Spec, X};
 use super::values::{Ty, V};
+
+mod froms;
+
+use froms::{From, fields_of, froms};
 
 /// What expressions may read at one place.
 #[derive(Clone, Debug, Default)]
@@ -20,82 +24,6 @@ impl Leaves {
         self.0.extend(more);
         self
     }
-}
-
-/// A report type with the aliases whose fields an aggregate may sum: those no join repeats.
-#[derive(Clone, Debug)]
-pub(super) struct From {
-    pub(super) joins: Vec<Join>,
-    summed: &'static [&'static str],
-    dates: &'static [(&'static str, &'static str)],
-}
-
-fn fields_of(alias: &'static str, table: &str) -> Vec<(X, Ty)> {
-    let (_, fields, ..) = super::data::SHAPES.iter().find(|shape| shape.0 == table).unwrap();
-    let plain = fields.iter().filter(|(name, _)| *name != "Big");
-    plain.map(|(name, ty)| (X::Field(alias, name), *ty)).collect()
-}
-
-pub(super) fn froms() -> Vec<From> {
-    let join = |table, alias, kind, on: Option<X>| Join { table, alias, kind, on };
-    let eq = |a, b| X::Op("=", Box::new(a), Box::new(b));
-    let and = |a, b| X::Op("and", Box::new(a), Box::new(b));
-    let f = X::Field;
-    let channel_of_s = || Some(eq(f("c", "Id"), f("s", "ChannelId")));
-    let metric = |alias, ty: &str| {
-        let of_type = eq(f(alias, "Type"), X::Lit(V::Text(ty.to_owned())));
-        Some(and(eq(f(alias, "SessionId"), f("s", "Id")), of_type))
-    };
-    let dates = &[("s", "Start"), ("s", "End")];
-    vec![
-        From {
-            joins: vec![
-                join("Session", "s", Kind::First, None),
-                join("Channel", "c", Kind::Inner, channel_of_s()),
-                join("Account", "a", Kind::Left, Some(eq(f("a", "Id"), f("s", "AccountId")))),
-                join("Metric", "m", Kind::Left, metric("m", "mean")),
-                join("Metric", "x", Kind::Left, metric("x", "max")),
-            ],
-            summed: &["s", "m", "x"],
-            dates,
-        },
-        From {
-            joins: vec![
-                join("Channel", "c", Kind::First, None),
-                join("Session", "s", Kind::Left, Some(eq(f("s", "ChannelId"), f("c", "Id")))),
-            ],
-            summed: &["s"],
-            dates,
-        },
-        From {
-            joins: vec![
-                join("Channel", "c", Kind::First, None),
-                join("Session", "s", Kind::Left, Some(eq(f("s", "ChannelId"), f("c", "Id")))),
-                join("Work", "w", Kind::Left, Some(eq(f("w", "SessionId"), f("s", "Id")))),
-            ],
-            summed: &["w"],
-            dates: &[("s", "Start"), ("w", "At")],
-        },
-        From {
-            joins: vec![
-                join("Work", "w", Kind::First, None),
-                join("Session", "s", Kind::Inner, Some(eq(f("s", "Id"), f("w", "SessionId")))),
-                join("Channel", "c", Kind::Inner, channel_of_s()),
-            ],
-            summed: &["w"],
-            dates: &[("s", "End"), ("w", "At")],
-        },
-        From {
-            joins: vec![
-                join("Session", "s", Kind::First, None),
-                join("Account", "a", Kind::Left, Some(eq(f("a", "Id"), f("s", "AccountId")))),
-                // An inner join that hangs on a left one.
-                join("Channel", "c", Kind::Inner, Some(eq(f("c", "Name"), f("a", "Name")))),
-            ],
-            summed: &["c"],
-            dates,
-        },
-    ]
 }
 
 fn literal(ty: Ty) -> BoxedStrategy<X> {
@@ -213,12 +141,14 @@ fn aggregate(summed: Leaves, any: Leaves) -> BoxedStrategy<(X, Ty)> {
     let filter = prop::option::weighted(0.3, expr(Ty::Bool, 1, &any).prop_map(Box::new));
     let count = Just((None, "count", false, Ty::Int)).boxed();
     let (inner, outer) = (summed.clone(), any.clone());
-    let summing =
-        (select(NUMBERS.to_vec()), select(vec!["sum", "avg", "median", "p90", "p95", "p99"]))
-            .prop_flat_map(move |(ty, name)| {
-                let result = if name == "sum" { ty } else { Ty::Real };
-                expr(ty, 1, &inner).prop_map(move |x| (Some(Box::new(x)), name, false, result))
-            });
+    let summing = (
+        select(NUMBERS.to_vec()),
+        select(vec!["sum", "avg", "median", "p90", "p95", "percentile"]),
+    )
+        .prop_flat_map(move |(ty, name)| {
+            let result = if name == "sum" { ty } else { Ty::Real };
+            expr(ty, 1, &inner).prop_map(move |x| (Some(Box::new(x)), name, false, result))
+        });
     let inner = summed.clone();
     let counting = select(ALL.to_vec()).prop_flat_map(move |ty| {
         expr(ty, 1, &inner).prop_map(|x| (Some(Box::new(x)), "count", false, Ty::Int))
@@ -297,38 +227,49 @@ fn group(from: &From) -> BoxedStrategy<(G, Option<Ty>)> {
     .boxed()
 }
 
+/// The expressions that one is made of.
+fn pieces(x: &X) -> Vec<&X> {
+    match x {
+        X::Not(x) | X::Negate(x) | X::IsNull(x) | X::In(x, _) | X::Bucket(x, _) | X::Share(x) => {
+            vec![x]
+        }
+        X::Op(_, a, b) => vec![a, b],
+        X::Between(x, a, b) => vec![x, a, b],
+        X::Case(branches, otherwise, _) => {
+            let branches = branches.iter().flat_map(|(when, then)| [when, then]);
+            branches.chain(otherwise.as_deref()).collect()
+        }
+        X::Coalesce(args, _) | X::Call(_, args) => args.iter().collect(),
+        _ => vec![],
+    }
+}
+
 /// Whether an expression reads a row.
 fn varies(x: &X) -> bool {
-    match x {
-        X::Lit(_) | X::AsOf => false,
-        X::Not(x) | X::Negate(x) | X::IsNull(x) | X::In(x, _) | X::Bucket(x, _) | X::Share(x) => {
-            varies(x)
-        }
-        X::Op(_, a, b) => varies(a) || varies(b),
-        X::Between(x, a, b) => varies(x) || varies(a) || varies(b),
-        X::Case(branches, otherwise, _) => {
-            branches.iter().any(|(c, r)| varies(c) || varies(r))
-                || otherwise.as_deref().is_some_and(varies)
-        }
-        X::Coalesce(args, _) | X::Call(_, args) => args.iter().any(varies),
-        X::Field(..) | X::Name(_) | X::Alias(_) | X::Group(_) | X::Agg(_) => true,
-    }
+    let reads = matches!(
+        x,
+        X::Field(..) | X::Name(_) | X::Alias(_) | X::Group(_) | X::Column(_) | X::Agg(_)
+    );
+    reads || pieces(x).into_iter().any(varies)
 }
 
 /// Whether an expression aggregates; a question without groups and aggregates is a list.
 fn aggregates(x: &X) -> bool {
-    match x {
-        X::Agg(_) | X::Share(_) => true,
-        X::Not(x) | X::Negate(x) | X::IsNull(x) | X::In(x, _) | X::Bucket(x, _) => aggregates(x),
-        X::Op(_, a, b) => aggregates(a) || aggregates(b),
-        X::Between(x, a, b) => aggregates(x) || aggregates(a) || aggregates(b),
-        X::Case(branches, otherwise, _) => {
-            branches.iter().any(|(c, r)| aggregates(c) || aggregates(r))
-                || otherwise.as_deref().is_some_and(aggregates)
-        }
-        X::Coalesce(args, _) | X::Call(_, args) => args.iter().any(aggregates),
-        X::Lit(_) | X::AsOf | X::Field(..) | X::Name(_) | X::Alias(_) | X::Group(_) => false,
+    matches!(x, X::Agg(_) | X::Share(_)) || pieces(x).into_iter().any(aggregates)
+}
+
+/// Whether one group is written with another. What a column that spells it out then means, the key or
+/// what is made of the other key, is the same but where one of them is not known.
+fn contains(of: &G, other: &G) -> bool {
+    fn within(x: &X, other: &X) -> bool {
+        x == other || pieces(x).into_iter().any(|piece| within(piece, other))
     }
+    let written = |group: &G| match group {
+        G::Alias(alias) => X::Field(alias, "Id"),
+        G::Expr(x) => x.clone(),
+        G::Folded(index) => X::Name(format!("k{index}")),
+    };
+    within(&written(of), &written(other))
 }
 
 fn is_list<T>(groups: &[T], columns: &[X]) -> bool {
@@ -380,10 +321,9 @@ fn top() -> BoxedStrategy<Option<usize>> {
     prop::option::weighted(0.4, 1..4usize).boxed()
 }
 
-/// Grouped questions.
+/// Questions over groups.
 pub(super) fn grouped() -> BoxedStrategy<Spec> {
-    let from = select(froms());
-    let with_groups = from.prop_flat_map(|from| {
+    let with_groups = select(froms()).prop_flat_map(|from| {
         let groups = prop::collection::vec(group(&from), 0..3);
         (Just(from), groups)
     });
@@ -391,14 +331,16 @@ pub(super) fn grouped() -> BoxedStrategy<Spec> {
         let (summed, any) = (summed_leaves(&from), all_leaves(&from));
         let column = column(&summed, &any, &fixed_by(&from, &groups));
         let columns = prop::collection::vec(column, 1..4);
-        (filter(&from), date(&from), Just((from, groups)), columns, top())
+        let rest = (filter(&from), date(&from), top(), min_values());
+        (rest, columns, computed(), Just((from, groups)))
     });
     with_columns
-        .prop_flat_map(|(filter, date, (from, groups), columns, top)| {
+        .prop_flat_map(|(rest, columns, computed, (from, groups))| {
             let sort = sorts(groups.len(), &columns);
-            (sort, Just((filter, date, from, groups, columns, top)))
+            let columns = with_computed(columns, &computed);
+            (sort, Just((rest, from, groups, columns)))
         })
-        .prop_map(|(sort, (filter, date, from, groups, columns, top))| Spec {
+        .prop_map(|(sort, ((filter, date, top, min_values), from, groups, columns))| Spec {
             from: from.joins,
             date,
             filter,
@@ -406,11 +348,105 @@ pub(super) fn grouped() -> BoxedStrategy<Spec> {
             values: vec![],
             list: is_list(&groups, &columns),
             groups: groups.into_iter().map(|(group, _)| group).collect(),
+            pivot: None,
             columns,
+            min_values,
             sort,
             top,
         })
         .boxed()
+}
+
+/// Questions with something across.
+pub(super) fn pivoted() -> BoxedStrategy<Spec> {
+    let with_groups = select(froms()).prop_flat_map(|from| {
+        let groups = prop::collection::vec(group(&from), 0..3);
+        // Enough values that some are taken together, and some with an order of their own.
+        let times = fields_of(from.dates[0].0, "Session");
+        let times: Vec<X> =
+            times.into_iter().filter(|(_, ty)| *ty == Ty::Time).map(|(x, _)| x).collect();
+        let unit = (select(times), select(vec!["hour", "day", "weekday", "month"])).prop_map(
+            |(x, unit)| {
+                let ty = if ["hour", "weekday"].contains(&unit) { Ty::Int } else { Ty::Time };
+                (G::Expr(X::Call(unit, vec![x])), Some(ty))
+            },
+        );
+        let pivot = prop_oneof![3 => group(&from), 1 => unit];
+        let both = (groups, pivot).prop_filter("groups apart", |(groups, pivot)| {
+            !groups.iter().any(|group| contains(&pivot.0, &group.0) || contains(&group.0, &pivot.0))
+        });
+        (Just(from), both)
+    });
+    let with_columns = with_groups.prop_flat_map(|(from, (groups, pivot))| {
+        let (summed, any) = (summed_leaves(&from), all_leaves(&from));
+        let all: Vec<(G, Option<Ty>)> = groups.iter().chain([&pivot]).cloned().collect();
+        let first = aggregate(summed.clone(), any.clone())
+            .prop_map(|(x, _)| x)
+            .prop_filter("one order", sortable);
+        let further = prop::collection::vec(column(&summed, &any, &keys_of(&all)), 0..3);
+        let rest = (filter(&from), date(&from), top(), min_values());
+        (rest, first, further, computed(), Just((from, groups, pivot)))
+    });
+    with_columns
+        .prop_flat_map(|(rest, first, further, computed, (from, groups, pivot))| {
+            let columns: Vec<X> = [first].into_iter().chain(further).collect();
+            let sort = sorts(groups.len(), &columns);
+            let columns = with_computed(columns, &computed);
+            (sort, Just((rest, from, groups, pivot, columns)))
+        })
+        .prop_map(|(sort, ((filter, date, top, min_values), from, groups, pivot, columns))| Spec {
+            from: from.joins,
+            date,
+            filter,
+            per: vec![],
+            values: vec![],
+            groups: groups.into_iter().map(|(group, _)| group).collect(),
+            pivot: Some(pivot.0),
+            columns,
+            min_values,
+            sort,
+            top,
+            list: false,
+        })
+        .boxed()
+}
+
+fn min_values() -> impl Strategy<Value = u64> {
+    select(vec![0, 0, 2, 3])
+}
+
+/// Which columns a further one names, and how.
+fn computed() -> impl Strategy<Value = Vec<(usize, usize, &'static str)>> {
+    prop::collection::vec((0..3usize, 0..4usize, select(vec!["+", "-", "/"])), 0..3)
+}
+
+fn with_computed(mut columns: Vec<X>, computed: &[(usize, usize, &'static str)]) -> Vec<X> {
+    for (a, b, op) in computed {
+        let (a, b) = (a % columns.len(), b % columns.len());
+        let named = |at| Box::new(X::Column(at));
+        columns.push(match numeric(&columns[a]) && numeric(&columns[b]) {
+            true => X::Op(op, named(a), named(b)),
+            false => X::IsNull(named(a)),
+        });
+    }
+    columns
+}
+
+fn numeric(x: &X) -> bool {
+    match x {
+        X::Agg(agg) => !["min", "max", "first"].contains(&agg.name),
+        X::Op(_, a, _) => matches!(**a, X::Column(_)),
+        x => matches!(x, X::Share(_)),
+    }
+}
+
+/// A question with something that splits its answer, and perhaps a further condition.
+pub(super) fn split(spec: BoxedStrategy<Spec>) -> BoxedStrategy<(Spec, G, Option<X>)> {
+    let with_split = spec.prop_flat_map(|spec| {
+        let from = From { joins: spec.from.clone(), summed: &[], dates: &[] };
+        (Just(spec), group(&from), filter(&from))
+    });
+    with_split.prop_map(|(spec, (group, _), only)| (spec, group, only)).boxed()
 }
 
 /// Lists of joined rows.
@@ -422,7 +458,8 @@ pub(super) fn lists() -> BoxedStrategy<Spec> {
             3 => select(ALL.to_vec()).prop_flat_map(move |ty| expr(ty, 1, &leaves)),
             1 => select(aliases).prop_map(X::Alias),
         ];
-        (filter(&from), date(&from), prop::collection::vec(column, 1..4), top(), Just(from))
+        let columns = prop::collection::vec(column, 1..4);
+        (filter(&from), date(&from), columns, top(), (computed(), Just(from)))
     });
     with_columns
         .prop_flat_map(|(filter, date, columns, top, from)| {
@@ -430,14 +467,16 @@ pub(super) fn lists() -> BoxedStrategy<Spec> {
             let sort = prop::collection::vec((select(places), proptest::bool::ANY), 0..3);
             (sort, Just((filter, date, columns, top, from)))
         })
-        .prop_map(|(sort, (filter, date, columns, top, from))| Spec {
+        .prop_map(|(sort, (filter, date, columns, top, (computed, from)))| Spec {
             from: from.joins,
             date,
             filter,
             per: vec![],
             values: vec![],
             groups: vec![],
-            columns,
+            pivot: None,
+            columns: with_computed(columns, &computed),
+            min_values: 0,
             sort,
             top,
             list: true,
@@ -499,7 +538,9 @@ pub(super) fn folded() -> BoxedStrategy<Spec> {
             values: values.into_iter().map(|(x, _)| x).collect(),
             list: is_list(&groups, &columns),
             groups: groups.into_iter().map(|(group, _)| group).collect(),
+            pivot: None,
             columns,
+            min_values: 3,
             sort,
             top,
         })

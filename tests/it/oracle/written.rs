@@ -2,7 +2,7 @@
 
 use chrono::DateTime;
 
-use super::naive::{G, Kind, Spec, X};
+use super::naive::{FRACTION, G, Kind, Spec, X};
 use super::values::V;
 
 /// The texts of a question.
@@ -13,6 +13,7 @@ pub(super) struct Texts {
     pub(super) per: Vec<String>,
     pub(super) values: Vec<String>,
     pub(super) group_by: Vec<String>,
+    pub(super) pivot_by: Option<String>,
     pub(super) columns: Vec<String>,
     pub(super) sort: Option<String>,
 }
@@ -27,11 +28,7 @@ pub(super) fn texts(spec: &Spec) -> Texts {
         let on = join.on.as_ref().map_or(String::new(), |on| format!(" on {}", text(on, spec)));
         format!("{how}{} {}{on}", join.table, join.alias)
     });
-    let group = |group: &G| match group {
-        G::Alias(alias) => (*alias).to_owned(),
-        G::Expr(x) => text(x, spec),
-        G::Folded(index) => format!("k{index}"),
-    };
+    let group = |of: &G| group(of, spec);
     let sort = spec.sort.iter().map(|(place, descending)| {
         let name = match place.checked_sub(spec.groups.len()) {
             Some(column) => format!("c{column}"),
@@ -50,8 +47,18 @@ pub(super) fn texts(spec: &Spec) -> Texts {
         per: named("k", spec.per.iter().map(group).collect()),
         values: named("v", spec.values.iter().map(|x| text(x, spec)).collect()),
         group_by: named("g", spec.groups.iter().map(group).collect()),
+        pivot_by: spec.pivot.as_ref().map(|pivot| format!("{} as across", group(pivot))),
         columns: named("c", spec.columns.iter().map(|x| text(x, spec)).collect()),
         sort: (!sort.is_empty()).then(|| sort.join(", ")),
+    }
+}
+
+/// A group or what splits, as written.
+pub(super) fn group(group: &G, spec: &Spec) -> String {
+    match group {
+        G::Alias(alias) => (*alias).to_owned(),
+        G::Expr(x) => text(x, spec),
+        G::Folded(index) => format!("k{index}"),
     }
 }
 
@@ -69,7 +76,7 @@ fn value(value: &V) -> String {
     }
 }
 
-fn text(x: &X, spec: &Spec) -> String {
+pub(super) fn text(x: &X, spec: &Spec) -> String {
     let t = |x: &X| text(x, spec);
     let list = |args: &[X]| args.iter().map(t).collect::<Vec<_>>().join(", ");
     match x {
@@ -77,7 +84,9 @@ fn text(x: &X, spec: &Spec) -> String {
         X::Field(alias, field) => format!("{alias}.{field}"),
         X::Name(name) => name.clone(),
         X::Alias(alias) => (*alias).to_owned(),
-        X::Group(index) => match &spec.groups[*index] {
+        X::Column(index) if index % 2 == 0 => format!("c{index}"),
+        X::Column(index) => format!("\"c{index}\""),
+        X::Group(index) => match spec.groups.iter().chain(&spec.pivot).nth(*index).unwrap() {
             G::Alias(alias) => format!("{alias}.Id"),
             G::Expr(x) => t(x),
             G::Folded(index) => format!("k{index}"),
@@ -119,7 +128,9 @@ fn text(x: &X, spec: &Spec) -> String {
             };
             let filter =
                 agg.filter.as_ref().map_or(String::new(), |x| format!(" filter (where {})", t(x)));
-            format!("{}({distinct}{of}{order}){filter}", agg.name)
+            let fraction =
+                if agg.name == "percentile" { format!(", {FRACTION}") } else { String::new() };
+            format!("{}({distinct}{of}{fraction}{order}){filter}", agg.name)
         }
     }
 }

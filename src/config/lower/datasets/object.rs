@@ -6,9 +6,9 @@ use super::super::super::problem::{Findings, closest, suggestion};
 use super::super::super::shape::{Raw, Shaped};
 use super::super::super::units;
 use super::super::super::wire::ObjectToml;
-use super::{FIELDS_MAX, Lowered, field_named, in_order, is_name, keep};
+use super::{FIELDS_MAX, Lowered, field_named, in_order, is_name, keep, link};
 use crate::domain::coverage::CoverageFact;
-use crate::domain::dataset::{Dataset, Field};
+use crate::domain::dataset::{Dataset, Field, LINK_KEY};
 use crate::domain::expr::Mistake;
 use crate::domain::value::Type;
 use crate::source::salesforce::objects;
@@ -61,6 +61,7 @@ pub(super) fn lower(
     lowered.keep = written;
     let history = (wire.history.as_ref())
         .and_then(|text| found.value(table.at(text), units::reach(text.get_ref())));
+    let link = wire.link.as_ref().and_then(|text| link(found, |text| table.at(text), text));
     // A name that is no object's would make every report on its fields a mistake.
     let Some(mut dataset) = base.filter(|_| fields_right) else { return lowered };
     dataset.name.clone_from(&table.name);
@@ -79,8 +80,17 @@ pub(super) fn lower(
     }
     dataset.keep = length;
     dataset.history = history;
+    dataset.link = link;
     lowered.dataset = Some(dataset);
     lowered
+}
+
+/// The page of a record in the org itself. The common login page is no org's.
+pub(super) fn page(dataset: &Dataset) -> Option<String> {
+    let home = dataset.home.trim_end_matches('/');
+    let shared = ["https://login.salesforce.com", "https://test.salesforce.com"];
+    let known = !home.is_empty() && !shared.contains(&home);
+    known.then(|| format!("{home}/lightning/r/{}/{LINK_KEY}/view", dataset.object))
 }
 
 /// The object's name; the table's own where it is not written. A built-in dataset keeps its object.

@@ -11,7 +11,7 @@ use super::super::super::units;
 use super::super::super::wire::{KeyToml, TableToml, Text};
 use super::super::rest::is_secret_parameter;
 use super::super::twice;
-use super::{FIELDS_MAX, Lowered, field_named, in_order, is_name, keep, paging};
+use super::{FIELDS_MAX, Lowered, field_named, in_order, is_name, keep, link, paging};
 use crate::domain::dataset::{Dataset, Field};
 use crate::domain::value::Type;
 use crate::source::rest::{
@@ -66,6 +66,7 @@ pub(super) fn lower(mut raw: Raw<'_>, found: &mut Findings<'_>, source: &str) ->
         keep(found, |text| table.at(text), wire.keep.as_ref(), wire.created.is_some(), meant);
     let history = (wire.history.as_ref())
         .and_then(|text| found.value(table.at(text), units::reach(text.get_ref())));
+    let link = wire.link.as_ref().and_then(|text| link(found, |text| table.at(text), text));
     let right = found.count() == before;
     let mut lowered = Lowered { keep: written, ..Lowered::default() };
     if !fields_known || fields.is_empty() {
@@ -97,6 +98,7 @@ pub(super) fn lower(mut raw: Raw<'_>, found: &mut Findings<'_>, source: &str) ->
         dated: wire.dated.as_ref().map_or(!whole, |dated| *dated.get_ref()),
         keep: length,
         history,
+        link,
         ..Dataset::new(source, &table.name, fields, key)
     });
     lowered

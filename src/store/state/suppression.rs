@@ -1,0 +1,146 @@
+//! Suppressions: addresses that get no digest, or not a certain one, until somebody takes them off
+//! the list or their time is over. Alerts are not concerned: who is to be woken is a matter of
+//! routes.
+
+use chrono::{DateTime, Utc};
+use rusqlite::{OptionalExtension, Transaction, params};
+
+use super::{StateError, instant, millis};
+
+/// An address on the list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Suppression {
+    /// The address, in small letters.
+    pub address: String,
+    /// The one digest it does not get; `None`: it gets none at all.
+    pub digest: Option<String>,
+    /// Since when.
+    pub since: DateTime<Utc>,
+    /// Until when; `None`: until it is taken off the list.
+    pub until: Option<DateTime<Utc>>,
+    /// Why, in words.
+    pub reason: String,
+}
+
+/// An address that the server does not know, in every one of its last runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bouncing {
+    /// The address.
+    pub address: String,
+    /// In how many runs, one after the other.
+    pub runs: u32,
+    /// What the server said last.
+    pub said: String,
+}
+
+/// Puts an address on the list, or changes what is there.
+pub fn add(tx: &Transaction<'_>, suppression: &Suppression) -> Result<(), StateError> {
+    tx.prepare_cached(
+        "insert into suppression (address, digest, since, until, reason)
+         values (?1, ?2, ?3, ?4, ?5)
+         on conflict (address, digest) do update set since = ?3, until = ?4, reason = ?5",
+    )?
+    .execute(params![
+        suppression.address.to_lowercase(),
+        suppression.digest.as_deref().unwrap_or_default(),
+        millis(suppression.since),
+        suppression.until.map(millis),
+        suppression.reason
+    ])?;
+    Ok(())
+}
+
+/// Takes an address off the list: for one digest, or for all of them and each. Returns how many
+/// entries went.
+pub fn remove(
+    tx: &Transaction<'_>,
+    address: &str,
+    digest: Option<&str>,
+) -> Result<usize, StateError> {
+    let sql = "delete from suppression where address = ?1 and (?2 is null or digest = ?2)";
+    Ok(tx.prepare_cached(sql)?.execute(params![address.to_lowercase(), digest])?)
+}
+
+/// The list, by address; those whose time is over are not on it.
+pub fn list(tx: &Transaction<'_>, now: DateTime<Utc>) -> Result<Vec<Suppression>, StateError> {
+    let mut statement = tx.prepare_cached(
+        "select address, digest, since, until, reason from suppression
+         where until is null or ?1 < until order by address, digest",
+    )?;
+    let rows = statement.query_map([millis(now)], |row| {
+        Ok(Suppression {
+            address: row.get(0)?,
+            digest: Some(row.get(1)?).filter(|digest: &String| !digest.is_empty()),
+            since: instant(row.get(2)?),
+            until: row.get::<_, Option<i64>>(3)?.map(instant),
+            reason: row.get(4)?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Why a recipient of a run is owed nothing; `None` where nothing speaks against it.
+pub(super) fn against(
+    tx: &Transaction<'_>,
+    run: &str,
+    recipient: &str,
+    now: DateTime<Utc>,
+) -> Result<Option<String>, StateError> {
+    let found = tx
+        .prepare_cached(
+            "select reason from suppression
+             where address = ?1 and (until is null or ?3 < until)
+               and digest in ('', (select digest from run where id = ?2))
+             order by digest limit 1",
+        )?
+        .query_row(params![recipient.to_lowercase(), run, millis(now)], |row| row.get(0))
+        .optional()?;
+    Ok(found)
+}
+
+/// Records that a recipient of a run is owed nothing.
+pub(super) fn withhold(
+    tx: &Transaction<'_>,
+    run: &str,
+    recipient: &str,
+    reason: &str,
+) -> Result<(), StateError> {
+    tx.prepare_cached(
+        "insert into withheld (run, recipient, reason) values (?1, ?2, ?3) on conflict do nothing",
+    )?
+    .execute([run, recipient, reason])?;
+    Ok(())
+}
+
+/// The recipients of a run that were owed nothing, each with the reason.
+pub fn withheld(tx: &Transaction<'_>, run: &str) -> Result<Vec<(String, String)>, StateError> {
+    let mut statement = tx.prepare_cached(
+        "select recipient, reason from withheld where run = ?1 order by recipient",
+    )?;
+    let rows = statement.query_map([run], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Addresses not on the list that the server called unknown in their last runs, at least so many
+/// one after the other: somebody should look at them.
+pub fn bouncing(tx: &Transaction<'_>, runs_min: u32) -> Result<Vec<Bouncing>, StateError> {
+    let mut statement = tx.prepare_cached(
+        "with ended as (
+             select recipient, id, state, coalesce(reason, '') as said,
+                    state = 'rejected' and reason glob 'RCPT TO: 5[0-9][0-9] 5.1.*' as unknown
+             from outbox
+             where kind = 'digest' and receiver = 'smtp' and finished_at is not null
+               and lower(recipient) not in (select address from suppression where digest = '')
+         ), good as (
+             select recipient, max(id) as last from ended where not unknown group by recipient
+         )
+         select ended.recipient, count(*), max(ended.id), ended.said
+         from ended left join good on good.recipient = ended.recipient
+         where ended.unknown and ended.id > coalesce(good.last, 0)
+         group by ended.recipient having count(*) >= ?1 order by ended.recipient",
+    )?;
+    let rows = statement.query_map([runs_min], |row| {
+        Ok(Bouncing { address: row.get(0)?, runs: row.get(1)?, said: row.get(3)? })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
