@@ -327,11 +327,12 @@ pub(crate) fn pivoted() -> Table {
 /// The table with a chart of its counts.
 pub(crate) fn charted(kind: ChartKind) -> Table {
     let mut table = match kind {
-        ChartKind::Line | ChartKind::Histogram => days(),
-        ChartKind::Bars | ChartKind::Stacked => usual(),
+        ChartKind::Bars => usual(),
+        ChartKind::Stacked | ChartKind::Line | ChartKind::Histogram => days(),
     };
     let values = match kind {
-        ChartKind::Stacked | ChartKind::Line => vec![1, 2],
+        ChartKind::Stacked => vec![2, 3],
+        ChartKind::Line => vec![1, 2],
         ChartKind::Bars | ChartKind::Histogram => vec![1],
     };
     table.chart = Some(Chart { kind, values, by: 0 });
