@@ -22,7 +22,7 @@ export async function shown(folder, name) {
     const [mail, id, kind] = file.split(/\.cid-|\.(?=[a-z]+$)/);
     if (mail !== name || !kind) continue;
     const bytes = await readFile(path.join(folder, file));
-    html = html.replaceAll(`"cid:${id}"`, `"data:image/${kind};base64,${bytes.toString('base64')}"`);
+    html = html.replaceAll(`"cid:${id}@postrider"`, `"data:image/${kind};base64,${bytes.toString('base64')}"`);
   }
   return html;
 }

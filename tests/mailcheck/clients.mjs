@@ -20,6 +20,7 @@ const EXTRAS = new Map([
   ['Descendant combinator', 'only inside the style element'],
   ['Type selector', 'only inside the style element'],
   ['Grouping selectors', 'only inside the style element'],
+  ['aria-hidden attribute', 'what it hides from those who listen, they hear twice without it'],
   ['border-radius', 'corners are square without it'],
   ['word-break', 'clients without it break long words by themselves or scroll'],
   ['height property', 'line-height is taken for it; where it is used itself, for bars, a cell has the attribute'],

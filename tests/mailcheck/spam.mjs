@@ -14,9 +14,16 @@ export function spam(files, program, options = []) {
     program,
     [...options, '--local', '--test-mode', '--mbox', '--nocreate-prefs', '--prefspath=/dev/null', '--cf=use_bayes 0', '--cf=use_auto_whitelist 0', '--cf=fold_headers 0'],
     { input: box, maxBuffer: 1 << 28, encoding: 'latin1' });
-  const verdicts = [...run.stdout.matchAll(/^X-Spam-Status: \w+, score=(-?[\d.]+) .*?tests=(\S*)/gm)];
-  if (verdicts.length !== files.length) {
-    throw new Error(`${verdicts.length} verdicts about ${files.length} mails: ${run.stderr ?? run.error}`);
+  // They come back in another order, by their dates: told apart by what identifies them.
+  const verdicts = new Map();
+  const headers = /^X-Spam-Status: \w+, score=(-?[\d.]+) .*?tests=(\S*)[\s\S]*?^Message-ID: (\S+)/gim;
+  for (const [, score, rules, id] of run.stdout.matchAll(headers)) {
+    verdicts.set(id, { score: Number(score), rules: rules.split(',') });
   }
-  return verdicts.map(([, score, rules]) => ({ score: Number(score), rules: rules.split(',') }));
+  return mails.map((mail, i) => {
+    const id = /^Message-ID: (\S+)/im.exec(mail.toString('latin1'))?.[1];
+    const verdict = verdicts.get(id);
+    if (!verdict) throw new Error(`no verdict about ${files[i]}: ${run.stderr ?? run.error}`);
+    return verdict;
+  });
 }

@@ -277,7 +277,7 @@ fn beside(table: &Table, row: &[Value], n: usize) -> Beside {
     let delta = |column: usize, value: &Value| {
         let now = value.number()?;
         let before = if n == 2 { 0.0 } else { now * [0.8, 1.25, 0.0, 0.999][n % 4] };
-        let unusual = n % 2 == 0;
+        let unusual = n.is_multiple_of(2);
         Some(Delta {
             before,
             change: now - before,
@@ -327,11 +327,12 @@ pub(crate) fn pivoted() -> Table {
 /// The table with a chart of its counts.
 pub(crate) fn charted(kind: ChartKind) -> Table {
     let mut table = match kind {
-        ChartKind::Line | ChartKind::Histogram => days(),
-        ChartKind::Bars | ChartKind::Stacked => usual(),
+        ChartKind::Bars => usual(),
+        ChartKind::Stacked | ChartKind::Line | ChartKind::Histogram => days(),
     };
     let values = match kind {
-        ChartKind::Stacked | ChartKind::Line => vec![1, 2],
+        ChartKind::Stacked => vec![2, 3],
+        ChartKind::Line => vec![1, 2],
         ChartKind::Bars | ChartKind::Histogram => vec![1],
     };
     table.chart = Some(Chart { kind, values, by: 0 });
