@@ -278,6 +278,12 @@ async fn every_change_and_trend_is_that_of_the_raw_records() {
             assert_eq!(beside.links, [Some(link), None, None, None]);
         }
     }
+    // A good part has no metrics: that is told before the figures as well.
+    let Counts { sessions, measured, .. } = weeks[0][""];
+    assert!((measured as f64) < 0.8 * sessions as f64, "{measured} of {sessions}");
+    let [low] = table.coverage_low.as_slice() else { panic!("{:?}", table.coverage_low) };
+    assert!(low.contains(&format!(" of {sessions} ended sessions")), "{low}");
+    assert!(table.coverage.contains(low));
     // Nine sessions a day on a channel that had none; the others go on as they did.
     assert_eq!(unusual, ["WhatsApp", "Total"]);
     assert_eq!(table.trend, Some(1));

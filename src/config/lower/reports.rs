@@ -210,10 +210,10 @@ fn is_column(
 }
 
 /// The headings of some of the columns.
-fn columns_of<'c>(
-    shown: &'c [ColumnShown],
+fn columns_of(
+    shown: &[ColumnShown],
     right: impl Fn(&ColumnShown) -> bool + Clone,
-) -> impl Iterator<Item = &'c str> + Clone {
+) -> impl Iterator<Item = &str> + Clone {
     shown.iter().filter(move |column| right(column)).map(|column| column.name.as_str())
 }
 
