@@ -73,9 +73,10 @@ pub(super) fn lower(
     let bytes_max = bytes_max(found, &table);
     never(found, &table, send_when.as_ref().and_then(Option::as_ref));
     (found.count() == before).then_some(())?;
-    let (schedule, whole, reports) = (schedule?, whole?, reports?);
+    let (schedule, whole, reports, template) = (schedule?, whole?, reports?, template?);
     let readers = split.as_ref().map(|split| format!("{:?}", split.readers)).unwrap_or_default();
-    let hash = fingerprint(&[&canonical, schedule.zone.name(), &readers]);
+    let own = template.as_deref().map_or("", String::as_str);
+    let hash = fingerprint(&[&canonical, schedule.zone.name(), &readers, own]);
     Some(Digest {
         subject,
         preheader,
@@ -100,7 +101,7 @@ pub(super) fn lower(
         reply_to,
         attach,
         locale,
-        template: template?,
+        template,
         bytes_max,
         webhooks: whole.webhooks,
         hash,

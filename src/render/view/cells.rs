@@ -225,19 +225,6 @@ impl Writer<'_> {
     }
 }
 
-/// A trend in letters: each value a bar between the lowest and the highest, a gap for none.
-fn spark(values: &[Option<f64>]) -> String {
-    let known = || values.iter().copied().flatten().filter(|x| x.is_finite());
-    let low = known().fold(f64::INFINITY, f64::min);
-    let high = known().fold(f64::NEG_INFINITY, f64::max);
-    let step = |x: f64| match high > low {
-        true => STEPS[(((x - low) / (high - low)) * 7.0).round().clamp(0.0, 7.0) as usize],
-        false => STEPS[3],
-    };
-    let letter = |value: &Option<f64>| value.filter(|x| x.is_finite()).map_or('\u{b7}', step);
-    values.iter().map(letter).collect()
-}
-
 /// A value as its cell has it; `None` for null.
 pub(super) fn written(
     table: &Table,

@@ -70,6 +70,7 @@ fn column(name: &str, ty: Type, format: Format) -> Column {
 
 fn table(name: &str, columns: Vec<Column>, rows: Vec<Vec<Value>>) -> Table {
     Table {
+        coverage_low: vec![],
         report: name.to_owned(),
         title: format!("What is in {name}?"),
         about: None,
