@@ -73,18 +73,20 @@ impl<T> Split<T> {
         }
     }
 
-    /// The part with these encoded keys; `first` is asked for what is in a new one. `None`: there are
-    /// too many.
-    pub(crate) fn at(
-        &mut self,
-        key: &[u8],
-        first: impl FnOnce() -> (Head, T),
-    ) -> Option<(&mut PartOf<T>, &mut Room)> {
+    /// The one part of what is not split.
+    pub(crate) fn unsplit(rows_max: usize, into: T) -> Split<T> {
+        let mut split = Split::new(rows_max);
+        split.parts.push(PartOf { head: Head::default(), records: 0, into });
+        split
+    }
+
+    /// The place of the part with these encoded keys; `first` is asked for what is in a new one.
+    /// `None`: there are too many.
+    pub(crate) fn place(&mut self, key: &[u8], first: impl FnOnce() -> (Head, T)) -> Option<usize> {
         if self.parts.is_empty() || self.last.0 != key {
             let place = match self.places.get(key) {
                 Some(place) => *place,
-                // Without splits there is one part, however little may be held.
-                None if self.parts.len() < self.parts_max.max(1) => {
+                None if self.parts.len() < self.parts_max => {
                     let (head, into) = first();
                     self.parts.push(PartOf { head, records: 0, into });
                     self.places.insert(key.into(), self.parts.len() - 1);
@@ -96,7 +98,7 @@ impl<T> Split<T> {
             self.last.0.extend(key);
             self.last.1 = place;
         }
-        Some((&mut self.parts[self.last.1], &mut self.room))
+        Some(self.last.1)
     }
 
     /// The only part of what is not split.

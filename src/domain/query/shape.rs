@@ -123,7 +123,10 @@ impl Shape<'_> {
             (None, Some(all)) => Some(shaper.cells(&Head::of_none(query), &all)),
             (Some(_), Some(_)) => Some(together(&(0..groups.groups.len()).collect::<Vec<_>>())),
         };
-        cut(&mut left_out, self.frame.rest_max, order);
+        match self.frame.rest_max {
+            0 => left_out.clear(),
+            wanted => drop(cut(&mut left_out, wanted, order)),
+        }
         let taken = others.iter().chain(&total).map(|cells| cells.withheld);
         let withheld = rows.iter().map(|row| row.withheld).chain(taken).sum();
         let (shown, across_others) =

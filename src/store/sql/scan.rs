@@ -127,6 +127,21 @@ impl Asked<'_> {
         FirstRows::new(wanted.min(rows_max))
     }
 
+    /// Where groups go: without splits there is one part from the start.
+    fn groups(&self) -> Split<Groups> {
+        match self.split {
+            0 => Split::unsplit(self.frame.rows_max, self.no_groups()),
+            _ => Split::new(self.frame.rows_max),
+        }
+    }
+
+    fn rows(&self) -> Split<FirstRows> {
+        match self.split {
+            0 => Split::unsplit(self.frame.rows_max, self.no_rows()),
+            _ => Split::new(self.frame.rows_max),
+        }
+    }
+
     fn too_many(&self) -> Stopped {
         Stopped::TooManyParts(self.frame.rows_max)
     }
@@ -144,31 +159,41 @@ pub(super) struct Grouping<'a> {
 
 impl<'a> Grouping<'a> {
     pub(super) fn new(asked: Asked<'a>, stage: &'a Stage) -> Grouping<'a> {
-        let into = Split::new(asked.frame.rows_max);
-        let none = asked.no_groups();
+        let (into, none) = (asked.groups(), asked.no_groups());
         Grouping { asked, stage, into, none, part_key: Vec::new(), key: Vec::new() }
     }
 
     /// Takes a row, which counts or is only kept by a join.
     pub(super) fn row(&mut self, row: &Row<'_>, counts: bool) -> Result<(), Stopped> {
-        let (splitting, own) = self.stage.keys.split_at(self.asked.split);
-        key(row, splitting, &mut self.part_key)?;
-        key(row, own, &mut self.key)?;
+        let place = if self.asked.split == 0 { 0 } else { self.part(row)? };
+        key(row, &self.stage.keys[self.asked.split..], &mut self.key)?;
+        let part = &mut self.into.parts[place];
+        part.records += u64::from(counts);
         let mut failed = None;
-        let mut head = || {
+        let aggregates = part.into.at(&mut self.into.room, &self.key, || {
             self.stage.head(row, Head::default()).unwrap_or_else(|err| {
                 failed = Some(err);
                 Head::default()
             })
-        };
-        let part = self.into.at(&self.part_key, || (head(), self.none.clone()));
-        let (part, room) = part.ok_or_else(|| self.asked.too_many())?;
-        part.records += u64::from(counts);
-        let aggregates = part.into.at(room, &self.key, &mut head);
+        });
         match failed {
             Some(err) => Err(err.into()),
             None => Ok(add(row, &self.stage.aggregates, aggregates)?),
         }
+    }
+
+    /// The place of the current row's part.
+    fn part(&mut self, row: &Row<'_>) -> Result<usize, Stopped> {
+        key(row, &self.stage.keys[..self.asked.split], &mut self.part_key)?;
+        let mut failed = None;
+        let place = self.into.place(&self.part_key, || {
+            let head = self.stage.head(row, Head::default()).unwrap_or_else(|err| {
+                failed = Some(err);
+                Head::default()
+            });
+            (head, self.none.clone())
+        });
+        failed.map_or_else(|| place.ok_or_else(|| self.asked.too_many()), |err| Err(err.into()))
     }
 
     pub(super) fn into_parts(self) -> Into {
@@ -186,8 +211,7 @@ pub(super) struct Listing<'a> {
 
 impl<'a> Listing<'a> {
     pub(super) fn new(asked: Asked<'a>, places: &'a ListPlaces) -> Listing<'a> {
-        let into = Split::new(asked.frame.rows_max);
-        Listing { asked, places, into, part_key: Vec::new() }
+        Listing { asked, places, into: asked.rows(), part_key: Vec::new() }
     }
 
     /// Takes a row, which counts or is only kept by a join.
@@ -195,35 +219,41 @@ impl<'a> Listing<'a> {
         let cells: rusqlite::Result<Vec<Value>> =
             self.places.cells.iter().map(|place| owned(row, *place)).collect();
         let cells = cells?;
-        // What tells parts apart is the key where there is one, else the value.
+        let place = if self.asked.split == 0 { 0 } else { self.part(row, &cells)? };
+        let part = &mut self.into.parts[place];
+        part.records += u64::from(counts);
+        let keys = || keys_of(self.places, row);
+        Ok(offer(self.asked.query, &mut part.into, &mut self.into.room, cells, keys)?)
+    }
+
+    /// The place of the current row's part. What tells parts apart is the key where there is one, else
+    /// the value.
+    fn part(&mut self, row: &Row<'_>, cells: &[Value]) -> Result<usize, Stopped> {
         self.part_key.clear();
         for index in 0..self.asked.split {
             let place = self.places.keys[index].unwrap_or(self.places.cells[index]);
             encode(datum(row, place)?, &mut self.part_key);
         }
-        let keys = || -> rusqlite::Result<Vec<Value>> {
-            let each = self.places.keys.iter();
-            each.map(|place| place.map_or(Ok(Value::Null), |place| owned(row, place))).collect()
-        };
         let mut failed = None;
-        let part = self.into.at(&self.part_key, || {
-            let keys = keys().unwrap_or_else(|err| {
+        let place = self.into.place(&self.part_key, || {
+            let keys = keys_of(self.places, row).unwrap_or_else(|err| {
                 failed = Some(err);
                 Vec::new()
             });
-            (part_head(self.asked, &cells, keys), self.asked.no_rows())
+            (part_head(self.asked, cells, keys), self.asked.no_rows())
         });
-        let (part, room) = part.ok_or_else(|| self.asked.too_many())?;
-        if let Some(err) = failed {
-            return Err(err.into());
-        }
-        part.records += u64::from(counts);
-        Ok(offer(self.asked.query, &mut part.into, room, cells, keys)?)
+        failed.map_or_else(|| place.ok_or_else(|| self.asked.too_many()), |err| Err(err.into()))
     }
 
     pub(super) fn into_parts(self) -> Into {
         Into::List(self.into)
     }
+}
+
+/// The keys of the records that the current row's cells name.
+fn keys_of(places: &ListPlaces, row: &Row<'_>) -> rusqlite::Result<Vec<Value>> {
+    let each = places.keys.iter();
+    each.map(|place| place.map_or(Ok(Value::Null), |place| owned(row, place))).collect()
 }
 
 /// What the first row of a list's part says of it.
@@ -290,10 +320,9 @@ impl<'a> Folding<'a> {
         civil: &'a Civil,
         stage: &'a Stage,
     ) -> Folding<'a> {
-        let rows_max = asked.frame.rows_max;
         let into = match asked.query.list {
-            true => Into::List(Split::new(rows_max)),
-            false => Into::Groups(Split::new(rows_max)),
+            true => Into::List(asked.rows()),
+            false => Into::Groups(asked.groups()),
         };
         Folding {
             asked,
@@ -409,11 +438,15 @@ impl<'a> Folding<'a> {
                     let key = |column: &Column| column.alias.map(|_| found(&column.expr));
                     columns().map(|column| key(column).unwrap_or(Value::Null)).collect()
                 };
-                let part = parts
-                    .at(&self.part_key, || (part_head(asked, &cells, keys()), asked.no_rows()));
-                let (part, room) = part.ok_or_else(|| asked.too_many())?;
+                let first = || (part_head(asked, &cells, keys()), asked.no_rows());
+                let place = match asked.split {
+                    0 => 0,
+                    _ => parts.place(&self.part_key, first).ok_or_else(|| asked.too_many())?,
+                };
+                let part = &mut parts.parts[place];
                 part.records += records;
-                offer(query, &mut part.into, room, cells, || Ok::<_, Stopped>(keys()))
+                let keys = || Ok::<_, Stopped>(keys());
+                offer(query, &mut part.into, &mut parts.room, cells, keys)
             }
             Into::Groups(parts) => {
                 self.outer_key.clear();
@@ -429,10 +462,14 @@ impl<'a> Folding<'a> {
                         .collect(),
                     carried: vec![],
                 };
-                let part = parts.at(&self.part_key, || (head(), self.none.clone()));
-                let (part, room) = part.ok_or_else(|| asked.too_many())?;
+                let first = || (head(), self.none.clone());
+                let place = match asked.split {
+                    0 => 0,
+                    _ => parts.place(&self.part_key, first).ok_or_else(|| asked.too_many())?,
+                };
+                let part = &mut parts.parts[place];
                 part.records += records;
-                feed(query, scope, part.into.at(room, &self.outer_key, head));
+                feed(query, scope, part.into.at(&mut parts.room, &self.outer_key, head));
                 Ok(())
             }
         }
