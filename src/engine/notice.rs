@@ -216,7 +216,10 @@ impl OwnerNotice {
         let trouble = Trouble {
             // Of a run once, however many of its messages fail; and again after sending them again.
             identity: match digest {
-                true => vec!["run".into(), row.origin.clone(), row.created_at.to_rfc3339()],
+                true => {
+                    let owed_at = row.created_at.timestamp_millis().to_string();
+                    vec!["run".into(), row.origin.clone(), owed_at]
+                }
                 false => vec!["delivery".into(), row.message_id.clone()],
             },
             subject: row.receiver.clone(),

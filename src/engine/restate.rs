@@ -89,7 +89,11 @@ fn may_restate(report: &Report) -> bool {
 /// The table of a report in an earlier mail, if it was made of the same definition as far as its
 /// figures go.
 fn told_before<'a>(mail: &'a DigestMail, report: &Report) -> Option<&'a Table> {
-    let same = |table: &Table| table.report == report.name && table.only == report.only;
+    let same = |table: &Table| {
+        table.report == report.name
+            && table.only == report.only
+            && table.period == report.period.words()
+    };
     mail.sections.iter().find_map(|section| match section {
         Section::Table(table) if same(table) => Some(table),
         _ => None,

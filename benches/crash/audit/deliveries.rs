@@ -1,6 +1,6 @@
 //! Every message owed is there, no other is, and each one that is there more than once was in doubt.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use postrider::render::mail::message_id;
 use rusqlite::Connection;
@@ -14,6 +14,8 @@ const OWNER: &str = "owner@example.com";
 /// A row of the outbox with its attempts.
 pub(super) struct Row {
     pub(super) message_id: String,
+    /// When it was owed, in milliseconds since 1970.
+    pub(super) owed_at: i64,
     pub(super) kind: String,
     pub(super) origin: String,
     pub(super) receiver: String,
@@ -55,7 +57,7 @@ pub(super) fn rows(state: &Connection) -> rusqlite::Result<Vec<Row>> {
         attempts.entry(row.get(0)?).or_default().push(attempt);
     }
     let sql = "select id, message_id, kind, origin, receiver, recipient, bytes, state,
-                      subject from outbox
+                      subject, created_at, packed from outbox
                order by id";
     let mut statement = state.prepare(sql)?;
     let rows = statement.query_map([], |row| {
@@ -65,13 +67,27 @@ pub(super) fn rows(state: &Connection) -> rusqlite::Result<Vec<Row>> {
             origin: row.get(3)?,
             receiver: row.get(4)?,
             recipient: row.get(5)?,
-            bytes: row.get(6)?,
+            bytes: plain(row.get(6)?, row.get(10)?),
             state: row.get(7)?,
             subject: row.get(8)?,
+            owed_at: row.get(9)?,
             attempts: attempts.remove(&row.get(0)?).unwrap_or_default(),
         })
     })?;
     rows.collect()
+}
+
+/// Bytes as they were sent: the outbox packs those of a digest after a while.
+fn plain(bytes: Vec<u8>, packed: bool) -> Vec<u8> {
+    use std::io::Read as _;
+    let mut plain = Vec::new();
+    match packed {
+        true => match flate2::read::ZlibDecoder::new(bytes.as_slice()).read_to_end(&mut plain) {
+            Ok(_) => plain,
+            Err(_) => bytes,
+        },
+        false => bytes,
+    }
 }
 
 /// How often things happened.
@@ -193,9 +209,16 @@ fn told_to_the_owner(rows: &[Row], findings: &mut Findings) -> usize {
         .map(|row| (row.message_id.as_str(), row.subject.as_str()))
         .collect();
     let all = notices.len();
+    let mut told: BTreeSet<String> = BTreeSet::new();
     for row in rows.iter().filter(|row| row.state == "rejected") {
-        let id = message_id(&["delivery", &row.message_id, OWNER], "example.com");
-        findings.check(notices.remove(id.as_str()).is_some(), || {
+        let owed_at = row.owed_at.to_string();
+        let id = match row.kind.as_str() {
+            // Of a run once, whatever else of it was rejected.
+            "digest" => message_id(&["run", &row.origin, &owed_at, OWNER], "example.com"),
+            _ => message_id(&["delivery", &row.message_id, OWNER], "example.com"),
+        };
+        let before = !told.insert(id.clone());
+        findings.check(before || notices.remove(id.as_str()).is_some(), || {
             format!("{} was rejected and the owner not told", row.name())
         });
     }
