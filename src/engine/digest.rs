@@ -380,9 +380,13 @@ impl Occasion<'_> {
         }
     }
 
-    /// What the owner is told where a digest that should have gone out does not.
+    /// What the owner is told where a digest that should have gone out does not. Who sends by hand
+    /// sees it himself.
     fn notice_of(self, stop: Option<&Stop>) -> Option<OwnerNotice> {
         let Some(Stop::Failed(reason)) = stop else { return None };
+        if self.making.by_hand.is_some() {
+            return None;
+        }
         Some(self.notice(
             "failed",
             format!("digest {} was not sent", self.digest.name),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use postrider::demo::org::{Id, Org, Value};
 use postrider::engine::digest::Making;
+use postrider::store::state::archive;
 use postrider::store::state::slots::{self, Run};
 
 use crate::harness::records::{Channel, channel, ended};
@@ -47,7 +48,7 @@ where = "session.Status = 'Active'"
 columns = ["account as Account", "session.Name as Name"]
 
 [digests.accounts]
-subject = "{{{{ part }}}}: sessions"
+subject = "Sessions of {{{{ date }}}}"
 reports = ["traffic", "waits", "open"]
 schedule = "0 8 * * *"
 split_by = "account as Account"
@@ -125,12 +126,11 @@ async fn each_reader_gets_his_part_and_the_owner_what_is_nobodys() {
     let readers: Vec<&str> = mails.keys().map(String::as_str).collect();
     assert_eq!(readers, ["a@acme.com", "owner@example.com", "x@beta.org", "y@beta.org"]);
     let (subject, words) = &mails["a@acme.com"][0];
-    assert_eq!(subject, "Acme: sessions");
+    assert_eq!(subject, "Sessions of Wed 18 Nov 2026");
     has(words, "Web 2");
     assert!(!words.contains("Text"), "{words}");
     for reader in ["x@beta.org", "y@beta.org"] {
-        let (subject, words) = &mails[reader][0];
-        assert_eq!(subject, "Beta: sessions");
+        let (_, words) = &mails[reader][0];
         for piece in ["Web 1", "Text 3", "Total 4"] {
             has(
                 &words
@@ -153,6 +153,9 @@ async fn each_reader_gets_his_part_and_the_owner_what_is_nobodys() {
     has(owner, "8 records: its records name no address");
     let run = &runs(&t)[0];
     assert_eq!(run.outcome, format!("made: {line}"));
+    // What each mail was made of is kept by the name of its part.
+    let kept = t.app.engine().store().state.read(|tx| archive::parts(tx, &run.id)).unwrap();
+    assert_eq!(kept, ["Acme", "Beta"]);
     // Made again, it is the same run: nobody gets a second one.
     t.advance_to("2026-11-18T07:30:00Z").await;
     assert_eq!((runs(&t).len(), t.inbox.received()), (1, 4));
@@ -245,18 +248,17 @@ async fn by_hand_one_part_can_be_had_by_anybody_who_may_send() {
         ..Making::default()
     };
     let to = |made: &postrider::engine::digest::Made| -> Vec<String> {
-        made.owed
-            .iter()
-            .map(|owed| format!("{}: {}", owed.message.recipient, owed.subject))
-            .collect()
+        let readers = made.owed.iter().map(|owed| owed.message.recipient.as_str());
+        let parts = made.snapshots.iter().map(|snapshot| snapshot.part.as_str());
+        readers.chain(parts).map(str::to_owned).collect()
     };
     // The first part, one that nobody would get among them.
     let made = engine.send(digest, making(Some("me@x.com"), None)).await.unwrap();
-    assert_eq!(to(&made), ["me@x.com: (no account): sessions"]);
+    assert_eq!(to(&made), ["me@x.com", "(no account)"]);
     let made = engine.send(digest, making(Some("me@x.com"), Some("Beta"))).await.unwrap();
-    assert_eq!(to(&made), ["me@x.com: Beta: sessions"]);
+    assert_eq!(to(&made), ["me@x.com", "Beta"]);
     let made = engine.send(digest, making(None, Some("Acme"))).await.unwrap();
-    assert_eq!(to(&made), ["a@acme.com: Acme: sessions"]);
+    assert_eq!(to(&made), ["a@acme.com", "Acme"]);
     assert_eq!(made.run.outcome, "made: 1 mail");
     let made = engine.send(digest, making(None, Some("Nobody"))).await.unwrap();
     assert_eq!(made.failure(), Some("no part is called `Nobody`"));
@@ -264,7 +266,8 @@ async fn by_hand_one_part_can_be_had_by_anybody_who_may_send() {
     assert_eq!(t.mails_to("me@x.com").len(), 2);
     // What one looks at by hand is the first part, and nothing of it is sent.
     let made = engine.preview(&plant, digest, utc(AFTER)).await;
-    assert_eq!(made.mail.subject, "(no account): sessions");
+    assert!(made.mail.text.contains("Text"), "{}", made.mail.text);
+    assert_eq!(t.deliveries().len(), 3);
 }
 
 #[tokio::test]
@@ -311,9 +314,8 @@ async fn among_many_nobody_sees_what_is_not_his() {
     .await;
     let mut total = 0;
     for (reader, mails) in mails(&t) {
-        let [(subject, words)] = mails.as_slice() else { panic!("one mail each") };
+        let [(_, words)] = mails.as_slice() else { panic!("one mail each") };
         let number: usize = reader[1..].split('@').next().unwrap().parse().unwrap();
-        assert_eq!(subject, &format!("Client{number:03}x: sessions"));
         for other in (0..ACCOUNTS).filter(|other| *other != number) {
             let (token, client) = (format!("Token{other:03}x"), format!("Client{other:03}x"));
             assert!(!words.contains(&token) && !words.contains(&client), "{reader} sees {token}");
