@@ -217,13 +217,13 @@ fn mistakes_in_digests_are_told_once_at_the_piece() {
     check(
         "{{ period }}: {{ headline }}",
         "{{ period }}: {{ headline",
-        "the subject is not a template",
+        "syntax error",
         "Messaging, {{ period }}: {{ headline",
     );
     check(
         "headline = \"traffic-by-channel.Sessions\"",
         "",
-        "the digest has no `headline`",
+        "`headline` needs a `headline` of the digest",
         "headline",
     );
     check(

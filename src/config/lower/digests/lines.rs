@@ -9,7 +9,8 @@ use super::super::super::wire::Text;
 use crate::domain::report::Report;
 use crate::render::subject::{self, Known, Line};
 
-/// A template as written; what is wrong with it is noted, unless its reports are wrong themselves.
+/// A template as written; what is wrong with it is noted. Where reports are wrong themselves, what it
+/// says of their figures is not judged.
 pub(super) fn template(
     found: &mut Findings<'_>,
     file: usize,
@@ -19,8 +20,8 @@ pub(super) fn template(
     reports: Option<&[Arc<Report>]>,
 ) -> String {
     let written = text.get_ref();
-    if let Some(reports) = reports {
-        let known = Known { headline, reports: totals(reports) };
+    if reports.is_some() || !written.contains("figures") {
+        let known = Known { headline, reports: totals(reports.unwrap_or_default()) };
         let mistakes = subject::check(line, written, &known);
         mistakes.into_iter().for_each(|mistake| found.mistake(file, text, mistake));
     }
