@@ -260,7 +260,7 @@ fn mail(
         subject: digest.subject.clone(),
         preheader: digest.preheader.clone(),
         intro: digest.intro.clone(),
-        headline: digest.headline.clone(),
+        headline: digest.headline,
         sections,
         planned_at: slot,
         made_at: slot,

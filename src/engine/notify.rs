@@ -122,7 +122,6 @@ fn messages(plant: &Plant, notice: &Notice, now: DateTime<Utc>) -> Vec<Owed> {
                     owner: plant.owner.clone(),
                     run: None,
                     rule: Some(notice.incident.rule.clone()),
-                    ..Envelope::default()
                 };
                 let bytes = super::notice::bytes_or_told(&envelope, &rendered)?;
                 Some(owe(SMTP, Message { id, recipient: to.clone(), bytes }))

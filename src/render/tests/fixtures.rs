@@ -365,6 +365,5 @@ pub(crate) fn envelope() -> Envelope {
         owner: Some("ops@example.com".to_owned()),
         run: Some("morning/2026-11-23T07:00Z".to_owned()),
         rule: None,
-        ..Envelope::default()
     }
 }

@@ -7,6 +7,7 @@ use crate::domain::expr::Unit;
 use crate::domain::table::{Column, Table};
 use crate::domain::value::Value;
 
+use super::super::chart;
 use super::super::format::{Locale, clean, clipped, isolated};
 use super::super::words::change::{self, Tone};
 use super::super::words::counted;
@@ -19,10 +20,6 @@ const CELL_MAX: usize = 120;
 const BAR_MAX: f64 = 56.0;
 /// Longer words may be broken, in characters.
 const LONG_WORD: usize = 24;
-/// Steps of a trend, lowest first.
-const STEPS: [char; 8] = [
-    '\u{2581}', '\u{2582}', '\u{2583}', '\u{2584}', '\u{2585}', '\u{2586}', '\u{2587}', '\u{2588}',
-];
 
 pub(super) fn body(table: &Table, room: Room, locale: Locale) -> Body {
     if table.rows.is_empty() {
@@ -219,7 +216,7 @@ impl Writer<'_> {
             values => {
                 let words = change::trend(values, column, self.locale);
                 let marks = vec![Mark::new(Tone::Quiet, words)];
-                Cell { text: spark(values), spark: true, marks, ..Cell::default() }
+                Cell { text: chart::spark(values), spark: true, marks, ..Cell::default() }
             }
         })
     }
@@ -259,20 +256,4 @@ fn one_year(table: &Table) -> bool {
         let year = |at| table.zone.civil(at).year();
         year(window.from) == year(last)
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_trend_goes_from_the_lowest_to_the_highest() {
-        #[track_caller]
-        fn check(values: &[Option<f64>], expected: &str) {
-            assert_eq!(spark(values), expected);
-        }
-        check(&[Some(1.0), Some(8.0), None, Some(4.5)], "\u{2581}\u{2588}\u{b7}\u{2585}");
-        check(&[Some(3.0), Some(3.0)], "\u{2584}\u{2584}");
-        check(&[None, Some(f64::NAN)], "\u{b7}\u{b7}");
-    }
 }

@@ -153,8 +153,10 @@ fn records(text: &str) -> Vec<(u64, Vec<String>)> {
 mod tests {
     use super::*;
 
+    type Pairs = [(&'static str, &'static [&'static str])];
+
     #[track_caller]
-    fn check(text: &str, expected: Result<&[(&str, &[&str])], &[(u64, &str)]>) {
+    fn check(text: &str, expected: Result<&Pairs, &[(u64, &str)]>) {
         let found = pairs(text);
         match (found, expected) {
             (Ok(found), Ok(expected)) => {
