@@ -101,7 +101,7 @@ pub struct SubjectWords {
 }
 
 /// The names above, for checking and for help.
-const NAMES: [&str; 14] = [
+pub const NAMES: [&str; 14] = [
     "digest",
     "period",
     "headline",

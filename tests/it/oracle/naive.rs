@@ -384,24 +384,8 @@ impl World<'_> {
             }
         };
         let names: Vec<V> = sets.iter().map(name).collect();
-        let apart = |at: usize| -> V {
-            let (V::Text(name), V::Text(key)) = (&names[at], &sets[at].0[index]) else {
-                return names[at].clone();
-            };
-            let alike: Vec<&V> = (0..sets.len())
-                .filter(|i| names[*i] == names[at] && sets[*i].0[index] != sets[at].0[index])
-                .map(|i| &sets[i].0[index])
-                .collect();
-            if alike.is_empty() || name == key {
-                return names[at].clone();
-            }
-            let chars: Vec<char> = key.chars().collect();
-            let end = (4..=chars.len())
-                .map(|n| chars[chars.len() - n..].iter().collect::<String>())
-                .find(|end| !alike.iter().any(|k| matches!(k, V::Text(k) if k.ends_with(end))));
-            V::Text(format!("{name} ({})", end.unwrap_or(key.clone())))
-        };
-        (0..sets.len()).map(apart).collect()
+        let keys: Vec<&V> = sets.iter().map(|(keys, _)| &keys[index]).collect();
+        told_apart(&names, &keys)
     }
 
     /// The key of the fold that a group is.
@@ -526,4 +510,26 @@ impl World<'_> {
             other => panic!("{other}"),
         }
     }
+}
+
+/// Names of different keys that read the same, with the end of their key behind them.
+fn told_apart(names: &[V], keys: &[&V]) -> Vec<V> {
+    let apart = |at: usize| -> V {
+        let (V::Text(name), V::Text(key)) = (&names[at], keys[at]) else {
+            return names[at].clone();
+        };
+        let alike: Vec<&V> = (0..names.len())
+            .filter(|i| names[*i] == names[at] && keys[*i] != keys[at])
+            .map(|i| keys[i])
+            .collect();
+        if alike.is_empty() || name == key {
+            return names[at].clone();
+        }
+        let chars: Vec<char> = key.chars().collect();
+        let end = (4..=chars.len())
+            .map(|n| chars[chars.len() - n..].iter().collect::<String>())
+            .find(|end| !alike.iter().any(|k| matches!(k, V::Text(k) if k.ends_with(end))));
+        V::Text(format!("{name} ({})", end.unwrap_or(key.clone())))
+    };
+    (0..names.len()).map(apart).collect()
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::super::super::problem::Findings;
+use super::super::super::problem::{Findings, closest};
 use super::super::super::wire::Text;
 use crate::domain::report::Report;
 use crate::render::subject::{self, Known, Line};
@@ -22,8 +22,13 @@ pub(super) fn template(
     let written = text.get_ref();
     if reports.is_some() || !written.contains("figures") {
         let known = Known { headline, reports: totals(reports.unwrap_or_default()) };
-        let mistakes = subject::check(line, written, &known);
-        mistakes.into_iter().for_each(|mistake| found.mistake(file, text, mistake));
+        for mut mistake in subject::check(line, written, &known) {
+            let named = written.get(mistake.at.clone()).unwrap_or_default();
+            if let Some(near) = closest(named, subject::NAMES) {
+                mistake.help = Some(format!("did you mean `{near}`?"));
+            }
+            found.mistake(file, text, mistake);
+        }
     }
     written.clone()
 }

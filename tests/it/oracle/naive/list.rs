@@ -2,8 +2,9 @@
 
 use std::cmp::Ordering;
 
+use super::super::REST_MAX;
 use super::super::values::{V, directed, finite, order};
-use super::{G, Item, Outcome, World, X};
+use super::{G, Item, Outcome, World, X, told_apart};
 
 impl World<'_> {
     pub(super) fn list(&self, rows: Vec<Item>, records: u64) -> Outcome {
@@ -26,6 +27,16 @@ impl World<'_> {
                     *value = V::Text(format!("(no {alias})"));
                 }
             }
+        }
+        let alias = |x: &X| self.alias_listed(x).is_some();
+        for (index, _) in self.spec.columns.iter().enumerate().filter(|(_, x)| alias(x)) {
+            // Only rows that anybody will see are held against each other.
+            let top = self.spec.top.unwrap_or(usize::MAX);
+            let seen = &rows[..top.saturating_add(REST_MAX).min(rows.len())];
+            let names: Vec<V> = seen.iter().map(|row| row.2[index].clone()).collect();
+            let keys: Vec<&V> = seen.iter().map(|row| &row.0[index]).collect();
+            let apart = told_apart(&names, &keys);
+            rows.iter_mut().zip(apart).for_each(|(row, name)| row.2[index] = name);
         }
         let rest = rows.split_off(self.spec.top.unwrap_or(usize::MAX).min(rows.len()));
         let left_out = count - rows.len() as u64;
