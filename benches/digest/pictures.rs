@@ -68,6 +68,7 @@ fn table(kind: ChartKind, unit: Option<Unit>, rows: i64, figures: i64) -> Table 
     Table {
         coverage_low: vec![],
         report: "bench".to_owned(),
+        definition: String::new(),
         title: "A picture alone".to_owned(),
         about: None,
         window: None,

@@ -25,6 +25,9 @@ mod tests;
 pub struct Table {
     /// The report's name in the config.
     pub report: String,
+    /// Fingerprint of the report's definition; empty in tables kept before it was written down.
+    #[serde(default)]
+    pub definition: String,
     /// The question.
     pub title: String,
     /// An explanatory line under the title.

@@ -86,11 +86,12 @@ fn may_restate(report: &Report) -> bool {
         && (report.query.total || report.query.groups.is_empty())
 }
 
-/// The table of a report in an earlier mail, if it was made of the same definition as far as its
-/// figures go.
+/// The table of a report in an earlier mail, if it was made of the same definition: what another one
+/// counts is no correction.
 fn told_before<'a>(mail: &'a DigestMail, report: &Report) -> Option<&'a Table> {
     let same = |table: &Table| {
         table.report == report.name
+            && table.definition == report.hash
             && table.only == report.only
             && table.period == report.period.words()
     };

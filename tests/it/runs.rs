@@ -225,6 +225,24 @@ async fn a_mail_of_long_ago_is_not_compared_again() {
 }
 
 #[tokio::test]
+async fn a_report_that_asks_for_something_else_now_has_no_corrections_to_tell() {
+    let config = daily(r#""ana@example.com""#);
+    let mut t = before_eight(&config).await;
+    t.advance_to("2026-11-23T07:02:00Z").await;
+    let told = t.last_run();
+    // The column is called what it was called, and counts nothing any more.
+    let other = config.replace("count() as Sessions", "count(session.EndTime) * 0 as Sessions");
+    assert_ne!(other, config);
+    t.restart(&other).await;
+    let recounted = t.app.engine().recount(&told).await.unwrap();
+    assert!(recounted.left_out[0].contains("definition is another one"), "{recounted:?}");
+    t.jump_to("2026-11-24T06:55:00Z").await;
+    t.advance_to("2026-11-24T07:05:00Z").await;
+    let [Section::Table(table)] = &t.last_kept().sections[..] else { panic!("one table") };
+    assert_eq!(table.restated, []);
+}
+
+#[tokio::test]
 async fn past_slots_are_filled_in_once_and_say_so() {
     let t = before_eight(&daily(r#""ana@example.com""#)).await;
     t.advance_to("2026-11-23T07:02:00Z").await;

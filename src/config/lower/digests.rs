@@ -76,7 +76,10 @@ pub(super) fn lower(
     let (schedule, whole, reports, template) = (schedule?, whole?, reports?, template?);
     let readers = split.as_ref().map(|split| format!("{:?}", split.readers)).unwrap_or_default();
     let own = template.as_deref().map_or("", String::as_str);
-    let hash = fingerprint(&[&canonical, schedule.zone.name(), &readers, own]);
+    // What its reports ask is part of what it is.
+    let asked = reports.reports.iter().map(|report| report.hash.as_str());
+    let asked = asked.collect::<Vec<_>>().join(" ");
+    let hash = fingerprint(&[&canonical, schedule.zone.name(), &readers, own, &asked]);
     Some(Digest {
         subject,
         preheader,

@@ -33,6 +33,7 @@ pub(crate) fn table(
     Table {
         coverage_low: vec![],
         report: report.to_owned(),
+        definition: String::new(),
         title: format!("What of {report}?"),
         about: None,
         window: None,

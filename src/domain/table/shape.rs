@@ -33,6 +33,7 @@ impl Table {
         coverage.extend(withheld(&report.query, answer));
         Table {
             report: report.name.clone(),
+            definition: report.hash.clone(),
             title: report.title.clone(),
             about: report.about.clone(),
             window,

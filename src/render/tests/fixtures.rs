@@ -60,6 +60,7 @@ pub(crate) fn table(name: &str, title: &str, columns: Vec<Column>, rows: Vec<Vec
         only: None,
         restated: vec![],
         report: name.to_owned(),
+        definition: String::new(),
         title: title.to_owned(),
         about: None,
         window: Some(Window { from: at("2026-11-15T23:00:00Z"), to: at("2026-11-22T23:00:00Z") }),

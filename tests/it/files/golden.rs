@@ -72,6 +72,7 @@ fn table(name: &str, columns: Vec<Column>, rows: Vec<Vec<Value>>) -> Table {
     Table {
         coverage_low: vec![],
         report: name.to_owned(),
+        definition: String::new(),
         title: format!("What is in {name}?"),
         about: None,
         window: Some(Window { from: at("2026-11-15T23:00:00Z"), to: at("2026-11-22T23:00:00Z") }),

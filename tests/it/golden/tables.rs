@@ -47,6 +47,7 @@ fn table(title: &str, columns: Vec<Column>, rows: Vec<Vec<Value>>) -> Table {
     Table {
         coverage_low: vec![],
         report: title.to_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "-"),
+        definition: String::new(),
         title: title.to_owned(),
         about: None,
         window: Some(week()),
