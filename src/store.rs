@@ -194,6 +194,15 @@ impl View<'_> {
         self.states.iter().find(|state| state.dataset == dataset)
     }
 
+    /// The earliest value of a dataset's timestamp among the records that exist; `None` without any.
+    pub fn earliest(
+        &self,
+        dataset: &str,
+        field: &str,
+    ) -> Result<Option<DateTime<Utc>>, StoreError> {
+        Ok(records::earliest(self.connection, dataset, field)?)
+    }
+
     /// Labels of picklist values, as sources described them.
     pub fn labels(&self) -> Result<Labels, StoreError> {
         Ok(records::labels(self.connection)?)

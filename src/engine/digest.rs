@@ -16,7 +16,7 @@ use crate::domain::digest::{Digest, SendWhen, Sending};
 use crate::domain::report::Report;
 use crate::domain::schedule::Slot;
 use crate::domain::table::Section;
-use crate::render::{self, DigestMail, Rendered};
+use crate::render::{self, DigestMail, Locale, Rendered};
 use crate::store::state::archive::{self, Snapshot};
 use crate::store::state::outbox::Owed;
 use crate::store::state::slots::Run;
@@ -200,7 +200,12 @@ impl Engine {
     async fn make_whole(&self, occasion: Occasion<'_>) -> Result<Made, EngineError> {
         let Occasion { plant, digest, making, .. } = occasion;
         let (reports, slot) = (&digest.reports, making.planned_at);
-        let wanted = if digest.attach.is_empty() { Wanted::default() } else { Wanted::ROWS };
+        // A goal that is missed behind the `top` is missed as well.
+        let all = !digest.attach.is_empty() || digest.send_when == SendWhen::AnyGoalMissed;
+        let wanted = Wanted {
+            locale: digest.locale.as_deref().map(Locale::named),
+            ..if all { Wanted::ROWS } else { Wanted::default() }
+        };
         let mut sections = self.sections_with(reports, slot, wanted).await;
         self.restate(plant, &digest.name, reports, &mut sections, slot).await;
         let before = self.told_before(occasion).await?;
@@ -229,7 +234,11 @@ impl Engine {
             payload: letters.payload,
             snapshots: letters.snapshots,
             goes,
-            notices: occasion.notice_of(stop.as_ref()).into_iter().collect(),
+            notices: occasion
+                .notice_of(stop.as_ref())
+                .into_iter()
+                .chain(letters.problem.as_deref().and_then(|problem| occasion.faulty(problem)))
+                .collect(),
             // Who looks at it alone takes nothing from the others.
             told: if goes && making.only.is_none() { vec![told] } else { Vec::new() },
         })
@@ -396,6 +405,22 @@ impl Occasion<'_> {
                     .into(),
             ],
             vec![("Why".into(), reason.clone())],
+        ))
+    }
+
+    /// What the owner is told where a mail went out plainer than its definition asks: its readers
+    /// cannot mend a template or a chart.
+    fn faulty(self, problem: &str) -> Option<OwnerNotice> {
+        if self.making.by_hand.is_some() {
+            return None;
+        }
+        Some(self.notice(
+            "faulty",
+            format!("digest {} went out with a fault", self.digest.name),
+            vec![
+                "Its readers got the figures; what failed was left out or written plainly.".into(),
+            ],
+            vec![("What".into(), problem.to_owned())],
         ))
     }
 

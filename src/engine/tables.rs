@@ -34,11 +34,13 @@ const AT_ONCE: usize = 2;
 pub struct Wanted {
     /// At most so many of the rows that `top` leaves out: see [`Table::rest`].
     pub rest_max: usize,
+    /// The locale of figures in sentences, where it is not that of the whole config.
+    pub locale: Option<Locale>,
 }
 
 impl Wanted {
     /// All rows that were read, for files.
-    pub const ROWS: Wanted = Wanted { rest_max: ROWS_MAX };
+    pub const ROWS: Wanted = Wanted { rest_max: ROWS_MAX, locale: None };
 }
 
 impl Engine {
@@ -176,7 +178,7 @@ fn table(
         rows_max: ROWS_MAX,
         rest_max: wanted.rest_max,
     };
-    let locale = Locale::named(&plant.locale);
+    let locale = wanted.locale.unwrap_or_else(|| Locale::named(&plant.locale));
     store.read_records(|records| {
         let datasets: Vec<String> = report.query.reads().into_keys().collect();
         let complete_to = records.complete_to(&datasets);
@@ -191,7 +193,7 @@ fn table(
                 lines.push(covered.sentence);
             }
         }
-        lines.extend(remarks::remarks(records, plant, report, window));
+        lines.extend(remarks::remarks(records, plant, report, window, locale));
         let provisional = provisional(window, complete_to, slot);
         let mut table = Table::shape(report, &answer, window, lines, complete_to, provisional);
         table.coverage_low = low;
@@ -218,7 +220,9 @@ fn provisional(
 fn reason(store: &Store, plant: &Plant, report: &Report, err: &StoreError) -> String {
     let StoreError::Loading(what) = err else { return err.to_string() };
     // What a source does not give will hardly be in the next mail.
-    let down = store.read_records(|records| Ok(remarks::sources_down(records, plant, report)));
+    let down = store.read_records(|records| {
+        Ok(remarks::sources_down(records, plant, report, Locale::named(&plant.locale)))
+    });
     match down.unwrap_or_default().join(" ") {
         down if down.is_empty() => {
             format!("{what} is still being loaded; the next mail will have it")

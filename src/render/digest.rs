@@ -21,8 +21,11 @@ mod screen;
 
 pub(super) use figure::{Figure, figure, words};
 
-/// Largest HTML part, in bytes as it is sent: mail clients cut near 102 kB and hide the end.
+/// Largest HTML part, in bytes: mail clients cut near 102 kB, counted after transfer-decoding, and
+/// hide the end.
 pub const HTML_BYTES_MAX: usize = 90_000;
+/// Charts and a logo take at most this, as they are sent: tables and files are worth more.
+pub(in crate::render) const PICTURE_BYTES: usize = 600_000;
 
 /// One digest for one slot: all that its bytes are made of. It is stored with the run, so that the
 /// same bytes can be made again.
@@ -105,7 +108,7 @@ pub fn render_digest(mail: &DigestMail) -> Rendered {
             custom::digest(template, mail, &view).map(|html| (view, html))
         });
         match drawn {
-            Ok((_, html)) if encoded_len(&html) <= HTML_BYTES_MAX => Some(html),
+            Ok((_, html)) if fits(mail, &html) => Some(html),
             Ok(_) => {
                 problems.push("mail template: its HTML is too large for a mail".to_owned());
                 None
@@ -135,13 +138,20 @@ pub fn render_digest(mail: &DigestMail) -> Rendered {
     }
 }
 
+/// Whether HTML is small enough: for clients as it is, for servers as it is sent (letters beyond
+/// ASCII take three times their bytes).
+fn fits(mail: &DigestMail, html: &str) -> bool {
+    let sent_max = (2 * HTML_BYTES_MAX).min(mail.bytes_max / 2);
+    html.len() <= HTML_BYTES_MAX && encoded_len(html) <= sent_max
+}
+
 /// The largest drawing within the budget.
 fn fit<E>(
     mail: &DigestMail,
     draw: impl Fn(Room) -> Result<(DigestView, String), E>,
 ) -> Result<(DigestView, String), E> {
     let sections = figure::shown(mail).len();
-    let fits = |html: &str| encoded_len(html) <= HTML_BYTES_MAX;
+    let fits = |html: &str| fits(mail, html);
     let all = draw(Room { sections, ..Room::ALL })?;
     if fits(&all.1) {
         return Ok(all);

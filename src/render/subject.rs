@@ -59,7 +59,7 @@ impl Line {
 /// The subject of a digest whose config has none.
 pub fn default_template(headline: bool) -> &'static str {
     if headline {
-        "{{ digest }}: {{ headline }}{% if change %} ({{ change }}){% endif %}\
+        "{{ digest }} {{ date }}: {{ headline }}{% if change %} ({{ change }}){% endif %}\
          {% if goal %}, {{ goal }}{% endif %}"
     } else {
         "{{ digest }} {{ date }}"

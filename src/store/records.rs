@@ -31,6 +31,7 @@ mod state;
 pub use labels::{Labels, all as labels};
 pub use load::{Finished, Load};
 pub use open::SetAside;
+pub use schema::earliest;
 pub use span::{Mended, Span};
 pub use spent::{SourceSpent, Spending};
 pub use state::{DatasetState, states};

@@ -13,6 +13,7 @@ use crate::domain::query::{Answer, Frame, Query};
 use crate::domain::report::Report;
 use crate::domain::table::Table;
 use crate::domain::value::Value;
+use crate::domain::zone::Zone;
 use crate::store::{StoreError, View};
 
 /// Fills in what a report is compared with, and its trend. Stretches before the records begin are
@@ -33,7 +34,7 @@ pub(super) fn fill(
         zone: &frame.zone,
         week_starts: frame.week_starts,
         calendar: report.calendar.as_deref(),
-        begins: begins(records, query),
+        begins: begins(records, query, &frame.zone)?,
     };
     let mut compared = report.compare.map(|compare| compare.baseline(&at));
     let trend = report.trend.as_ref().and_then(|trend| {
@@ -143,7 +144,17 @@ fn moved(frame: &Frame, own: Window, earlier: Window) -> Frame {
     }
 }
 
-/// Where the records of a query begin: the latest beginning of its datasets.
-fn begins(records: &View<'_>, query: &Query) -> Option<DateTime<Utc>> {
-    query.reads().keys().filter_map(|dataset| records.history_from(dataset)).max()
+/// Where the records of a query begin: the latest beginning of its datasets, and the day of the
+/// first record of the one its period is about. What lies before is not known to have been nothing.
+fn begins(
+    records: &View<'_>,
+    query: &Query,
+    zone: &Zone,
+) -> Result<Option<DateTime<Utc>>, StoreError> {
+    let loaded = query.reads().keys().filter_map(|dataset| records.history_from(dataset)).max();
+    let Some(date) = query.date else { return Ok(loaded) };
+    let dataset = &query.report_type.tables[date.table].dataset;
+    let first = records.earliest(&dataset.name, &query.report_type.field(date).name)?;
+    let first = first.map(|first| zone.start_of(zone.date(first)));
+    Ok(loaded.max(first))
 }

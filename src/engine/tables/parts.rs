@@ -18,6 +18,7 @@ use crate::domain::report::Report;
 use crate::domain::table::{Section, Table};
 use crate::domain::value::Value;
 use crate::engine::{Engine, EngineError, Plant, blocking, labels};
+use crate::render::Locale;
 use crate::store::{Store, StoreError};
 
 /// One report of a digest that is split, answered for all its parts.
@@ -121,7 +122,13 @@ fn parts(
             answers,
             nothing,
             window,
-            remarks: remarks::remarks(records, plant, &overlaid, window),
+            remarks: remarks::remarks(
+                records,
+                plant,
+                &overlaid,
+                window,
+                Locale::named(&plant.locale),
+            ),
             report: overlaid,
             complete_to,
             provisional: provisional(window, complete_to, slot),

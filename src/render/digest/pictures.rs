@@ -7,8 +7,9 @@ use crate::domain::table::{Section, Table};
 use super::super::Image;
 use super::super::chart::{self, Drawing};
 use super::super::format::{Locale, clipped};
+use super::super::mail::file_len;
 use super::super::view::{ChartView, Picture};
-use super::DigestMail;
+use super::{DigestMail, PICTURE_BYTES};
 
 /// The name of the logo within a mail.
 pub(super) const LOGO: &str = "logo";
@@ -21,20 +22,20 @@ pub(super) fn pictures(mail: &DigestMail, locale: Locale) -> (Vec<Image>, Vec<Ch
     if let Some(logo) = &mail.look.logo {
         images.push(Image { name: LOGO.to_owned(), kind: logo.kind(), bytes: logo.bytes.clone() });
     }
-    let mut left = mail.bytes_max / SHARE;
+    let mut left = PICTURE_BYTES.min(mail.bytes_max / SHARE);
+    left = images.iter().fold(left, |left: usize, image: &Image| left.saturating_sub(sent(image)));
     let accent = mail.look.accent.as_deref();
     let charts = mail.sections.iter().enumerate().map(|(i, section)| {
         let Section::Table(table) = section else { return ChartView::None };
         match drawn(table, locale, accent) {
             Ok(None) => ChartView::None,
             Ok(Some(drawing)) => {
-                // In a mail three bytes become four.
-                let bytes = drawing.png.len() / 3 * 4;
+                let name = format!("chart-{}", i + 1);
+                let bytes = file_len(&name, drawing.png.len());
                 if bytes > left {
                     return ChartView::Lost("Its chart has no room in this mail.".to_owned());
                 }
                 left -= bytes;
-                let name = format!("chart-{}", i + 1);
                 let picture = Picture {
                     src: source(&name),
                     alt: clipped(&drawing.alt, 600),
@@ -52,6 +53,11 @@ pub(super) fn pictures(mail: &DigestMail, locale: Locale) -> (Vec<Image>, Vec<Ch
     });
     let charts = charts.collect();
     (images, charts)
+}
+
+/// A picture's bytes as they are sent.
+fn sent(image: &Image) -> usize {
+    file_len(&image.name, image.bytes.len())
 }
 
 /// Where the HTML finds a picture.

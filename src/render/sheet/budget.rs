@@ -4,7 +4,7 @@
 use crate::domain::digest::Attach;
 use crate::domain::table::Section;
 use crate::render::Attachment;
-use crate::render::digest::{DigestMail, HTML_BYTES_MAX};
+use crate::render::digest::{DigestMail, HTML_BYTES_MAX, PICTURE_BYTES};
 use crate::render::format::{Locale, plain};
 use crate::render::mail::file_len;
 
@@ -12,10 +12,8 @@ use super::name::{dates, distinct};
 use super::xlsx::{in_all, rows_in_all};
 use super::{Attached, SheetError, file_name};
 
-/// Room kept for the HTML and the text.
-const BODY_BYTES: usize = 2 * HTML_BYTES_MAX;
-/// Room kept for charts and a logo, where the mail has any.
-const PICTURE_BYTES: usize = 600_000;
+/// Room kept for the HTML and the text, as they are sent.
+const BODY_BYTES: usize = 3 * HTML_BYTES_MAX;
 /// Room kept for headers, the boundaries between parts included.
 const HEADER_BYTES: usize = 40_000;
 /// How often rows are taken away before a file is left out.

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use rusqlite::Connection;
+use chrono::{DateTime, Utc};
+use rusqlite::{Connection, OptionalExtension};
 
 use crate::domain::dataset::{Dataset, Field};
 use crate::domain::value::Type;
@@ -19,6 +20,26 @@ pub(super) fn is_reserved(field: &str) -> bool {
 /// A name as SQL.
 pub(super) fn ident(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// The earliest value of a timestamp among the records of a dataset that exist. The field that a
+/// period is about has an index.
+///
+/// # Errors
+/// The database fails, or has no such field.
+pub fn earliest(
+    connection: &Connection,
+    dataset: &str,
+    field: &str,
+) -> rusqlite::Result<Option<DateTime<Utc>>> {
+    let (table, field) = (ident(dataset), ident(field));
+    let sql = format!(
+        "SELECT {field} FROM {table} WHERE {} = 0 AND {field} IS NOT NULL ORDER BY {field} LIMIT 1",
+        ident(DELETED)
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let millis: Option<i64> = statement.query_row([], |row| row.get(0)).optional()?;
+    Ok(millis.and_then(DateTime::from_timestamp_millis))
 }
 
 /// The table a load is written into before it takes the dataset's place.

@@ -126,8 +126,8 @@ fn mistakes_in_shapes_are_told_once_at_the_piece() {
         "\"warning\"",
     );
     check(
-        "top      = 25\ntotal    = true\n\n[reports.users-by-account]",
-        "top = -1\n[reports.users-by-account]",
+        "top      = 25\ntotal    = true\ncompare",
+        "top = -1\ntotal = true\ncompare",
         "`top` must be a whole number, 0 or more, not a whole number",
         "-1",
     );

@@ -28,10 +28,5 @@ fn mistakes_in_when_a_digest_goes_out_are_told_once_at_the_piece() {
         "a schedule of every hour has no slot that could move",
         "\"next\"",
     );
-    check(
-        "[calendars.office-hours]",
-        "[calendars.office-hours]\ncountry = \"DE-XY\"",
-        "Germany has no part `XY` here",
-        "\"DE-XY\"",
-    );
+    check("\"DE-BE\"", "\"DE-XY\"", "Germany has no part `XY` here", "\"DE-XY\"");
 }
