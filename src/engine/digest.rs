@@ -281,6 +281,11 @@ impl Engine {
     pub async fn send(&self, digest: &Digest, making: Making) -> Result<Made, EngineError> {
         let plant = self.plant();
         let made = self.make(&plant, digest, &making).await;
+        self.owe(made).await
+    }
+
+    /// Stores a run with all that it owes.
+    pub(super) async fn owe(&self, made: Made) -> Result<Made, EngineError> {
         let now = self.clock.now();
         self.write(move |tx| {
             store_run(tx, &made, now)?;
