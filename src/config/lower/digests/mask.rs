@@ -34,9 +34,8 @@ pub(super) fn lower(
         let shown: Vec<_> =
             reports.iter().flat_map(|report| report.query.columns_shown()).collect();
         let pivoted = || reports.iter().filter(|report| report.query.pivot);
-        let across = pivoted().any(|report| {
-            report.query.groups.last().is_some_and(|group| group.name == written)
-        });
+        let across = pivoted()
+            .any(|report| report.query.groups.last().is_some_and(|group| group.name == written));
         let several =
             pivoted().find(|report| report.query.columns.iter().any(|own| own.name == written));
         if let Some(report) = several {
