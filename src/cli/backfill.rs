@@ -9,6 +9,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::context::{Context, runtime};
+use super::suppress::is_address;
 use super::{Done, print};
 use crate::app::App;
 use crate::domain::digest::Digest;
@@ -44,6 +45,9 @@ impl Backfill {
             let names: Vec<&str> = config.digests.keys().map(String::as_str).collect();
             anyhow!("no digest is called `{}`; there are {}", self.digest, names.join(", "))
         })?;
+        if let Some(only) = self.only.as_deref().filter(|only| !is_address(only)) {
+            return Err(anyhow!("`{only}` is not a mail address").into());
+        }
         let zone = &digest.schedule.zone;
         let (from, to) = (instant(&self.from, zone, false)?, instant(&self.to, zone, true)?);
         if to < from {
@@ -56,6 +60,10 @@ impl Backfill {
         let done = runtime()?.block_on(self.make(&app, digest, &slots))?;
         let counts = done.iter().map(|(what, count)| format!("{count} {what}"));
         print::line(counts.collect::<Vec<_>>().join(", "));
+        if let Some(failed) = done.get("failed") {
+            let mails = print::count(*failed, "mail");
+            return Err(anyhow!("{mails} could not be made; try again later").into());
+        }
         if slots.len() == SLOTS_MAX {
             print::remark(format!("the first {SLOTS_MAX} slots; go on from the last one"));
         }
@@ -83,6 +91,7 @@ impl Backfill {
                 }
                 Some(Later::Sent(run)) => ("sent by schedule", format!("{run}: sent by schedule")),
                 Some(Later::Before(run)) => ("made before", format!("{run}: made before")),
+                Some(Later::Failed(reason)) => ("failed", format!("cannot be made: {reason}")),
             };
             *done.entry(what).or_default() += 1;
             let line = format!("{}  {text}", print::civil(*slot, &digest.schedule.zone));

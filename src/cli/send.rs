@@ -7,10 +7,12 @@ use chrono::{DateTime, Utc};
 use clap::Args;
 
 use super::context::{Context, runtime};
+use super::suppress::is_address;
 use super::{Done, print};
 use crate::app::App;
 use crate::engine::digest::Making;
 use crate::store::state::outbox::{self, Delivery};
+use crate::store::state::suppression;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -56,6 +58,9 @@ impl Send {
         if self.part.is_some() && digest.split.is_none() {
             return Err(anyhow!("digest `{}` is not split: leave out --part", digest.name).into());
         }
+        if let Some(only) = self.only.as_deref().filter(|only| !is_address(only)) {
+            return Err(anyhow!("`{only}` is not a mail address").into());
+        }
         runtime()?.block_on(async {
             let now = app.engine().clock().now();
             let making = Making {
@@ -70,9 +75,17 @@ impl Send {
             if let Some(failure) = made.failure() {
                 anyhow::bail!("digest `{}` was not sent: {failure}", digest.name);
             }
-            let messages = print::count(made.owed.len(), "message");
-            print::remark(format!("{}: {messages}", made.run.subject));
+            let state = &app.engine().store().state;
+            let withheld = state.read(|tx| suppression::withheld(tx, &made.run.id))?;
+            let owed = made.owed.len().saturating_sub(withheld.len());
+            print::remark(format!("{}: {}", made.run.subject, print::count(owed, "message")));
             print::remark(made.run.outcome.clone());
+            for (recipient, reason) in &withheld {
+                print::line(format!("suppressed  {recipient}  {reason}"));
+            }
+            if owed == 0 && !withheld.is_empty() {
+                anyhow::bail!("nobody gets it: `postrider suppress list` says who wants none");
+            }
             if self.no_wait {
                 return Ok(());
             }

@@ -63,9 +63,14 @@ impl Suppress {
     }
 }
 
+/// Whether a text is the address of somebody.
+pub(super) fn is_address(text: &str) -> bool {
+    text.parse::<lettre::Address>().is_ok()
+}
+
 impl Add {
     fn execute(&self, state: &State, config: &Config) -> Done {
-        if self.address.parse::<lettre::Address>().is_err() {
+        if !is_address(&self.address) {
             return Err(anyhow!("`{}` is not a mail address", self.address).into());
         }
         if let Some(digest) =

@@ -12,7 +12,7 @@ use super::notice::{OwnerNotice, Trouble};
 use super::tables::Wanted;
 use super::{Engine, EngineError, Plant, blocking};
 use crate::domain::digest::sending::{decide, fingerprint};
-use crate::domain::digest::{Digest, SendWhen, Sending};
+use crate::domain::digest::{Attach, Digest, SendWhen, Sending};
 use crate::domain::report::Report;
 use crate::domain::schedule::Slot;
 use crate::domain::table::Section;
@@ -200,16 +200,11 @@ impl Engine {
     async fn make_whole(&self, occasion: Occasion<'_>) -> Result<Made, EngineError> {
         let Occasion { plant, digest, making, .. } = occasion;
         let (reports, slot) = (&digest.reports, making.planned_at);
-        // A goal that is missed behind the `top` is missed as well.
-        let all = !digest.attach.is_empty() || digest.send_when == SendWhen::AnyGoalMissed;
-        let wanted = Wanted {
-            locale: digest.locale.as_deref().map(Locale::named),
-            ..if all { Wanted::ROWS } else { Wanted::default() }
-        };
-        let mut sections = self.sections_with(reports, slot, wanted).await;
+        let mut sections = self.sections_with(reports, slot, occasion.wanted()).await;
         self.restate(plant, &digest.name, reports, &mut sections, slot).await;
         let before = self.told_before(occasion).await?;
         let stop = occasion.stop(&sections, before.get("").map(String::as_str));
+        keep_rest(&digest.attach, &mut sections);
         let told = Told { part: String::new(), fingerprint: fingerprint(&sections) };
         let mail = occasion.mail(sections, None);
         let post = Post::new(occasion, self.token_key());
@@ -239,8 +234,7 @@ impl Engine {
                 .into_iter()
                 .chain(letters.problem.as_deref().and_then(|problem| occasion.faulty(problem)))
                 .collect(),
-            // Who looks at it alone takes nothing from the others.
-            told: if goes && making.only.is_none() { vec![told] } else { Vec::new() },
+            told: if goes && occasion.is_news() { vec![told] } else { Vec::new() },
         })
     }
 
@@ -291,6 +285,11 @@ impl Engine {
     pub async fn send(&self, digest: &Digest, making: Making) -> Result<Made, EngineError> {
         let plant = self.plant();
         let made = self.make(&plant, digest, &making).await;
+        self.owe(made).await
+    }
+
+    /// Stores a run with all that it owes.
+    pub(super) async fn owe(&self, made: Made) -> Result<Made, EngineError> {
         let now = self.clock.now();
         self.write(move |tx| {
             store_run(tx, &made, now)?;
@@ -304,6 +303,21 @@ impl Occasion<'_> {
     /// Whether `send_when` has a say.
     fn obeys(self) -> bool {
         self.making.by_hand.is_none() && !self.preview
+    }
+
+    /// What is read beside the rows a mail shows: all of them for files, and where a goal missed in
+    /// any row decides.
+    fn wanted(self) -> Wanted {
+        let decides = self.obeys() && self.digest.send_when == SendWhen::AnyGoalMissed;
+        let all = decides || !self.digest.attach.is_empty();
+        let locale = self.digest.locale.as_deref().map(Locale::named);
+        Wanted { locale, ..if all { Wanted::ROWS } else { Wanted::default() } }
+    }
+
+    /// Whether its readers know the newest figures from it: who looks at it alone takes nothing from
+    /// the others, and what is made later is of a past slot.
+    fn is_news(self) -> bool {
+        self.making.only.is_none() && self.making.later.is_none()
     }
 
     /// Why a mail of these sections does not go out, if it does not. `before` is what the last one
@@ -458,6 +472,18 @@ fn asked(digest: &Digest) -> Vec<Arc<Report>> {
         Arc::new(Report { query: Arc::clone(query), ..Report::clone(report) })
     });
     split.collect()
+}
+
+/// Rows behind `top` are kept for files alone; what else they were read for is decided.
+fn keep_rest(attach: &[Attach], sections: &mut [Section]) {
+    if !attach.is_empty() {
+        return;
+    }
+    for section in sections {
+        if let Section::Table(table) = section {
+            table.rest = Vec::new();
+        }
+    }
 }
 
 /// The sentence about slots that were missed before this one.

@@ -142,7 +142,8 @@ pub fn render_digest(mail: &DigestMail) -> Rendered {
 /// ASCII take three times their bytes).
 fn fits(mail: &DigestMail, html: &str) -> bool {
     let sent_max = (2 * HTML_BYTES_MAX).min(mail.bytes_max / 2);
-    html.len() <= HTML_BYTES_MAX && encoded_len(html) <= sent_max
+    // Lines end in two bytes on the way.
+    html.len() + html.lines().count() <= HTML_BYTES_MAX && encoded_len(html) <= sent_max
 }
 
 /// The largest drawing within the budget.

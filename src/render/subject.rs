@@ -348,7 +348,7 @@ mod tests {
         written("{% if missed %}{{ missed }} missed{% endif %} of {{ reports }}", "1 missed of 2");
         written(
             default_template(true),
-            "morning: Mean 3 min 20 s (+6 %), goal \u{2264} 2 min missed",
+            "morning Mon 23 Nov 2026: Mean 3 min 20 s (+6 %), goal \u{2264} 2 min missed",
         );
     }
 

@@ -29,6 +29,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/001_state.sql"),
     include_str!("migrations/002_runs.sql"),
     include_str!("migrations/003_digests.sql"),
+    include_str!("migrations/004_kept_long.sql"),
 ];
 
 /// The state database.
@@ -243,5 +244,36 @@ mod tests {
             .read(|tx| Ok(tx.query_row("select count(*) from ledger", [], |row| row.get(0))?))
             .unwrap();
         assert_eq!(rows, 0);
+    }
+
+    #[test]
+    fn what_is_kept_long_is_asked_for_without_reading_its_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = State::open(folder.path()).unwrap();
+        let covered = |question: &str| {
+            let plan = format!("explain query plan {question}");
+            let rows: Vec<String> = state
+                .read(|tx| {
+                    let mut statement = tx.prepare(&plan)?;
+                    let rows = statement.query_map([], |row| row.get(3))?;
+                    Ok(rows.collect::<Result<_, _>>()?)
+                })
+                .unwrap();
+            let plan = rows.join("; ");
+            assert!(plan.contains("INDEX outbox_") && !plan.contains("SCAN outbox;"), "{plan}");
+            plan
+        };
+        let of_run = "select state, count(*) from outbox where origin = 'r' and kind = 'digest' \
+                      group by state order by state";
+        assert!(covered(of_run).contains("COVERING"));
+        let plain = "select id, bytes from outbox where finished_at < 9 and kind = 'digest' \
+                     and not packed limit 9";
+        assert!(covered(plain).contains("outbox_plain"));
+        let past = "select id from outbox where finished_at is not null and finished_at < \
+                    case when kind = 'digest' then 1 else 2 end limit 9";
+        assert!(covered(past).contains("COVERING"));
+        let ended = "select recipient, id, state, reason from outbox where kind = 'digest' and \
+                     receiver = 'smtp' and finished_at is not null";
+        assert!(covered(ended).contains("COVERING"));
     }
 }

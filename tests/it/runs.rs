@@ -225,6 +225,23 @@ async fn a_mail_of_long_ago_is_not_compared_again() {
 }
 
 #[tokio::test]
+async fn a_past_slot_that_could_not_be_made_can_be_tried_again() {
+    let text = daily(r#""ana@example.com""#).replace(
+        "reports = [\"traffic\"]",
+        "reports = [{ report = \"traffic\", required = true }]",
+    );
+    let t = TestPostrider::start(&text, "2026-11-23T06:50:00Z", fill).await;
+    let (engine, slot) = (t.app.engine(), utc("2026-11-22T07:00:00Z"));
+    let digest = engine.plant().digests["daily"].clone();
+    let later = engine.make_later(&digest, slot, None).await.unwrap();
+    assert!(matches!(&later, Later::Failed(why) if why.contains("being loaded")), "{later:?}");
+    t.beat().await;
+    let later = engine.make_later(&digest, slot, None).await.unwrap();
+    assert!(matches!(later, Later::Made { messages: 1, .. }), "{later:?}");
+    t.beat().await;
+}
+
+#[tokio::test]
 async fn a_report_that_asks_for_something_else_now_has_no_corrections_to_tell() {
     let config = daily(r#""ana@example.com""#);
     let mut t = before_eight(&config).await;

@@ -24,6 +24,8 @@ pub enum Later {
     Sent(String),
     /// It was made later before.
     Before(String),
+    /// It cannot be made, and why. Nothing is written down: it can be tried again.
+    Failed(String),
 }
 
 /// At most so many slots are made later at a time.
@@ -82,7 +84,12 @@ impl Engine {
             return Ok(before);
         }
         let making = making(&self.plant(), digest, self.clock().now(), slot, only);
-        let made = self.send(digest, making).await?;
+        let plant = self.plant();
+        let made = self.make(&plant, digest, &making).await;
+        if let Some(reason) = made.failure() {
+            return Ok(Later::Failed(reason.to_owned()));
+        }
+        let made = self.owe(made).await?;
         Ok(Later::Made { run: made.run.id, messages: made.owed.len() })
     }
 }

@@ -110,7 +110,9 @@ impl Engine {
             let text = "the digest's definition is another one today: it is that of today";
             recounted.left_out.push(text.to_owned());
         }
-        let making = Making { planned_at: run.planned_at, ..Making::default() };
+        // As by hand: whether it would go out again is not asked.
+        let by_hand = Some("recount".to_owned());
+        let making = Making { planned_at: run.planned_at, by_hand, ..Making::default() };
         let made = self.make(&plant, digest, &making).await;
         let id = run.id.clone();
         let kept = self.state(move |tx| kept(tx, &id)).await?;

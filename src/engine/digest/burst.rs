@@ -7,14 +7,14 @@
 
 use std::collections::BTreeMap;
 
-use super::letters::{Letters, Post, lacking};
-use super::{Made, Occasion, Stop};
+use super::letters::{Letters, PartOf, Post, lacking};
+use super::{Made, Occasion, Stop, keep_rest};
 use crate::domain::digest::sending::{Sending, decide, fingerprint};
 use crate::domain::digest::split::{PARTS_MAX, Part, Parted, Partition};
 use crate::domain::digest::{Digest, SendWhen, Split};
 use crate::domain::table::Section;
 use crate::engine::notice::OwnerNotice;
-use crate::engine::tables::ReportParts;
+use crate::engine::tables::{ReportParts, Wanted};
 use crate::engine::{Engine, EngineError, blocking};
 use crate::render::{DigestMail, Locale, Rendered};
 use crate::store::state::archive::Snapshot;
@@ -35,7 +35,7 @@ impl Engine {
     ) -> Result<Made, EngineError> {
         let Occasion { digest, making, .. } = occasion;
         let slot = making.planned_at;
-        let rest = !digest.attach.is_empty();
+        let rest = occasion.wanted() == Wanted::ROWS;
         let reports = self.parts(&digest.reports, &split.queries, slot, rest).await;
         let partition = match occasion.partition(split, &reports) {
             Ok(partition) => partition,
@@ -167,7 +167,7 @@ impl Occasion<'_> {
             snapshots: drawn.snapshots,
             goes: true,
             notices: notice.into_iter().collect(),
-            told: if self.making.only.is_some() { Vec::new() } else { drawn.told },
+            told: if self.is_news() { drawn.told } else { Vec::new() },
         }
     }
 
@@ -256,8 +256,8 @@ impl Work {
     fn done(self) -> Result<Drawn, String> {
         let mut drawn = Drawn { wrong: lacking(&self.missing).collect(), ..Drawn::default() };
         let mut bytes = 0;
-        for part in &self.chosen {
-            let sections: Vec<Section> = (self.reports.iter().zip(&part.places))
+        for (part, kept_as) in self.chosen.iter().zip(kept_as(&self.chosen)) {
+            let mut sections: Vec<Section> = (self.reports.iter().zip(&part.places))
                 .map(|(report, place)| match report {
                     Ok(report) => report.section(*place),
                     Err(failed) => failed.clone(),
@@ -269,6 +269,7 @@ impl Work {
                 *drawn.left_out.entry(reason).or_default() += 1;
                 continue;
             }
+            keep_rest(&self.template.attach, &mut sections);
             let looked_at = drawn.first.is_none();
             if part.readers.is_empty() && !looked_at {
                 continue;
@@ -276,7 +277,8 @@ impl Work {
             let told = Told { part: part.key.clone(), fingerprint: fingerprint(&sections) };
             let mail =
                 DigestMail { sections, part: Some(part.name.clone()), ..self.template.clone() };
-            let letters = self.post.letters(mail, Some(&part.key), &part.readers);
+            let which = PartOf { key: &part.key, kept_as: &kept_as };
+            let letters = self.post.letters(mail, Some(which), &part.readers);
             let sent = letters.owed.iter().map(|owed| owed.message.bytes.len());
             let kept = letters.snapshots.iter().map(|snapshot| snapshot.packed.len());
             bytes += sent.chain(kept).sum::<usize>();
@@ -313,6 +315,30 @@ impl Work {
             Sending::Send => None,
         }
     }
+}
+
+/// A name in the archive for each part. Several are called the same where the records name several
+/// addresses for one value, or where one label stands for several keys.
+fn kept_as(parts: &[Part]) -> Vec<String> {
+    let plain = |part: &Part| match part.name.as_str() {
+        "" => "(empty)".to_owned(),
+        name => name.to_owned(),
+    };
+    let addressed = |part: &Part| format!("{}, {}", plain(part), part.readers.join(", "));
+    let exact = |part: &Part| format!("{}, {}", addressed(part), part.key);
+    let count = |name: &dyn Fn(&Part) -> String| {
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        parts.iter().for_each(|part| *counts.entry(name(part)).or_default() += 1);
+        counts
+    };
+    let (by_name, by_reader) = (count(&plain), count(&addressed));
+    let alone = |counts: &BTreeMap<String, usize>, name: &String| counts.get(name) == Some(&1);
+    let each = parts.iter().map(|part| match (plain(part), addressed(part)) {
+        (name, _) if alone(&by_name, &name) => name,
+        (_, name) if alone(&by_reader, &name) => name,
+        _ => exact(part),
+    });
+    each.collect()
 }
 
 impl Drawn {

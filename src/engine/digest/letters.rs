@@ -50,6 +50,15 @@ pub(super) struct Letters {
     pub(super) problem: Option<String>,
 }
 
+/// Which part of a split digest a mail is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PartOf<'a> {
+    /// What identifies it, in the ids of its messages.
+    pub(super) key: &'a str,
+    /// Its name in the archive, which no other part of the run has.
+    pub(super) kept_as: &'a str,
+}
+
 /// One rendering of a mail.
 struct Drawn {
     mail: DigestMail,
@@ -59,8 +68,7 @@ struct Drawn {
 }
 
 impl Drawn {
-    fn new(mail: DigestMail, outside: bool) -> Drawn {
-        let part = mail.part.as_deref().unwrap_or_default();
+    fn new(mail: DigestMail, part: &str, outside: bool) -> Drawn {
         let kept_as = match (outside, part) {
             (false, part) => part.to_owned(),
             (true, "") => "outside".to_owned(),
@@ -91,14 +99,15 @@ impl Post {
         }
     }
 
-    /// Renders a mail and addresses it. `part` is what identifies the part of a split digest. Where
-    /// nobody is to get it, it is rendered all the same, to be looked at.
+    /// Renders a mail and addresses it. `part` says which it is of a split digest. Where nobody is
+    /// to get it, it is rendered all the same, to be looked at.
     pub(super) fn letters(
         &self,
         mail: DigestMail,
-        part: Option<&str>,
+        part: Option<PartOf<'_>>,
         readers: &[String],
     ) -> Letters {
+        let kept_as = part.map_or("", |part| part.kept_as);
         let is_outside =
             |reader: &&String| self.mask.as_ref().is_some_and(|mask| mask.is_outside(reader));
         let (outside, inside): (Vec<&String>, Vec<&String>) = readers.iter().partition(is_outside);
@@ -107,11 +116,11 @@ impl Post {
             self.mask.as_ref().filter(|_| !outside.is_empty() || !self.webhooks.is_empty());
         let masked = masked.map(|mask| {
             let sections = mask.shortened(&mail.sections);
-            Drawn::new(DigestMail { sections, ..mail.clone() }, true)
+            Drawn::new(DigestMail { sections, ..mail.clone() }, kept_as, true)
         });
         // The whole is kept of every digest: later ones are held against it.
         let wanted = !inside.is_empty() || masked.is_none() || part.is_none();
-        let whole = wanted.then(|| Drawn::new(mail, false));
+        let whole = wanted.then(|| Drawn::new(mail, kept_as, false));
         let mut owed = Vec::new();
         for (drawn, readers) in [(&whole, inside), (&masked, outside)] {
             let Some(drawn) = drawn else { continue };
@@ -135,10 +144,10 @@ impl Post {
 
     /// One reader's mail; `None` where there is no mail server, or where the address is none, which
     /// is told.
-    fn letter(&self, drawn: &Drawn, part: Option<&str>, reader: &str) -> Option<Owed> {
+    fn letter(&self, drawn: &Drawn, part: Option<PartOf<'_>>, reader: &str) -> Option<Owed> {
         let from = self.from.as_ref()?;
         let mut identity = vec![self.run.id.as_str()];
-        identity.extend(part);
+        identity.extend(part.map(|part| part.key));
         identity.push(reader);
         let id = render::mail::message_id(&identity, render::mail::domain_of(from));
         let named = |address: &&String| !address.eq_ignore_ascii_case(reader);

@@ -265,14 +265,14 @@ fn files_go_whole_then_shorter_then_not_at_all() {
     let whole = check(10_000_000, 2_000, &names, &[few, few]);
     assert_eq!(whole.files[0].bytes.iter().filter(|byte| **byte == b'\n').count(), 2_001);
 
-    let cut = attached(&attaching(ALL.to_vec(), 400_000, 5_000));
+    let cut = attached(&attaching(ALL.to_vec(), 500_000, 5_000));
     assert_eq!(cut.files.len(), 4, "{:?}", cut.notices);
     let lines = cut.files[0].bytes.iter().filter(|byte| **byte == b'\n').count();
     assert!((1_000..5_000).contains(&lines), "{lines}");
     let grouped = format!("{},{:03}", (lines - 1) / 1_000, (lines - 1) % 1_000);
     let told = format!(
         "accounts_2026-11-16_2026-11-22.csv has the first {grouped} of 5,000 rows of accounts: with \
-         all of them this mail would be larger than 400 kB. Totals are over all rows."
+         all of them this mail would be larger than 500 kB. Totals are over all rows."
     );
     assert_eq!(cut.notices[0], told);
 

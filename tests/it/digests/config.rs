@@ -239,6 +239,51 @@ fn mistakes_in_figures_readers_and_files_are_told_where_they_are() {
     );
 }
 
+/// What a reader outside must not see in full, he must not see under another heading either.
+#[test]
+fn what_goes_across_is_not_shortened_and_told_so() {
+    let across = |columns: &str, mask: &str| {
+        format!(
+            "schedule = \"0 8 * * *\"\nto = [\"ana@example.com\"]\nreports = [\"across\"]\n\
+             mask_outside = {{ domains = [\"x.com\"], columns = [\"{mask}\"] }}\n\
+             [reports.across]\ntype = \"sessions\"\ndate = \"session.StartTime\"\n\
+             group_by = [\"account as Account\"]\n\
+             pivot_by = \"channel.MessageType as Type\"\ncolumns = [{columns}]"
+        )
+    };
+    let one = "\"count() as Sessions\"";
+    let two = "\"count() as Sessions\", \"count(session.EndTime) as Ended\"";
+    for columns in [one, two] {
+        check(
+            &across(columns, "Sessions"),
+            &[("\"Sessions\"", "`Sessions` is several columns of `across`")],
+        );
+        check(&across(columns, "Type"), &[("\"Type\"", "the values of `Type` are headings")]);
+        valid(&across(columns, "Account"));
+    }
+}
+
+#[test]
+fn another_period_must_fit_what_the_report_is_compared_with() {
+    let compared = |beside: &str, period: &str| {
+        format!(
+            "schedule = \"0 8 * * *\"\nto = [\"ana@example.com\"]\n\
+             reports = [{{ report = \"weeks\", period = \"{period}\" }}]\n\
+             [reports.weeks]\ntype = \"sessions\"\ndate = \"session.StartTime\"\n\
+             period = \"last 7 days\"\ncolumns = [\"count() as Sessions\"]\n{beside}"
+        )
+    };
+    let (weeks, trend) = ("compare = \"last 4 weeks\"", "trend = \"Sessions over 8 periods\"");
+    valid(&compared(weeks, "yesterday"));
+    check(
+        &compared(weeks, "last 30 days"),
+        &[("\"last 30 days\"", "earlier weeks overlap `last 30 days`")],
+    );
+    check(&compared(weeks, "all time"), &[("\"all time\"", "all time has nothing before it")]);
+    valid(&compared(trend, "yesterday"));
+    check(&compared(trend, "all time"), &[("\"all time\"", "the report `weeks` has a `trend`")]);
+}
+
 #[test]
 fn a_subject_that_could_fail_on_a_monday_is_refused_now() {
     // What the mail's own engine does not know is told when the config is read.

@@ -7,7 +7,7 @@ use postrider::engine::digest::Making;
 use postrider::store::state::archive;
 use postrider::store::state::slots::{self, Run};
 
-use crate::harness::records::{Channel, channel, ended};
+use crate::harness::records::{Channel, channel, ended, session};
 use crate::harness::{HEAD, TestPostrider, utc};
 
 const MORNING: &str = "2026-11-18T06:50:00Z";
@@ -292,6 +292,40 @@ async fn what_was_sent_of_each_part_can_be_made_again_to_the_byte() {
             one.recipient
         );
     }
+}
+
+#[tokio::test]
+async fn parts_called_the_same_are_kept_apart() {
+    // Two accounts of one name, and no report that knows both.
+    let text = config("recipients = \"account.AccountNumber\"")
+        .replace("[\"traffic\", \"waits\", \"open\"]", "[\"waits\", \"open\"]");
+    let t = TestPostrider::start(&text, MORNING, |org| {
+        let web = channel(org, "Web");
+        let (first, second) =
+            (client(org, "Acme", "a@acme.com".into()), client(org, "Acme", "b@acme.org".into()));
+        sessions(org, &web, Some(first), 2);
+        let of: [(&str, Value); 1] = [("EndUserAccountId", second.into())];
+        session(org, &web, "2026-11-17T12:00:00Z", &of);
+    })
+    .await;
+    t.beat().await;
+    t.advance_to(AFTER).await;
+    let run = runs(&t).remove(0);
+    let kept = t.app.engine().store().state.read(|tx| archive::parts(tx, &run.id)).unwrap();
+    assert_eq!(kept, ["Acme, a@acme.com", "Acme, b@acme.org"]);
+    let replayed = t.app.engine().replay(&run).unwrap();
+    let same = postrider::engine::archive::replay::Verdict::Same;
+    assert_eq!(replayed.len(), 2);
+    assert!(replayed.iter().all(|one| one.verdict == same), "{replayed:?}");
+}
+
+#[tokio::test]
+async fn parts_that_did_not_change_can_be_counted_again() {
+    let lines = "recipients = \"account.AccountNumber\"\nsend_when = \"changed\"";
+    let t = sent(lines, fill).await;
+    let recounted = t.app.engine().recount(&runs(&t)[0]).await.unwrap();
+    assert_eq!((recounted.left_out.as_slice(), recounted.changed.len()), (&[][..], 0));
+    assert!(recounted.compared > 0);
 }
 
 /// Many accounts with sessions in no order: nobody sees a row of another, and all add up.

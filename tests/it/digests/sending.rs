@@ -75,6 +75,40 @@ async fn a_digest_goes_out_when_there_is_something_to_tell() {
 }
 
 #[tokio::test]
+async fn a_goal_missed_in_a_row_that_is_not_shown_is_reason_enough() {
+    let config = daily("send_when = \"any goal missed\"")
+        .replace("total = true", "total = true\ntop = 1\ngoals = { Sessions = \">= 2\" }");
+    let t = TestPostrider::start(&config, "2026-11-18T06:50:00Z", |org| {
+        // What is shown is as it should be, and so are the others taken together.
+        for (name, sessions) in [("Web", 3), ("Text", 1), ("Voice", 1)] {
+            let on = channel(org, name);
+            for minute in 0..sessions {
+                ended(org, &on, &format!("2026-11-17T12:{minute:02}:00Z"), &[]);
+            }
+        }
+    })
+    .await;
+    t.beat().await;
+    t.advance_to("2026-11-18T07:03:00Z").await;
+    assert_eq!(outcomes(&t), ["made"]);
+}
+
+#[tokio::test]
+async fn what_is_made_later_is_not_what_the_next_one_is_held_against() {
+    let config = daily("send_when = \"changed\"").replace("\"yesterday\"", "\"today\"");
+    let config = config.replace("0 8 * * *", "0 * * * *");
+    let t = TestPostrider::start(&config, "2026-11-20T06:50:00Z", fill).await;
+    t.beat().await;
+    t.advance_to("2026-11-20T07:03:00Z").await;
+    let (engine, slot) = (t.app.engine(), crate::harness::utc("2026-11-19T20:00:00Z"));
+    let digest = engine.plant().digests["daily"].clone();
+    engine.make_later(&digest, slot, None).await.unwrap();
+    t.advance_to("2026-11-20T08:03:00Z").await;
+    // Nothing came in today, as an hour before; what came in yesterday is no news.
+    assert_eq!(outcomes(&t), ["made", "made", "not sent: nothing changed"]);
+}
+
+#[tokio::test]
 async fn a_digest_of_what_changed_is_held_against_the_last_one_that_went_out() {
     let config = daily("send_when = \"changed\"").replace("\"yesterday\"", "\"all time\"");
     let config = config.replace("0 8 * * *", "0 * * * *");

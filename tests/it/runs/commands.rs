@@ -156,3 +156,22 @@ async fn past_days_are_made_later_by_command_once() {
         failed(&folder, &["backfill", "daily", "--from", &to, "--to", &from]).contains("before")
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_sent_to_nobody_is_no_success() {
+    let (folder, _) = sent().await;
+    for command in [
+        &["send", "daily", "--only", "me"][..],
+        &["backfill", "daily", "--from", "2026-11-01", "--to", "2026-11-02", "--only", "me"],
+    ] {
+        assert!(failed(&folder, command).contains("`me` is not a mail address"));
+    }
+    folder.done(&["suppress", "add", "ana@example.com", "--reason", "asked for it"]);
+    let output = folder.run(&["send", "daily", "--only", "ana@example.com"]);
+    assert_eq!(output.status.code(), Some(1));
+    let (out, err) = (output.stdout.as_slice(), output.stderr.as_slice());
+    let said = format!("{}{}", String::from_utf8_lossy(out), String::from_utf8_lossy(err));
+    for piece in ["ana@example.com  asked for it", "0 messages", "nobody gets it"] {
+        assert!(said.contains(piece), "`{piece}` not in {said}");
+    }
+}

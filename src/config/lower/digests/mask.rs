@@ -33,11 +33,18 @@ pub(super) fn lower(
         let (written, Some(reports)) = (column.get_ref().as_str(), reports) else { continue };
         let shown: Vec<_> =
             reports.iter().flat_map(|report| report.query.columns_shown()).collect();
-        let across = reports.iter().any(|report| {
-            let last = report.query.groups.last().filter(|_| report.query.pivot);
-            last.is_some_and(|group| group.name == written)
-        });
-        if across {
+        let pivoted = || reports.iter().filter(|report| report.query.pivot);
+        let across = pivoted()
+            .any(|report| report.query.groups.last().is_some_and(|group| group.name == written));
+        let several =
+            pivoted().find(|report| report.query.columns.iter().any(|own| own.name == written));
+        if let Some(report) = several {
+            // Its columns are called by what goes across: nothing would be shortened.
+            let message =
+                format!("`{written}` is several columns of `{}`, one a value", report.name);
+            let help = "shorten it in the report itself with `mask`, or leave out `pivot_by`";
+            found.problem(table.at(column), message, help);
+        } else if across {
             let message = format!("the values of `{written}` are headings");
             let help = "a column that goes across cannot be shortened: group by it instead";
             found.problem(table.at(column), message, help);

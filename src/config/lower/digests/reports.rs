@@ -158,6 +158,13 @@ fn variant(
             let help = format!("the report `{}` has no `date`", base.name);
             found.problem(entry.at(text), message, help);
         }
+        let compared = report
+            .compare
+            .is_some_and(|compare| found.mended(entry.at(text), compare.fits(&period)).is_none());
+        if !compared && report.trend.is_some() && period.days_about().is_none() {
+            let message = format!("the report `{}` has a `trend`, and all time none", base.name);
+            found.problem(entry.at(text), message, "write a period, e.g. `last 7 days`");
+        }
         report.period = period;
     }
     (found.count() == before).then_some(())?;
