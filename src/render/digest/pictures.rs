@@ -7,20 +7,16 @@ use crate::domain::table::{Section, Table};
 use super::super::Image;
 use super::super::chart::{self, Drawing};
 use super::super::format::{Locale, clipped};
+use super::super::mail::cid;
 use super::super::view::{ChartView, Picture};
 use super::DigestMail;
 
-/// The name of the logo within a mail.
-pub(super) const LOGO: &str = "logo";
 /// Charts take at most this part of the largest mail: its tables and files are worth more.
 const SHARE: usize = 2;
 
 /// The pictures, and for each section what became of its chart.
 pub(super) fn pictures(mail: &DigestMail, locale: Locale) -> (Vec<Image>, Vec<ChartView>) {
-    let mut images = Vec::new();
-    if let Some(logo) = &mail.look.logo {
-        images.push(Image { name: LOGO.to_owned(), kind: logo.kind(), bytes: logo.bytes.clone() });
-    }
+    let mut images: Vec<Image> = mail.look.image().into_iter().collect();
     let mut left = mail.bytes_max / SHARE;
     let accent = mail.look.accent.as_deref();
     let charts = mail.sections.iter().enumerate().map(|(i, section)| {
@@ -36,7 +32,7 @@ pub(super) fn pictures(mail: &DigestMail, locale: Locale) -> (Vec<Image>, Vec<Ch
                 left -= bytes;
                 let name = format!("chart-{}", i + 1);
                 let picture = Picture {
-                    src: source(&name),
+                    src: cid(&name),
                     alt: clipped(&drawing.alt, 600),
                     width: drawing.width,
                     height: drawing.height,
@@ -52,11 +48,6 @@ pub(super) fn pictures(mail: &DigestMail, locale: Locale) -> (Vec<Image>, Vec<Ch
     });
     let charts = charts.collect();
     (images, charts)
-}
-
-/// Where the HTML finds a picture.
-pub(super) fn source(name: &str) -> String {
-    format!("cid:{name}@postrider")
 }
 
 /// A table's chart. A defect in the drawing must not cost the mail.

@@ -106,6 +106,11 @@ pub(in crate::render) fn unusual(delta: &Delta) -> Option<(&'static str, Tone)> 
     delta.unusual.then_some((words, tone))
 }
 
+/// `▲ high`: the same for where there is little room.
+pub(in crate::render) fn brief(unusual: &str) -> String {
+    unusual.replace("unusually ", "")
+}
+
 /// `usually 290 to 320`, where that is known.
 pub(in crate::render) fn usual(delta: &Delta, column: &Column, locale: Locale) -> Option<String> {
     let (low, high) = delta.usual?;
