@@ -18,6 +18,8 @@ use super::{Body, Cell, Head, Mark, Room, TableView, is_link};
 const CELL_MAX: usize = 120;
 /// Width of the longest bar of a column of shares, in pixels.
 const BAR_MAX: f64 = 56.0;
+/// Longest date without its year, in characters.
+const DAY_MAX: usize = 12;
 /// In tables of more columns than this, marks are short.
 const LONG_MARKS: usize = 4;
 
@@ -172,6 +174,9 @@ impl Writer<'_> {
                     (share.max(0.0) / scale * BAR_MAX).round().clamp(0.0, BAR_MAX) as u8
                 });
                 let bar = bar.filter(|width| *width > 0);
+                // A day breaks badly over two lines.
+                let day = matches!(value, Value::Timestamp(_)) && text.chars().count() <= DAY_MAX;
+                let text = if day { text.replace(' ', "\u{a0}") } else { text };
                 let long = has_long_word(&text);
                 let own_direction = matches!(value, Value::Text(_));
                 let text = isolated(text);
