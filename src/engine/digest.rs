@@ -390,6 +390,7 @@ impl Occasion<'_> {
             facts: vec![("Run".into(), self.run.to_owned())],
             instance: None,
             locale: self.plant.locale.clone(),
+            look: self.plant.look.clone(),
         });
         Made {
             run: self.run(mail.subject.clone(), stop.outcome(), &[]),

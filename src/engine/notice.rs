@@ -36,6 +36,7 @@ impl Trouble {
             facts: self.facts.clone(),
             instance: None,
             locale: plant.locale.clone(),
+            look: plant.look.clone(),
         }
     }
 }

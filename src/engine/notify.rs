@@ -184,6 +184,7 @@ fn incident_mail(plant: &Plant, notice: &Notice) -> IncidentMail {
         locale: plant.locale.clone(),
         instance: None,
         owner: plant.owner.clone(),
+        look: plant.look.clone(),
     }
 }
 

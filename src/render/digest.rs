@@ -10,7 +10,7 @@ use crate::domain::zone::Zone;
 
 use super::format::Locale;
 use super::html::{self, DigestView};
-use super::mail::encoded_len;
+use super::mail::{cid, encoded_len};
 use super::subject::subject;
 use super::view::{ChartView, Room};
 use super::{Look, Rendered, custom, sheet, text};
@@ -126,7 +126,7 @@ pub fn render_digest(mail: &DigestMail) -> Rendered {
     };
     let Ok((view, html)) = fit(mail, built_in);
     let html = own.unwrap_or(html);
-    let shown = |image: &super::Image| html.contains(&format!("cid:{}@postrider", image.name));
+    let shown = |image: &super::Image| html.contains(&cid(&image.name));
     Rendered {
         subject: subject.text.clone(),
         text: text::digest(&view),

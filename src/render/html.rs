@@ -86,7 +86,7 @@ pub(super) mod tests {
     /// A mail without sections.
     pub(in crate::render) fn view_of(mail: &DigestMail) -> DigestView {
         DigestView {
-            frame: Frame::default(),
+            frame: Frame::of(&mail.look, crate::render::Locale::named(&mail.locale)),
             heading: mail.name.clone(),
             byline: String::new(),
             part: None,

@@ -9,7 +9,6 @@ use crate::domain::report::Format;
 use crate::domain::rule::Comparison;
 use crate::domain::zone::Zone;
 
-use super::Rendered;
 use super::format::{Locale, clean, clipped, isolated};
 use super::html;
 use super::palette::LIGHT;
@@ -17,6 +16,7 @@ use super::subject::line;
 use super::text;
 use super::view::{Frame, moment};
 use super::words::{comparison, counted};
+use super::{Look, Rendered};
 
 /// Longest value of one fact, in characters.
 const FACT_MAX: usize = 500;
@@ -117,6 +117,8 @@ pub struct IncidentMail {
     pub instance: Option<String>,
     /// Address of the person who looks after it.
     pub owner: Option<String>,
+    /// The company's look; alarms leave its logo out.
+    pub look: Look,
 }
 
 /// An incident that fired and ended before anybody could be told.
@@ -223,14 +225,15 @@ fn view(mail: &IncidentMail, locale: Locale) -> IncidentView {
     let title = clipped(&mail.title, 150);
     IncidentView {
         frame: Frame {
-            lang: locale.language(),
             preheader: line(&match group.is_empty() {
                 true => news.clone(),
                 false => format!("{group}: {news}"),
             }),
             title,
             footer: footer(mail),
-            ..Frame::default()
+            // The state stands first, and an alarm is small.
+            logo: None,
+            ..Frame::of(&mail.look, locale)
         },
         mark,
         state,

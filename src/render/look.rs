@@ -5,7 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::palette::{DARK, LIGHT};
+use super::Image;
+use super::palette::{Colour, DARK, LIGHT};
 
 /// Least contrast of text with what is behind it: WCAG AA.
 const CONTRAST_MIN: f64 = 4.5;
@@ -15,6 +16,11 @@ const LOGO_SHOWN: (u32, u32) = (200, 60);
 pub const LOGO_BYTES_MAX: usize = 200_000;
 /// Longest footer, in characters.
 pub const FOOTER_MAX: usize = 500;
+
+/// The name of the logo within a mail.
+pub(super) const LOGO: &str = "logo";
+const BLACK: Colour = Colour(0, 0, 0);
+const WHITE: Colour = Colour(255, 255, 255);
 
 /// What a config may change of how mails look.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,7 +60,7 @@ pub(super) struct Accent {
 impl Look {
     /// The accent's shades; the house's own where the config has none.
     pub(super) fn shades(&self) -> Accent {
-        let Some(accent) = self.accent.as_deref().filter(|text| channels(text).is_some()) else {
+        let Some(accent) = self.accent.as_deref().and_then(Colour::parse) else {
             return Accent {
                 edge: LIGHT.accent.to_owned(),
                 link: LIGHT.accent.to_owned(),
@@ -62,10 +68,16 @@ impl Look {
             };
         };
         Accent {
-            edge: accent.to_owned(),
-            link: shade(accent, 0, &[LIGHT.card, LIGHT.zebra]),
-            dark: shade(accent, 255, &[DARK.card, DARK.zebra]),
+            edge: written(accent),
+            link: written(shade(accent, BLACK, &[LIGHT.card, LIGHT.zebra].map(house))),
+            dark: written(shade(accent, WHITE, &[DARK.card, DARK.zebra].map(house))),
         }
+    }
+
+    /// The logo as the picture that goes with a mail.
+    pub(super) fn image(&self) -> Option<Image> {
+        let logo = self.logo.as_ref()?;
+        Some(Image { name: LOGO.to_owned(), kind: logo.kind(), bytes: logo.bytes.clone() })
     }
 }
 
@@ -77,11 +89,9 @@ pub fn accent(text: &str) -> Result<String, String> {
         3 => digits.chars().flat_map(|digit| [digit, digit]).collect(),
         _ => digits.to_owned(),
     };
-    let colour = format!("#{}", long.to_ascii_lowercase());
-    if channels(&colour).is_none() {
-        return Err(format!("`{text}` is not a colour"));
-    }
-    let measured = contrast(&colour, "#ffffff");
+    let colour =
+        Colour::parse(&format!("#{long}")).ok_or_else(|| format!("`{text}` is not a colour"))?;
+    let measured = colour.contrast(WHITE);
     if measured < CONTRAST_MIN {
         // Cut, not rounded: 4.49 is too little and must not read 4.5.
         let shown = (measured * 100.0).floor() / 100.0;
@@ -90,51 +100,35 @@ pub fn accent(text: &str) -> Result<String, String> {
              {CONTRAST_MIN} to 1"
         ));
     }
-    Ok(colour)
+    Ok(written(colour))
 }
 
 /// The nearest darker shade of an accent that [`accent`] takes, to be suggested.
 pub fn darker(text: &str) -> Option<String> {
-    channels(text)?;
-    Some(shade(text, 0, &["#ffffff"]))
+    Some(written(shade(Colour::parse(text)?, BLACK, &[WHITE])))
 }
 
-/// Mixes a colour with black (0) or white (255) in small steps, until it can be read on all these
-/// grounds.
-fn shade(colour: &str, towards: u8, grounds: &[&str]) -> String {
-    let Some(from) = channels(colour) else { return colour.to_owned() };
+/// Mixes a colour with another in small steps, until it can be read on all these grounds.
+fn shade(colour: Colour, towards: Colour, grounds: &[Colour]) -> Colour {
+    let readable =
+        |shade: &Colour| grounds.iter().all(|ground| shade.contrast(*ground) >= CONTRAST_MIN);
     let mixed = (0..=50).map(|step| {
         let part = f64::from(step) / 50.0;
-        let mix = |c: u8| (f64::from(c) * (1.0 - part) + f64::from(towards) * part).round() as u8;
-        let [r, g, b] = from.map(mix);
-        format!("#{r:02x}{g:02x}{b:02x}")
+        let mix = |c: u8, d: u8| (f64::from(c) * (1.0 - part) + f64::from(d) * part).round() as u8;
+        Colour(mix(colour.0, towards.0), mix(colour.1, towards.1), mix(colour.2, towards.2))
     });
-    let readable =
-        |shade: &String| grounds.iter().all(|ground| contrast(shade, ground) >= CONTRAST_MIN);
     // Black and white can be read on every ground this is asked for.
-    mixed.into_iter().find(readable).unwrap_or_else(|| colour.to_owned())
+    mixed.into_iter().find(readable).unwrap_or(towards)
 }
 
-fn channels(colour: &str) -> Option<[u8; 3]> {
-    let digits =
-        colour.strip_prefix('#').filter(|digits| digits.len() == 6 && digits.is_ascii())?;
-    let channel = |at: usize| u8::from_str_radix(&digits[at..at + 2], 16).ok();
-    let hexadecimal = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
-    hexadecimal.then_some(())?;
-    Some([channel(0)?, channel(2)?, channel(4)?])
+/// A colour as configs write it.
+fn written(colour: Colour) -> String {
+    colour.to_string().to_ascii_lowercase()
 }
 
-/// Contrast of two colours by WCAG 2.2, 1 to 21; what is no colour counts as black.
-pub(super) fn contrast(a: &str, b: &str) -> f64 {
-    let luminance = |colour: &str| {
-        let linear = channels(colour).unwrap_or_default().map(|byte| {
-            let c = f64::from(byte) / 255.0;
-            if c <= 0.04045 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) }
-        });
-        0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-    };
-    let (a, b) = (luminance(a), luminance(b));
-    (a.max(b) + 0.05) / (a.min(b) + 0.05)
+/// A colour of the house's own palettes.
+fn house(text: &str) -> Colour {
+    Colour::parse(text).expect("palettes hold colours alone")
 }
 
 impl Logo {
@@ -235,15 +229,14 @@ mod tests {
         for colour in ["#1d4ed8", "#767676", "#000000", "#c2410c", "#00f", "#7c3aed", "#0f766e"] {
             let look = Look { accent: Some(accent(colour).unwrap()), ..Look::default() };
             let shades = look.shades();
-            for ground in [LIGHT.card, LIGHT.zebra] {
-                assert!(contrast(&shades.link, ground) >= 4.5, "{shades:?} on {ground}");
-            }
-            for ground in [DARK.card, DARK.zebra] {
-                assert!(contrast(&shades.dark, ground) >= 4.5, "{shades:?} on {ground}");
+            let light = [LIGHT.card, LIGHT.zebra].map(|ground| (&shades.link, ground));
+            let dark = [DARK.card, DARK.zebra].map(|ground| (&shades.dark, ground));
+            for (text, ground) in light.into_iter().chain(dark) {
+                let contrast = house(text).contrast(house(ground));
+                assert!(contrast >= 4.5, "{text} on {ground}: {contrast:.2}");
             }
         }
         assert_eq!(Look::default().shades().edge, LIGHT.accent);
-        assert!((contrast("#000000", "#ffffff") - 21.0).abs() < 0.01);
     }
 
     fn png(width: u32, height: u32) -> Vec<u8> {

@@ -93,7 +93,7 @@ pub fn mail_bytes(envelope: &Envelope, mail: &Rendered) -> Result<Vec<u8>, Envel
     let to = mailbox(&envelope.to)?;
     let mut message = Message::builder()
         .from(mailbox(&envelope.from)?)
-        .to(to.clone())
+        .raw_header(addresses("To", std::slice::from_ref(&to)))
         .raw_header(header("Subject", &line(&mail.subject)))
         .date(envelope.date.into())
         .message_id(Some(format!("<{id}>")));

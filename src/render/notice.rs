@@ -1,12 +1,12 @@
 //! Notices: plain mails to the owner about postrider's own troubles.
 
-use super::Rendered;
 use super::format::{Locale, clean, clipped, isolated};
 use super::html;
 use super::incident::Fact;
 use super::subject::line;
 use super::text;
 use super::view::Frame;
+use super::{Look, Rendered};
 
 /// Paragraphs beyond these are left out.
 const PARAGRAPHS_MAX: usize = 40;
@@ -26,6 +26,8 @@ pub struct NoticeMail {
     pub instance: Option<String>,
     /// Locale of the mail.
     pub locale: String,
+    /// The company's look; notices leave its logo out.
+    pub look: Look,
 }
 
 /// A notice as its templates see it.
@@ -50,7 +52,6 @@ pub fn render_notice(mail: &NoticeMail) -> Rendered {
     let facts = mail.facts.iter().take(PARAGRAPHS_MAX);
     let view = NoticeView {
         frame: Frame {
-            lang: locale.language(),
             preheader: paragraphs.first().map(|first| line(first)).unwrap_or_default(),
             footer: vec![format!(
                 "You get this mail because you are the owner of postrider{}: it tells you of its \
@@ -58,7 +59,8 @@ pub fn render_notice(mail: &NoticeMail) -> Rendered {
                 by.unwrap_or_default()
             )],
             title,
-            ..Frame::default()
+            logo: None,
+            ..Frame::of(&mail.look, locale)
         },
         paragraphs,
         facts: facts

@@ -127,6 +127,7 @@ fn a_notice_tells_the_owner_what_happened_and_what_to_do() {
         ],
         instance: Some("reports-1".to_owned()),
         locale: "en-GB".to_owned(),
+        look: Look::default(),
     });
     assert_eq!(mail.subject, "[postrider] Receiver `ops-hook` refuses us");
     assert_snapshot!("notice.html", mail.html);

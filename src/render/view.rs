@@ -8,6 +8,8 @@ use crate::domain::zone::Zone;
 
 use super::Look;
 use super::format::{Locale, clean, clipped};
+use super::look::{FOOTER_MAX, LOGO};
+use super::mail::cid;
 use super::words::change::{self, Tone};
 use super::words::counted;
 
@@ -36,17 +38,23 @@ pub(super) struct Frame {
     pub(super) dark: String,
 }
 
-impl Default for Frame {
-    /// An empty frame in the house's own colours.
-    fn default() -> Frame {
-        let shades = Look::default().shades();
+impl Frame {
+    /// An empty frame of a company's look.
+    pub(super) fn of(look: &Look, locale: Locale) -> Frame {
+        let shades = look.shades();
+        let logo = look.logo.as_ref().map(|logo| Picture {
+            src: cid(LOGO),
+            alt: clipped(&logo.alt, 100),
+            width: u32::from(logo.width),
+            height: u32::from(logo.height),
+        });
         Frame {
-            lang: "en",
+            lang: locale.language(),
             title: String::new(),
             preheader: String::new(),
             footer: Vec::new(),
-            imprint: None,
-            logo: None,
+            imprint: look.footer.as_deref().map(|footer| clipped(footer, FOOTER_MAX)),
+            logo,
             stacks: false,
             edge: shades.edge,
             link: shades.link,
@@ -287,6 +295,7 @@ fn notes(table: &Table, common: &Common, locale: Locale, slot: DateTime<Utc>) ->
             notes.push(format!("Not compared with {}.", super::words::listed(&left_out)));
         }
     }
+    notes.extend(cells::legend(table).map(str::to_owned));
     match table.complete_to {
         Some(_) if common.complete.is_some() => {}
         Some(at) => {

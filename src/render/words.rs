@@ -2,6 +2,7 @@
 
 use crate::domain::report::{Covering, Format};
 use crate::domain::rule::{Comparison, Op};
+use crate::domain::table::Column;
 use crate::domain::value::Value;
 
 use super::format::{Locale, clean};
@@ -19,6 +20,14 @@ pub fn comparison(comparison: Comparison, format: Format, locale: Locale) -> Str
         Op::Different => "other than",
     };
     format!("{word} {}", locale.number(comparison.than, format))
+}
+
+/// Of a column that became of a pivot's value: the value and what is measured. `None` for others,
+/// and where one thing is measured: then the column is named by the value alone.
+pub(super) fn pivoted(column: &Column) -> Option<(&str, &str)> {
+    let pivot = column.pivot.as_deref()?;
+    let measure = column.name.strip_prefix(pivot)?.strip_prefix(": ")?;
+    Some((pivot, measure))
 }
 
 /// A five-field cron pattern in words where it is a plain one (`weekdays at 08:00`), else the

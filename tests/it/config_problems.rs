@@ -381,7 +381,7 @@ fn a_reload_says_what_changed_by_name() {
     );
     assert_eq!(
         diff(&old, &valid(&text)),
-        ["report `users` changed", "report `users-by-account` changed"]
+        ["report `users` changed", "report `users-by-account` changed", "digest `weekly` changed",]
     );
 }
 

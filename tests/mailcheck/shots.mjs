@@ -1,7 +1,7 @@
 // Pictures of the golden mails, to be looked at by people: narrow, usual and wide, light and dark,
 // without pictures, and as clients leave them that take parts of their styles away.
 //
-//   node shots.mjs MAILS OUT [NAME...]     CHROMIUM is the program
+//   node shots.mjs MAILS OUT [NAME...]     CHROMIUM is the path of the program
 
 import { mkdirSync, readdirSync } from 'node:fs';
 import path from 'node:path';
@@ -39,7 +39,7 @@ const VIEWS = [
 const [folder, out, ...wanted] = process.argv.slice(2);
 mkdirSync(out, { recursive: true });
 const names = readdirSync(folder).filter((file) => file.endsWith('.html')).map((file) => file.slice(0, -5));
-const browser = await open(process.env.CHROMIUM ?? 'chromium');
+const browser = await open(process.env.CHROMIUM ?? '/usr/bin/chromium');
 for (const name of names.filter((name) => !wanted.length || wanted.includes(name)).sort()) {
   for (const view of VIEWS) {
     const html = (view.change ?? ((html) => html))(await shown(folder, name));

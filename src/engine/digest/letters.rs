@@ -213,6 +213,7 @@ fn rendered(mail: &DigestMail) -> Rendered {
             facts: vec![("Run".into(), mail.run.clone())],
             instance: mail.instance.clone(),
             locale: mail.locale.clone(),
+            look: mail.look.clone(),
         };
         Rendered { problem: Some(title), ..render::render_notice(&plain) }
     })

@@ -130,16 +130,12 @@ pub(super) fn shown(mail: &DigestMail) -> &[Section] {
     &mail.sections[..mail.sections.len().min(SECTIONS_SHOWN)]
 }
 
-/// The figures of a table's total, by column; of a pivoted one `WhatsApp Sessions`.
+/// The figures of a table's total, by column; of a pivoted one `WhatsApp: Sessions`.
 fn totals(table: &Table, locale: Locale) -> BTreeMap<String, String> {
     let columns = table.columns.iter().enumerate().filter(|(_, column)| !column.grouping);
     let figures = columns.filter_map(|(i, column)| {
         let value = locale.value(table.figure(i)?, column, &table.zone)?;
-        let name = match &column.pivot {
-            Some(pivot) => format!("{pivot} {}", column.name),
-            None => column.name.clone(),
-        };
-        Some((name, value))
+        Some((column.name.clone(), value))
     });
     figures.collect()
 }

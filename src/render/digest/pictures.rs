@@ -7,21 +7,16 @@ use crate::domain::table::{Section, Table};
 use super::super::Image;
 use super::super::chart::{self, Drawing};
 use super::super::format::{Locale, clipped};
-use super::super::mail::file_len;
+use super::super::mail::{cid, file_len};
 use super::super::view::{ChartView, Picture};
 use super::{DigestMail, PICTURE_BYTES};
 
-/// The name of the logo within a mail.
-pub(super) const LOGO: &str = "logo";
 /// Charts take at most this part of the largest mail: its tables and files are worth more.
 const SHARE: usize = 2;
 
 /// The pictures, and for each section what became of its chart.
 pub(super) fn pictures(mail: &DigestMail, locale: Locale) -> (Vec<Image>, Vec<ChartView>) {
-    let mut images = Vec::new();
-    if let Some(logo) = &mail.look.logo {
-        images.push(Image { name: LOGO.to_owned(), kind: logo.kind(), bytes: logo.bytes.clone() });
-    }
+    let mut images: Vec<Image> = mail.look.image().into_iter().collect();
     let mut left = PICTURE_BYTES.min(mail.bytes_max / SHARE);
     left = images.iter().fold(left, |left: usize, image: &Image| left.saturating_sub(sent(image)));
     let accent = mail.look.accent.as_deref();
@@ -37,7 +32,7 @@ pub(super) fn pictures(mail: &DigestMail, locale: Locale) -> (Vec<Image>, Vec<Ch
                 }
                 left -= bytes;
                 let picture = Picture {
-                    src: source(&name),
+                    src: cid(&name),
                     alt: clipped(&drawing.alt, 600),
                     width: drawing.width,
                     height: drawing.height,
@@ -58,11 +53,6 @@ pub(super) fn pictures(mail: &DigestMail, locale: Locale) -> (Vec<Image>, Vec<Ch
 /// A picture's bytes as they are sent.
 fn sent(image: &Image) -> usize {
     file_len(&image.name, image.bytes.len())
-}
-
-/// Where the HTML finds a picture.
-pub(super) fn source(name: &str) -> String {
-    format!("cid:{name}@postrider")
 }
 
 /// A table's chart. A defect in the drawing must not cost the mail.

@@ -7,11 +7,10 @@ use super::super::html::DigestView;
 use super::super::sheet::Attached;
 use super::super::subject::{self, Line, Subject, SubjectWords, line};
 use super::super::view::news::{News, news};
-use super::super::view::{self, Body, ChartView, Common, Frame, Picture, Room, SectionView};
+use super::super::view::{self, Body, ChartView, Common, Frame, Room, SectionView};
 use super::super::words::{self, listed};
 use super::DigestMail;
 use super::figure::{Figure, figure, shown};
-use super::pictures::{LOGO, source};
 
 /// A mail made later than this after its slot says so.
 pub(in crate::render) const LATE: TimeDelta = TimeDelta::minutes(10);
@@ -98,24 +97,11 @@ impl Screen<'_> {
 
     fn frame(&self, preheader: &str) -> Frame {
         let Screen { mail, locale, subject, .. } = *self;
-        let shades = mail.look.shades();
-        let logo = mail.look.logo.as_ref().map(|logo| Picture {
-            src: source(LOGO),
-            alt: clipped(&logo.alt, 100),
-            width: u32::from(logo.width),
-            height: u32::from(logo.height),
-        });
         Frame {
-            lang: locale.language(),
             title: subject.text.clone(),
             preheader: line(preheader),
             footer: footer(mail),
-            stacks: false,
-            imprint: mail.look.footer.as_deref().map(|footer| clipped(footer, 500)),
-            logo,
-            edge: shades.edge,
-            link: shades.link,
-            dark: shades.dark,
+            ..Frame::of(&mail.look, locale)
         }
     }
 

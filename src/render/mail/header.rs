@@ -81,24 +81,22 @@ pub(super) fn header(name: &'static str, value: &str) -> HeaderValue {
     folded(name, value, &pieces)
 }
 
-/// A header of addresses of ASCII letters, folded between them.
+/// A header of addresses of ASCII letters, folded between them. One without a name has its brackets
+/// too: filters take mails without them for those of machines.
 pub(super) fn addresses(name: &'static str, mailboxes: &[Mailbox]) -> HeaderValue {
     let mut pieces = Vec::new();
     for (at, mailbox) in mailboxes.iter().enumerate() {
         let comma = if at + 1 < mailboxes.len() { "," } else { "" };
-        match &mailbox.name {
-            None => pieces.push(format!("{}{comma}", mailbox.email)),
-            Some(name) => {
-                let atom = |word: &str| {
-                    word.len() <= WORD_MAX && word.bytes().all(|b| b.is_ascii_alphanumeric())
-                };
-                match name.split(' ').all(atom) {
-                    true => pieces.extend(name.split(' ').map(str::to_owned)),
-                    false => pieces.extend(encoded_words(name)),
-                }
-                pieces.push(format!("<{}>{comma}", mailbox.email));
+        if let Some(name) = &mailbox.name {
+            let atom = |word: &str| {
+                word.len() <= WORD_MAX && word.bytes().all(|b| b.is_ascii_alphanumeric())
+            };
+            match name.split(' ').all(atom) {
+                true => pieces.extend(name.split(' ').map(str::to_owned)),
+                false => pieces.extend(encoded_words(name)),
             }
         }
+        pieces.push(format!("<{}>{comma}", mailbox.email));
     }
     folded(name, pieces.join(" "), &pieces)
 }

@@ -11,7 +11,7 @@ use crate::domain::report::Format;
 use crate::domain::table::{Column, Others, Section, Table};
 use crate::domain::value::{Type, Value};
 use crate::domain::zone::Zone;
-use crate::render::{DigestMail, Envelope, IncidentKind, IncidentMail};
+use crate::render::{DigestMail, Envelope, IncidentKind, IncidentMail, Look};
 
 pub(crate) fn at(text: &str) -> DateTime<Utc> {
     DateTime::parse_from_rfc3339(text).unwrap().to_utc()
@@ -345,6 +345,7 @@ pub(crate) fn incident(kind: IncidentKind) -> IncidentMail {
         locale: "en-GB".to_owned(),
         instance: Some("reports-1".to_owned()),
         owner: Some("ops@example.com".to_owned()),
+        look: Look::default(),
     }
 }
 

@@ -3,6 +3,7 @@ use super::*;
 fn head(name: &str) -> Head {
     let text = name.trim_end_matches('#').to_owned();
     Head {
+        long: false,
         joined: text.clone(),
         text,
         numeric: name.ends_with('#'),

@@ -8,25 +8,28 @@ use crate::domain::table::{Column, Table};
 use crate::domain::value::Value;
 
 use super::super::chart;
-use super::super::format::{Locale, clean, clipped, isolated};
+use super::super::format::{Locale, clean, clipped, isolated, shortened};
 use super::super::words::change::{self, Tone};
-use super::super::words::counted;
-use super::grid::WIDE;
+use super::super::words::{self, counted};
+use super::grid::{WIDE, has_long_word};
 use super::{Body, Cell, Head, Mark, Room, TableView, is_link};
 
 /// Longest text of one cell, in characters.
 const CELL_MAX: usize = 120;
 /// Width of the longest bar of a column of shares, in pixels.
 const BAR_MAX: f64 = 56.0;
-/// Longer words may be broken, in characters.
-const LONG_WORD: usize = 24;
+/// Longest date without its year, in characters.
+const DAY_MAX: usize = 12;
+/// In tables of more columns than this, marks are short.
+const LONG_MARKS: usize = 4;
 
 pub(super) fn body(table: &Table, room: Room, locale: Locale) -> Body {
     if table.rows.is_empty() {
         let words = if table.window.is_some() { "Nothing in this period." } else { "Nothing yet." };
         return Body::Empty(words.to_owned());
     }
-    let writer = Writer { table, locale, bars: bar_scales(table, room.extras) };
+    let writer =
+        Writer { table, locale, bars: bar_scales(table, room.extras), brief: brief(table) };
     let shown = table.rows.len().min(room.rows);
     let hidden = (table.rows.len() - shown) as u64;
     let (others, others_line) = match &table.others {
@@ -56,29 +59,20 @@ pub(super) fn body(table: &Table, room: Room, locale: Locale) -> Body {
 }
 
 fn heads(table: &Table, locale: Locale) -> Vec<Head> {
-    let pivoted = || table.columns.iter().filter(|column| column.pivot.is_some());
-    // One figure a value: then the figure's name is the heading over all of them.
-    let mut names = pivoted().map(|column| column.name.as_str());
-    let first = names.next();
-    let same = first.is_some_and(|first| names.all(|name| name == first));
     let head = |column: &Column| {
         let name = clipped(&column.name, 60);
-        let (text, over) = match &column.pivot {
+        let (text, over) = match words::pivoted(column) {
+            Some((pivot, measure)) => (clipped(measure, 60), Some(clipped(pivot, 60))),
             None => (name.clone(), None),
-            Some(pivot) if same => (clipped(pivot, 60), Some(name.clone())),
-            Some(pivot) => (name.clone(), Some(clipped(pivot, 60))),
-        };
-        let joined = match &column.pivot {
-            Some(pivot) => format!("{} {name}", clipped(pivot, 60)),
-            None => name,
         };
         Head {
+            long: has_long_word(&text),
             text: isolated(text),
             numeric: column.numeric,
             grouping: column.grouping,
             goal: column.goal.map(|goal| change::goal(goal, column, locale)),
             over: over.map(isolated),
-            joined: isolated(joined),
+            joined: isolated(name),
         }
     };
     let mut heads: Vec<Head> = table.columns.iter().map(head).collect();
@@ -87,6 +81,7 @@ fn heads(table: &Table, locale: Locale) -> Vec<Head> {
         heads.push(Head {
             joined: text.clone(),
             text,
+            long: false,
             numeric: false,
             grouping: false,
             goal: None,
@@ -121,6 +116,8 @@ struct Writer<'a> {
     table: &'a Table,
     locale: Locale,
     bars: Vec<Option<f64>>,
+    /// Whether marks are short.
+    brief: bool,
 }
 
 impl Writer<'_> {
@@ -172,14 +169,18 @@ impl Writer<'_> {
         let marks = self.marks(column, value, beside);
         match written(self.table, column, value, self.locale) {
             Some(text) => {
-                let text = clipped(&text, CELL_MAX);
+                let text = shortened(text, CELL_MAX);
                 let bar = scale.zip(value.number()).map(|(scale, share)| {
                     (share.max(0.0) / scale * BAR_MAX).round().clamp(0.0, BAR_MAX) as u8
                 });
                 let bar = bar.filter(|width| *width > 0);
-                let long = text.split(' ').any(|word| word.chars().count() > LONG_WORD);
+                // A day breaks badly over two lines.
+                let day = matches!(value, Value::Timestamp(_)) && text.chars().count() <= DAY_MAX;
+                let text = if day { text.replace(' ', "\u{a0}") } else { text };
+                let long = has_long_word(&text);
+                let own_direction = matches!(value, Value::Text(_));
                 let text = isolated(text);
-                Cell { text, numeric, long, bar, href, marks, ..Cell::default() }
+                Cell { text, numeric, long, own_direction, bar, href, marks, ..Cell::default() }
             }
             None => {
                 let text = self.table.empty.as_deref().map_or("\u{2013}".to_owned(), clean);
@@ -196,7 +197,10 @@ impl Writer<'_> {
         if let Some(delta) = delta.filter(|_| !matches!(value, Value::Null)) {
             let told = change::change(delta, heading, self.locale);
             marks.push(match change::unusual(delta) {
-                Some((words, tone)) => Mark::new(tone, format!("{words}, {told}")),
+                Some((words, tone)) => {
+                    let words = if self.brief { change::brief(words) } else { words.to_owned() };
+                    Mark::new(tone, format!("{words}, {told}"))
+                }
                 None => Mark::new(Tone::Quiet, told),
             });
         }
@@ -220,6 +224,20 @@ impl Writer<'_> {
             }
         })
     }
+}
+
+/// Whether marks of a table are short, since with words of many letters its columns would not fit a
+/// narrow screen.
+fn brief(table: &Table) -> bool {
+    table.columns.len() + usize::from(trend(table).is_some()) > LONG_MARKS
+}
+
+/// What short marks mean, where there are any.
+pub(super) fn legend(table: &Table) -> Option<&'static str> {
+    let mut deltas = table.beside.iter().chain(&table.beside_total).flat_map(|b| &b.deltas);
+    let unusual = deltas.any(|delta| delta.as_ref().is_some_and(|delta| delta.unusual));
+    (unusual && brief(table))
+        .then_some("Figures marked high or low are outside their usual spread.")
 }
 
 /// A value as its cell has it; `None` for null.

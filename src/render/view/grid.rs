@@ -19,6 +19,9 @@ const MARK_SIZE: f64 = 0.9;
 /// A table is cut into blocks of columns only where so few columns name its rows.
 const NAMES_MAX: usize = 2;
 
+/// Longer words may be broken, in characters.
+const LONG_WORD: usize = 24;
+
 /// A cell of a table.
 #[derive(Clone, Debug, Default)]
 pub(in crate::render) struct Cell {
@@ -28,6 +31,8 @@ pub(in crate::render) struct Cell {
     pub(in crate::render) numeric: bool,
     /// Has words too long for a narrow screen: they may be broken.
     pub(in crate::render) long: bool,
+    /// Comes from records: its letters say in which direction it runs.
+    pub(in crate::render) own_direction: bool,
     /// Is a drawing made of letters, not to be read aloud.
     pub(in crate::render) spark: bool,
     /// Width of a bar below the figure, in pixels.
@@ -56,6 +61,8 @@ impl Cell {
 #[derive(Clone, Debug)]
 pub(in crate::render) struct Head {
     pub(in crate::render) text: String,
+    /// Has words too long for a narrow screen: they may be broken.
+    pub(in crate::render) long: bool,
     pub(in crate::render) numeric: bool,
     /// Whether it names the row.
     pub(in crate::render) grouping: bool,
@@ -216,9 +223,16 @@ impl TableView {
         let cells = self.all_rows().filter_map(|row| row.get(column)).map(Cell::unbroken);
         let head = &self.heads[column];
         let goal = head.goal.as_deref().map_or(0.0, widest_word);
-        let head = widest_word(&head.text).max(goal) * 13.0;
+        let text = widest_word(&head.text);
+        let text = if head.long { text.min(TEXT_LEAST) } else { text };
+        let head = text.max(goal) * 13.0;
         (cells.fold(0.0, f64::max) * size).max(head) + PADDING
     }
+}
+
+/// Whether a text has words too long for a narrow screen.
+pub(super) fn has_long_word(text: &str) -> bool {
+    text.split(' ').any(|word| word.chars().count() > LONG_WORD)
 }
 
 /// About the width of the widest word in the letters of mails, in ems. Fixed spaces join words.

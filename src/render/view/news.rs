@@ -231,10 +231,7 @@ impl Reader<'_> {
         let table = self.table;
         let heading = &table.columns[column];
         let value = written(table, column, value, self.locale).unwrap_or_else(|| "none".to_owned());
-        let mut name = clipped(&heading.name, 60);
-        if let Some(pivot) = &heading.pivot {
-            name = format!("{} {name}", clipped(pivot, 40));
-        }
+        let name = clipped(&heading.name, 60);
         let row =
             row.and_then(|row| table.rows.get(row)).map(|row| name_of(table, row, self.locale));
         match row.filter(|name| !name.is_empty()) {

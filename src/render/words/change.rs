@@ -106,11 +106,19 @@ pub(in crate::render) fn unusual(delta: &Delta) -> Option<(&'static str, Tone)> 
     delta.unusual.then_some((words, tone))
 }
 
+/// `▲ high`: the same for where there is little room.
+pub(in crate::render) fn brief(unusual: &str) -> String {
+    unusual.replace("unusually ", "")
+}
+
 /// `usually 290 to 320`, where that is known.
 pub(in crate::render) fn usual(delta: &Delta, column: &Column, locale: Locale) -> Option<String> {
     let (low, high) = delta.usual?;
     let [low, high] = [low, high].map(|x| figure(x, column, locale));
-    Some(format!("usually {low} to {high}"))
+    Some(match low == high {
+        true => format!("usually {low}"),
+        false => format!("usually {low} to {high}"),
+    })
 }
 
 /// A mean of figures, written as one of the column would be; of whole numbers without decimals.
@@ -130,7 +138,9 @@ pub(in crate::render) fn goal(goal: Goal, column: &Column, locale: Locale) -> St
         Op::Equal => "=",
         Op::Different => "\u{2260}",
     };
-    format!("goal {sign}\u{a0}{}", locale.number(goal.0.than, column.format))
+    let than = locale.number(goal.0.than, column.format);
+    let than = if column.format == Format::Percent { whole(than, locale) } else { than };
+    format!("goal {sign}\u{a0}{than}")
 }
 
 /// `✓ met` or `✗ missed` with its tone.
@@ -211,13 +221,24 @@ mod tests {
     fn goals_trends_and_spreads_are_told_in_the_units_of_their_column() {
         let gb = Locale::named("en-GB");
         let wait = column("Wait", Type::Real, Format::Duration);
-        let told = goal(Goal("<= 120".parse().unwrap()), &wait, gb);
-        assert_eq!(plain(&told), "goal \u{2264} 2 min");
+        assert_eq!(goal_told("<= 120", &wait, gb), "goal \u{2264} 2 min");
+        let told = |goal: &str, format: Format| {
+            goal_told(goal, &column("Answered", Type::Real, format), gb)
+        };
+        assert_eq!(told(">= 0.8", Format::Percent), "goal \u{2265} 80%");
+        assert_eq!(told("< 0.125", Format::Percent), "goal < 12.5%");
+        assert_eq!(told("= 2", Format::Decimals(1)), "goal = 2.0");
         let count = column("Sessions", Type::Integer, Format::Auto);
         assert_eq!(trend(&[Some(310.0), None, Some(431.0)], &count, gb), "low 310, high 431");
         assert_eq!(trend(&[Some(3.0), Some(3.0)], &count, gb), "always 3");
         assert_eq!(trend(&[None, Some(f64::NAN)], &count, gb), "no figures");
         let spread = Delta { usual: Some((289.6, 320.2)), ..delta(300.0, 431.0) };
         assert_eq!(usual(&spread, &count, gb).as_deref(), Some("usually 290 to 320"));
+        let always = Delta { usual: Some((3.0, 3.0)), ..delta(3.0, 4.0) };
+        assert_eq!(usual(&always, &count, gb).as_deref(), Some("usually 3"));
+    }
+
+    fn goal_told(text: &str, column: &Column, locale: Locale) -> String {
+        plain(&goal(Goal(text.parse().unwrap()), column, locale))
     }
 }

@@ -8,9 +8,10 @@ use postrider::domain::digest::{Attach, Headline};
 use postrider::domain::period::Window;
 use postrider::domain::report::Format;
 use postrider::domain::table::{Section, Table};
+use postrider::render::subject::default_template;
 use postrider::render::{
-    DigestMail, Envelope, IncidentKind, IncidentMail, Look, NoticeMail, Rendered, mail, mail_bytes,
-    render_digest, render_incident, render_notice,
+    DigestMail, Envelope, IncidentKind, IncidentMail, Logo, Look, NoticeMail, Rendered, mail,
+    mail_bytes, render_digest, render_incident, render_notice,
 };
 
 use super::tables::{self, at, berlin};
@@ -110,6 +111,35 @@ fn digests() -> Vec<(&'static str, DigestMail)> {
             },
         ),
         (
+            "digest-of-everything",
+            DigestMail {
+                subject: default_template(true).to_owned(),
+                look: look(),
+                headline: headline(),
+                made_at: digest().planned_at + TimeDelta::minutes(72),
+                part: Some("Acme GmbH".to_owned()),
+                attach: vec![Attach::Xlsx],
+                sections: vec![
+                    Section::Table(provisional(Table {
+                        chart: tables::charted(ChartKind::Bars).chart,
+                        ..tables::compared()
+                    })),
+                    Section::Table(tables::pivoted()),
+                    failed(),
+                ],
+                ..digest()
+            },
+        ),
+        (
+            "own-template",
+            DigestMail {
+                look: look(),
+                headline: headline(),
+                template: Some(example()),
+                ..of(vec![tables::compared(), tables::charted(ChartKind::Bars)])
+            },
+        ),
+        (
             "attachments",
             DigestMail {
                 attach: vec![Attach::Xlsx, Attach::Csv { bom: true }, Attach::Json],
@@ -145,6 +175,13 @@ fn digest() -> DigestMail {
     }
 }
 
+/// The template that the documentation shows.
+fn example() -> String {
+    let page = include_str!("../../../docs/templates.md");
+    let (_, rest) = page.split_once("```html\n").unwrap();
+    rest.split_once("```").unwrap().0.to_owned()
+}
+
 fn failed() -> Section {
     Section::Failed {
         report: "handle-time".to_owned(),
@@ -155,15 +192,21 @@ fn failed() -> Section {
 }
 
 fn look() -> Look {
+    // Any picture will do.
+    let chart = render_digest(&DigestMail {
+        sections: vec![Section::Table(tables::charted(ChartKind::Bars))],
+        ..digest()
+    });
+    let logo = chart.images[0].bytes.clone();
     Look {
-        logo: None,
+        logo: Some(Logo::read(logo, "Acme".to_owned()).unwrap()),
         accent: Some("#0f766e".to_owned()),
         footer: Some("Acme GmbH, Musterstra\u{df}e 1, 10115 Berlin".to_owned()),
     }
 }
 
 fn incidents() -> Vec<(&'static str, IncidentMail)> {
-    let fired = incident(IncidentKind::Fired);
+    let fired = IncidentMail { look: look(), ..incident(IncidentKind::Fired) };
     let ungrouped = IncidentMail {
         group: Vec::new(),
         severe: false,
@@ -220,6 +263,7 @@ fn incident(kind: IncidentKind) -> IncidentMail {
         locale: "en-GB".to_owned(),
         instance: Some("reports-1".to_owned()),
         owner: Some("ops@example.com".to_owned()),
+        look: Look::default(),
     }
 }
 
@@ -237,6 +281,7 @@ fn notice() -> NoticeMail {
         ],
         instance: Some("reports-1".to_owned()),
         locale: "en-GB".to_owned(),
+        look: look(),
     }
 }
 
