@@ -19,6 +19,7 @@ pub(super) fn remarks(
     plant: &Plant,
     report: &Report,
     window: Option<Window>,
+    locale: Locale,
 ) -> Vec<String> {
     let reads = report.query.reads();
     let states = states(records, report);
@@ -30,18 +31,23 @@ pub(super) fn remarks(
         format!("Records reach back to {date}.")
     }));
     for state in &states {
-        lines.extend(left_out(state, Locale::named(&plant.locale)));
+        lines.extend(left_out(state, locale));
         let fields = &reads[&state.dataset];
         let hidden: Vec<&String> = fields.iter().filter(|f| state.hidden.contains(f)).collect();
         lines.extend(not_shown(&state.dataset, &hidden));
     }
-    lines.extend(down(plant, report, &states));
+    lines.extend(down(plant, report, &states, locale));
     lines
 }
 
 /// Since when sources of a report have given nothing.
-pub(super) fn sources_down(records: &View<'_>, plant: &Plant, report: &Report) -> Vec<String> {
-    down(plant, report, &states(records, report))
+pub(super) fn sources_down(
+    records: &View<'_>,
+    plant: &Plant,
+    report: &Report,
+    locale: Locale,
+) -> Vec<String> {
+    down(plant, report, &states(records, report), locale)
 }
 
 fn states<'a>(records: &'a View<'_>, report: &Report) -> Vec<&'a DatasetState> {
@@ -80,7 +86,7 @@ fn not_shown(dataset: &str, hidden: &[&String]) -> Option<String> {
 }
 
 /// One sentence a source that gives nothing.
-fn down(plant: &Plant, report: &Report, states: &[&DatasetState]) -> Vec<String> {
+fn down(plant: &Plant, report: &Report, states: &[&DatasetState], locale: Locale) -> Vec<String> {
     let mut down: Vec<(&str, Vec<&str>, DateTime<Utc>)> = Vec::new();
     for state in states {
         let (Some(since), Some((last, _))) = (state.failing_since, &state.failure) else {
@@ -97,7 +103,7 @@ fn down(plant: &Plant, report: &Report, states: &[&DatasetState]) -> Vec<String>
         }
     }
     let sentence = |(source, names, since): (&str, Vec<&str>, DateTime<Utc>)| {
-        let since = Locale::named(&plant.locale).stamp(report.zone.civil(since));
+        let since = locale.stamp(report.zone.civil(since));
         format!("Source {source} has given nothing of {} since {since}.", names.join(", "))
     };
     down.into_iter().map(sentence).collect()
