@@ -309,9 +309,9 @@ impl Occasion<'_> {
     /// any row decides.
     fn wanted(self) -> Wanted {
         let decides = self.obeys() && self.digest.send_when == SendWhen::AnyGoalMissed;
-        let all = decides || !self.digest.attach.is_empty();
-        let locale = self.digest.locale.as_deref().map(Locale::named);
-        Wanted { locale, ..if all { Wanted::ROWS } else { Wanted::default() } }
+        let rest = decides || !self.digest.attach.is_empty();
+        let wanted = if rest { Wanted::ROWS } else { Wanted::default() };
+        Wanted { locale: self.digest.locale.as_deref().map(render::Locale::named), ..wanted }
     }
 
     /// Whether its readers know the newest figures from it: who looks at it alone takes nothing from

@@ -34,13 +34,17 @@ const AT_ONCE: usize = 2;
 pub struct Wanted {
     /// At most so many of the rows that `top` leaves out: see [`Table::rest`].
     pub rest_max: usize,
-    /// The locale of figures in sentences, where it is not that of the whole config.
+    /// How its sentences write figures and dates, if not as the whole config says.
     pub locale: Option<Locale>,
 }
 
 impl Wanted {
     /// All rows that were read, for files.
     pub const ROWS: Wanted = Wanted { rest_max: ROWS_MAX, locale: None };
+
+    pub(super) fn locale(self, plant: &Plant) -> Locale {
+        self.locale.unwrap_or_else(|| Locale::named(&plant.locale))
+    }
 }
 
 impl Engine {
@@ -155,7 +159,7 @@ fn section(
         |err| Section::Failed {
             report: report.name.clone(),
             title: report.title.clone(),
-            reason: reason(store, plant, report, &err),
+            reason: reason(store, plant, report, wanted, &err),
         },
         Section::Table,
     )
@@ -178,7 +182,7 @@ fn table(
         rows_max: ROWS_MAX,
         rest_max: wanted.rest_max,
     };
-    let locale = wanted.locale.unwrap_or_else(|| Locale::named(&plant.locale));
+    let locale = wanted.locale(plant);
     store.read_records(|records| {
         let datasets: Vec<String> = report.query.reads().into_keys().collect();
         let complete_to = records.complete_to(&datasets);
@@ -217,12 +221,18 @@ fn provisional(
 }
 
 /// A failure as the reader of a mail should see it: no paths, no SQL.
-fn reason(store: &Store, plant: &Plant, report: &Report, err: &StoreError) -> String {
+fn reason(
+    store: &Store,
+    plant: &Plant,
+    report: &Report,
+    wanted: Wanted,
+    err: &StoreError,
+) -> String {
     let StoreError::Loading(what) = err else { return err.to_string() };
     // What a source does not give will hardly be in the next mail.
-    let down = store.read_records(|records| {
-        Ok(remarks::sources_down(records, plant, report, Locale::named(&plant.locale)))
-    });
+    let locale = wanted.locale(plant);
+    let down =
+        store.read_records(|records| Ok(remarks::sources_down(records, plant, report, locale)));
     match down.unwrap_or_default().join(" ") {
         down if down.is_empty() => {
             format!("{what} is still being loaded; the next mail will have it")

@@ -372,7 +372,7 @@ async fn of_a_pivoted_report_what_is_over_everything_is_compared() {
 #[tokio::test]
 async fn records_of_a_list_lead_to_their_pages_and_those_of_one_name_are_told_apart() {
     let t = started(HEAD).await;
-    let all = table(&t, "latest", Wanted { rest_max: 1000, locale: None }).await;
+    let all = table(&t, "latest", Wanted { rest_max: 1000, ..Wanted::default() }).await;
     assert_eq!(all.rows.len(), 4);
     let few = counted(&t.org, WEEKS[0])[""].sessions as usize;
     assert_eq!((all.rest.len(), all.others.as_ref().unwrap().rows), (few - 4, few as u64 - 4));

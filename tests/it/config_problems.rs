@@ -374,7 +374,8 @@ fn a_reload_says_what_changed_by_name() {
             "the routes changed",
         ]
     );
-    // A report is what it is made from: another join is another report.
+    // A report is what it is made from: another join is another report, and a digest is what its
+    // reports are.
     let text = SHIPPED.replace(
         "  left join Account account on account.Id = person.AccountId",
         "  join Account account on account.Id = person.AccountId",

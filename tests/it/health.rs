@@ -263,6 +263,20 @@ async fn a_spent_share_is_told_once_in_its_own_words() {
 }
 
 #[tokio::test]
+async fn a_digest_says_what_is_missing_in_its_own_locale() {
+    let config = CONFIG.replace("[digests.daily]\n", "[digests.daily]\nlocale = \"de-DE\"\n");
+    assert_ne!(config, CONFIG);
+    let t = TestPostrider::start(&format!("{HEAD}{config}"), "2026-11-23T06:30:00Z", fill).await;
+    t.beat().await;
+    t.org.faults().always(Fault::Html(503), On::any());
+    t.advance_to("2026-11-23T07:15:00Z").await;
+    let words = t.letters_to("ana@example.com")[0].words();
+    assert!(words.contains("has given nothing of"), "{words}");
+    assert!(words.contains("since 23.11.2026 07:3"), "{words}");
+    t.org.faults().clear();
+}
+
+#[tokio::test]
 async fn of_two_sources_the_one_that_is_down_is_named_with_what_reads_it() {
     let t = TestPostrider::start(&format!("{HEAD}{CONFIG}"), "2026-11-23T06:30:00Z", fill).await;
     let (org, _serving, config) = second_org(&t).await;

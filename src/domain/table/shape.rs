@@ -79,7 +79,7 @@ impl<'a> Layout<'a> {
         let groups = query.groups.len() - usize::from(query.pivot && !query.groups.is_empty());
         let is_masked = |name: &String| report.mask.contains(name);
         let mut columns: Vec<Column> =
-            query.groups[..groups].iter().map(|group| of_group(report, group)).collect();
+            query.groups[..groups].iter().map(|group| of_group(report, query, group)).collect();
         let mut masked: Vec<bool> =
             query.groups[..groups].iter().map(|group| is_masked(&group.name)).collect();
         let across = query.groups.get(groups);
@@ -118,6 +118,14 @@ impl<'a> Layout<'a> {
 
     fn row(&self, row: &Row) -> Vec<Value> {
         let mut cells = row.shown.clone();
+        // Days, hours and their like stay what they are: each reader's locale has words for them, and
+        // charts and files their own places.
+        for (index, cell) in cells.iter_mut().enumerate() {
+            let unit = self.columns.get(index).is_some_and(|column| column.unit.is_some());
+            if let Some(key) = row.keys.get(index).filter(|_| unit) {
+                cell.clone_from(key);
+            }
+        }
         let names = self.query.columns.iter().cycle();
         cells.extend(row.values.iter().zip(names).map(|(value, column)| labelled(column, value)));
         self.finish(cells)
@@ -175,15 +183,15 @@ impl<'a> Layout<'a> {
     }
 }
 
-fn of_group(report: &Report, group: &Group) -> Column {
+fn of_group(report: &Report, query: &Query, group: &Group) -> Column {
     // People see labels where the key has any.
     let labelled = group.alias.is_some() || !group.labels.is_empty();
     let ty = if labelled { Type::Text } else { group.ty };
-    column(report, &group.name, (true, false), Some(ty), &group.expr)
+    column(report, &group.name, (true, false), Some(ty), query.unit(&group.expr))
 }
 
 fn of_column(report: &Report, of: &query::Column) -> Column {
-    column(report, &of.name, (false, of.share), of.ty, &of.expr)
+    column(report, &of.name, (false, of.share), of.ty, unit(&of.expr))
 }
 
 fn column(
@@ -191,7 +199,7 @@ fn column(
     name: &str,
     (grouping, share): (bool, bool),
     ty: Option<Type>,
-    expr: &Expr,
+    unit: Option<Unit>,
 ) -> Column {
     Column {
         name: name.to_owned(),
@@ -201,10 +209,10 @@ fn column(
             None => Format::Auto,
         },
         grouping,
-        numeric: ty.is_some_and(Type::is_number) && unit(expr).is_none(),
+        numeric: ty.is_some_and(Type::is_number) && unit.is_none(),
         share,
         ty,
-        unit: unit(expr),
+        unit,
         goal: report.goals.get(name).copied(),
         pivot: None,
     }

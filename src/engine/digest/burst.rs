@@ -14,7 +14,7 @@ use crate::domain::digest::split::{PARTS_MAX, Part, Parted, Partition};
 use crate::domain::digest::{Digest, SendWhen, Split};
 use crate::domain::table::Section;
 use crate::engine::notice::OwnerNotice;
-use crate::engine::tables::{ReportParts, Wanted};
+use crate::engine::tables::ReportParts;
 use crate::engine::{Engine, EngineError, blocking};
 use crate::render::{DigestMail, Locale, Rendered};
 use crate::store::state::archive::Snapshot;
@@ -35,8 +35,7 @@ impl Engine {
     ) -> Result<Made, EngineError> {
         let Occasion { digest, making, .. } = occasion;
         let slot = making.planned_at;
-        let rest = occasion.wanted() == Wanted::ROWS;
-        let reports = self.parts(&digest.reports, &split.queries, slot, rest).await;
+        let reports = self.parts(&digest.reports, &split.queries, slot, occasion.wanted()).await;
         let partition = match occasion.partition(split, &reports) {
             Ok(partition) => partition,
             Err(reason) => return Ok(occasion.stopped(&Stop::Failed(reason))),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use futures_util::StreamExt;
 
-use super::{AT_ONCE, ROWS_MAX, provisional, reason, remarks};
+use super::{AT_ONCE, ROWS_MAX, Wanted, provisional, reason, remarks};
 use crate::domain::digest::split::{PartCount, Parted};
 use crate::domain::expr::Expr;
 use crate::domain::period::Window;
@@ -48,13 +48,13 @@ impl ReportParts {
 
 impl Engine {
     /// The parts of some reports for a slot, in order; `queries` are theirs, split. One that cannot be
-    /// made is a section that says so. With `rest` the rows behind `top` are there too.
+    /// made is a section that says so.
     pub(in crate::engine) async fn parts(
         &self,
         reports: &[Arc<Report>],
         queries: &[Arc<Query>],
         slot: DateTime<Utc>,
-        rest: bool,
+        wanted: Wanted,
     ) -> Vec<Result<ReportParts, Section>> {
         let plant = self.plant();
         let each: Vec<(Arc<Report>, Arc<Query>)> =
@@ -65,8 +65,8 @@ impl Engine {
                 let (name, title) = (report.name.clone(), report.title.clone());
                 let failed = move |reason| Section::Failed { report: name, title, reason };
                 let work = move || {
-                    let parts = parts(&store, &plant, &report, &query, slot, rest);
-                    Ok(parts.map_err(|err| reason(&store, &plant, &report, &err)))
+                    let parts = parts(&store, &plant, &report, &query, slot, wanted);
+                    Ok(parts.map_err(|err| reason(&store, &plant, &report, wanted, &err)))
                 };
                 async move {
                     let done = blocking(work).await;
@@ -88,7 +88,7 @@ fn parts(
     report: &Report,
     query: &Query,
     slot: DateTime<Utc>,
-    rest: bool,
+    wanted: Wanted,
 ) -> Result<ReportParts, StoreError> {
     let window = report.period.window(slot, &report.zone, plant.week_starts);
     let frame = Frame {
@@ -97,7 +97,7 @@ fn parts(
         zone: report.zone.clone(),
         week_starts: plant.week_starts,
         rows_max: ROWS_MAX,
-        rest_max: if rest { ROWS_MAX } else { 0 },
+        rest_max: wanted.rest_max,
     };
     // One view: what is counted is what is split.
     store.read_records(|records| {
@@ -122,13 +122,7 @@ fn parts(
             answers,
             nothing,
             window,
-            remarks: remarks::remarks(
-                records,
-                plant,
-                &overlaid,
-                window,
-                Locale::named(&plant.locale),
-            ),
+            remarks: remarks::remarks(records, plant, &overlaid, window, wanted.locale(plant)),
             report: overlaid,
             complete_to,
             provisional: provisional(window, complete_to, slot),

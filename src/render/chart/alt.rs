@@ -55,6 +55,14 @@ fn clipped_isolates(text: String) -> String {
     kept
 }
 
+/// A whole sentence; dates of some languages end with its full stop.
+fn ended(mut sentence: String) -> String {
+    if !sentence.ends_with('.') {
+        sentence.push('.');
+    }
+    sentence
+}
+
 fn name(text: &str) -> String {
     isolated(clipped(text, NAME_MAX))
 }
@@ -183,12 +191,12 @@ impl Teller<'_> {
                 0 => String::new(),
                 n => format!("; {n} of {} without a value", plot.marks.len()),
             };
-            return format!("{title}, {text}{missing}.");
+            return ended(format!("{title}, {text}{missing}"));
         }
         let mut text = format!("{title}.");
         for (i, series) in plot.series.iter().enumerate() {
             let Some(told) = course(i) else { continue };
-            let more = format!(" {} {told}.", name(&series.name));
+            let more = ended(format!(" {} {told}", name(&series.name)));
             if text.chars().count() + more.chars().count() <= ALT_MAX {
                 text.push_str(&more);
             }

@@ -12,7 +12,7 @@ use crate::domain::goal::GoalState;
 use crate::domain::report::Format;
 use crate::domain::table::{Column, Table};
 use crate::domain::value::Value;
-use crate::render::format::clean;
+use crate::render::format::{Locale, clean};
 
 /// Longest heading, in characters: a spreadsheet's table takes 255.
 const HEADING_MAX: usize = 200;
@@ -128,6 +128,11 @@ impl<'a> Layout<'a> {
         match value {
             Value::Null => Cell::Empty,
             Value::Boolean(yes) => Cell::Boolean(*yes),
+            // A file has the name of a weekday: 1 is Monday to us alone.
+            Value::Integer(n) if column.unit == Some(Unit::Weekday) => {
+                let name = Locale::named("en-GB").value(value, column, &self.table.zone);
+                name.map_or(Cell::Integer(*n), |name| Cell::Text(name.into()))
+            }
             Value::Integer(n) => Cell::Integer(*n),
             Value::Real(x) if x.is_finite() => Cell::Real(*x),
             Value::Real(_) => Cell::Empty,

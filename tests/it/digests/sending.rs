@@ -75,6 +75,31 @@ async fn a_digest_goes_out_when_there_is_something_to_tell() {
 }
 
 #[tokio::test]
+async fn days_are_dates_in_the_mail_a_line_in_the_chart_and_dates_in_the_workbook() {
+    let config = daily("locale = \"de-DE\"\nattach = [\"xlsx\"]")
+        .replace("\"yesterday\"", "\"last 7 days\"");
+    let config = config.replace("channel as Channel", "day(session.StartTime) as Day");
+    let config = config.replace("sort = \"Sessions desc\"", "chart = { kind = \"line\" }");
+    let t = TestPostrider::start(&config, "2026-11-20T06:50:00Z", fill).await;
+    t.beat().await;
+    t.advance_to("2026-11-20T07:03:00Z").await;
+    let letters = t.letters_to("ana@example.com");
+    let words = letters[0].words();
+    for said in ["17.11.", "19.11.", "Chart: Line: Sessions by day"] {
+        assert!(words.contains(said), "`{said}` not in {words}");
+    }
+    assert!(!words.contains(".11.."), "{words}");
+    let mails = t.mails_to("ana@example.com");
+    let parsed = mail_parser::MessageParser::default().parse(&mails[0].bytes).expect("a mail");
+    assert!(parsed.parts.iter().any(|part| part.contents().starts_with(b"\x89PNG")));
+    let sheets: Vec<u8> =
+        parsed.parts.iter().flat_map(|p| unpacked(p.contents())).flatten().collect();
+    let sheets = String::from_utf8_lossy(&sheets).into_owned();
+    // 17 November 2026, as workbooks count days.
+    assert!(sheets.contains("<v>46343</v>"), "the day is a date there");
+}
+
+#[tokio::test]
 async fn a_goal_missed_in_a_row_that_is_not_shown_is_reason_enough() {
     let config = daily("send_when = \"any goal missed\"")
         .replace("total = true", "total = true\ntop = 1\ngoals = { Sessions = \">= 2\" }");
