@@ -72,6 +72,11 @@ fn shows_what_it_is_about(set: &[Golden]) {
         ("alert-fired", &[&["#0f766e", "Musterstraße 1"]]),
         ("notice", &[&["Musterstraße 1"]]),
     ];
+    let subject = |name: &str| {
+        let golden = set.iter().find(|golden| golden.name.get(3..) == Some(name));
+        golden.map(|golden| golden.rendered.subject.as_str())
+    };
+    assert_eq!(subject("digest-of-everything"), Some("morning: Sessions 205,759 (+0.1%)"));
     for (name, demands) in demands {
         let golden = set.iter().find(|golden| golden.name.get(3..) == Some(name));
         let html = plain(&golden.unwrap_or_else(|| panic!("no mail {name}")).rendered.html);
