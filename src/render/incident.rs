@@ -14,7 +14,7 @@ use super::html;
 use super::palette::LIGHT;
 use super::subject::line;
 use super::text;
-use super::view::{Frame, moment};
+use super::view::{Frame, is_link, moment};
 use super::words::{comparison, counted};
 use super::{Look, Rendered};
 
@@ -420,10 +420,4 @@ fn footer(mail: &IncidentMail) -> Vec<String> {
     }
     footer.push(format!("Incident {}, message {}.", clean(&mail.incident), mail.sequence));
     footer
-}
-
-/// Only a web address becomes a link; anything else stays text.
-fn is_link(text: &str) -> bool {
-    !text.contains(char::is_whitespace)
-        && url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
 }

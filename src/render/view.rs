@@ -236,6 +236,7 @@ pub(super) fn is_link(address: &str) -> bool {
     let web = address.starts_with("https://") || address.starts_with("http://");
     web && address.len() <= 2_000
         && !address.contains(|c: char| c.is_whitespace() || c.is_control() || "<>\"".contains(c))
+        && url::Url::parse(address).is_ok()
 }
 
 /// `last 7 days: Mon 16 Nov to Sun 22 Nov 2026, Europe/Berlin`.

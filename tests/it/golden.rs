@@ -58,7 +58,7 @@ fn shows_what_it_is_about(set: &[Golden]) {
     let deltas = ["▲", "▼", "+25%", "-20%", "✓ met", "✗ missed", "Restated", "What changed"];
     let chart = ["cid:chart-"];
     let look = ["cid:logo@postrider", "#0f766e", "Musterstraße 1"];
-    let demands: [(&str, &[&[&str]]); 12] = [
+    let demands: [(&str, &[&[&str]]); 14] = [
         ("compared", &[&deltas, &["Sessions, last 8", "usually "]]),
         ("charts", &[&["cid:chart-1@", "cid:chart-2@", "cid:chart-3@", "cid:chart-4@"]]),
         ("pivot", &[&["colgroup", "Inbound", "Outbound", "Total"]]),
@@ -66,12 +66,20 @@ fn shows_what_it_is_about(set: &[Golden]) {
         ("digest-of-everything", &[&deltas, &chart, &look, &["colgroup", "Only for Acme GmbH"]]),
         ("digest-of-everything", &[&["late by 1 h 12 min", "Provisional:", "could not be made"]]),
         ("own-template", &[&["missed", "cid:chart-2@"]]),
+        // Digits that run with letters from right to left keep their order, isolated once.
+        ("right-to-left-digits", &[&[">\u{2068}٩٨٬٧٦٥\u{2069}<", ">\u{2068}٢٢٥٬٥١٢\u{2069}<"]]),
+        ("right-to-left", &[&["dir=\"auto\""]]),
         ("part", &[&["Only for Acme GmbH", "account.Name"]]),
         ("provisional", &[&["Provisional: "]]),
         ("attachments", &[&["Attached: ", ".xlsx", ".csv", ".json"]]),
         ("alert-fired", &[&["#0f766e", "Musterstraße 1"]]),
         ("notice", &[&["Musterstraße 1"]]),
     ];
+    let subject = |name: &str| {
+        let golden = set.iter().find(|golden| golden.name.get(3..) == Some(name));
+        golden.map(|golden| golden.rendered.subject.as_str())
+    };
+    assert_eq!(subject("digest-of-everything"), Some("morning: Sessions 205,759 (+0.1%)"));
     for (name, demands) in demands {
         let golden = set.iter().find(|golden| golden.name.get(3..) == Some(name));
         let html = plain(&golden.unwrap_or_else(|| panic!("no mail {name}")).rendered.html);

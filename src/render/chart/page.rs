@@ -2,9 +2,9 @@
 
 use crate::domain::goal::Goal;
 use crate::domain::report::Format;
-use crate::domain::rule::Op;
 use crate::render::format::Locale;
 use crate::render::palette::{self, Colour};
+use crate::render::words::change::sign;
 
 use super::font::{self, Weight};
 use super::plot::{Plot, Series};
@@ -76,15 +76,7 @@ impl Style {
 
     /// A goal in signs: `≤ 2 min`.
     pub(super) fn goal(&self, goal: Goal, format: Format) -> String {
-        let sign = match goal.0.op {
-            Op::Less => "<",
-            Op::LessOrEqual => "\u{2264}",
-            Op::Greater => ">",
-            Op::GreaterOrEqual => "\u{2265}",
-            Op::Equal => "=",
-            Op::Different => "\u{2260}",
-        };
-        format!("{sign} {}", self.value(goal.0.than, format))
+        format!("{} {}", sign(goal.0.op), self.value(goal.0.than, format))
     }
 }
 

@@ -91,15 +91,6 @@ pub(crate) fn typical() -> Table {
     ];
     let row = vec![real(6.0), real(7.416), real(15.5), int(18_204)];
     Table {
-        rest: vec![],
-        compared: None,
-        trend: None,
-        beside: vec![],
-        beside_total: None,
-        chart: None,
-        drill: None,
-        only: None,
-        restated: vec![],
         window: None,
         period: "all time".to_owned(),
         records: 18_204,
@@ -129,15 +120,6 @@ pub(crate) fn waits() -> Table {
         vec![text("SMS (standard)"), Value::Null, Value::Null, int(0), int(80)],
     ];
     Table {
-        rest: vec![],
-        compared: None,
-        trend: None,
-        beside: vec![],
-        beside_total: None,
-        chart: None,
-        drill: None,
-        only: None,
-        restated: vec![],
         others: Some(Others {
             rows: 37,
             values: Some(vec![Value::Null, real(88.0), real(300.0), int(50), int(53)]),
@@ -175,15 +157,6 @@ pub(crate) fn shares() -> Table {
         vec![text("(no account)"), int(1_004), real(0.1)],
     ];
     Table {
-        rest: vec![],
-        compared: None,
-        trend: None,
-        beside: vec![],
-        beside_total: None,
-        chart: None,
-        drill: None,
-        only: None,
-        restated: vec![],
         total: Some(vec![Value::Null, int(10_038), real(1.0)]),
         records: 10_038,
         ..table("accounts", "Which accounts write most?", columns, rows)
@@ -203,15 +176,6 @@ pub(crate) fn people() -> Table {
         vec![text(account), text(user), Value::Timestamp(started), Value::Boolean(consent)]
     };
     Table {
-        rest: vec![],
-        compared: None,
-        trend: None,
-        beside: vec![],
-        beside_total: None,
-        chart: None,
-        drill: None,
-        only: None,
-        restated: vec![],
         list: true,
         others: Some(Others { rows: 1_237, values: None }),
         empty: Some("not recorded".to_owned()),

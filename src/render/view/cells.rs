@@ -179,7 +179,8 @@ impl Writer<'_> {
                 let text = if day { text.replace(' ', "\u{a0}") } else { text };
                 let long = has_long_word(&text);
                 let own_direction = matches!(value, Value::Text(_));
-                let text = isolated(text);
+                // What the locale writes has its isolates already.
+                let text = if own_direction { isolated(text) } else { text };
                 Cell { text, numeric, long, own_direction, bar, href, marks, ..Cell::default() }
             }
             None => {
@@ -264,7 +265,7 @@ pub(super) fn name_of(table: &Table, row: &[Value], locale: Locale) -> String {
         let text = written(table, i, value, locale);
         text.unwrap_or_else(|| table.empty.as_deref().map_or("\u{2013}".to_owned(), clean))
     });
-    isolated(clipped(&names.collect::<Vec<_>>().join(", "), 80))
+    isolated(shortened(names.collect::<Vec<_>>().join(", "), 80))
 }
 
 /// Whether all days of the table are of one year.

@@ -130,17 +130,21 @@ pub(in crate::render) fn figure(x: f64, column: &Column, locale: Locale) -> Stri
 
 /// `goal ≤ 2 min`.
 pub(in crate::render) fn goal(goal: Goal, column: &Column, locale: Locale) -> String {
-    let sign = match goal.0.op {
+    let than = locale.number(goal.0.than, column.format);
+    let than = if column.format == Format::Percent { whole(than, locale) } else { than };
+    format!("goal {}\u{a0}{than}", sign(goal.0.op))
+}
+
+/// The sign of a comparison: `≤`.
+pub(in crate::render) fn sign(op: Op) -> &'static str {
+    match op {
         Op::Less => "<",
         Op::LessOrEqual => "\u{2264}",
         Op::Greater => ">",
         Op::GreaterOrEqual => "\u{2265}",
         Op::Equal => "=",
         Op::Different => "\u{2260}",
-    };
-    let than = locale.number(goal.0.than, column.format);
-    let than = if column.format == Format::Percent { whole(than, locale) } else { than };
-    format!("goal {sign}\u{a0}{than}")
+    }
 }
 
 /// `✓ met` or `✗ missed` with its tone.

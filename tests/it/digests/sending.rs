@@ -224,15 +224,15 @@ async fn readers_beside_get_mails_of_their_own() {
     t.beat().await;
     t.advance_to("2026-11-18T07:03:00Z").await;
     for (reader, cc) in [
-        ("ana@example.com", Some("carl@example.com")),
+        ("ana@example.com", Some("<carl@example.com>")),
         // His own copy names nobody twice.
         ("carl@example.com", None),
-        ("bea@example.com", Some("carl@example.com")),
+        ("bea@example.com", Some("<carl@example.com>")),
     ] {
         let mails = t.mails_to(reader);
         let [mail] = mails.as_slice() else { panic!("{} mails to {reader}", mails.len()) };
         assert_eq!(mail.recipients, [reader]);
-        assert_eq!(header(mail, "To").as_deref(), Some(reader));
+        assert_eq!(header(mail, "To"), Some(format!("<{reader}>")));
         assert_eq!(header(mail, "Reply-To").as_deref(), Some("desk@example.com"));
         assert_eq!(header(mail, "Cc").as_deref(), cc);
         let secret = String::from_utf8_lossy(&mail.bytes).contains("bea@example.com");
