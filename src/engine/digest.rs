@@ -16,7 +16,7 @@ use crate::domain::digest::{Attach, Digest, SendWhen, Sending};
 use crate::domain::report::Report;
 use crate::domain::schedule::Slot;
 use crate::domain::table::Section;
-use crate::render::{self, DigestMail, Locale, Rendered};
+use crate::render::{self, DigestMail, Rendered};
 use crate::store::state::archive::{self, Snapshot};
 use crate::store::state::outbox::Owed;
 use crate::store::state::slots::Run;

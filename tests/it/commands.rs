@@ -107,7 +107,9 @@ async fn pull_preview_send_and_look() {
     assert!(html.starts_with("<!DOCTYPE html>"));
     let body = json(&folder.done(&["preview", "traffic", "--format", "json"]));
     assert_eq!(body["data"]["reports"][0]["table"]["total"][1], 3);
-    assert!(folder.done(&["preview", "daily", "--format", "eml"]).contains("To: <ana@example.com>"));
+    assert!(
+        folder.done(&["preview", "daily", "--format", "eml"]).contains("To: <ana@example.com>")
+    );
     let (code, _, err) = said(&folder.run(&["preview", "dayly"]));
     assert_eq!(code, Some(1));
     assert!(err.contains("daily, traffic"), "{err}");

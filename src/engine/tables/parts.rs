@@ -18,7 +18,6 @@ use crate::domain::report::Report;
 use crate::domain::table::{Section, Table};
 use crate::domain::value::Value;
 use crate::engine::{Engine, EngineError, Plant, blocking, labels};
-use crate::render::Locale;
 use crate::store::{Store, StoreError};
 
 /// One report of a digest that is split, answered for all its parts.
