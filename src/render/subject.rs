@@ -59,8 +59,8 @@ impl Line {
 /// The subject of a digest whose config has none.
 pub fn default_template(headline: bool) -> &'static str {
     if headline {
-        "{{ digest }} {{ date }}: {{ headline }}{% if change %} ({{ change }}){% endif %}\
-         {% if goal %}, {{ goal }}{% endif %}"
+        "{{ digest }}: {{ headline }}{% if change %} ({{ change }}){% endif %}\
+         {% if goal %}, {{ goal }}{% endif %}, {{ date }}"
     } else {
         "{{ digest }} {{ date }}"
     }
@@ -348,7 +348,7 @@ mod tests {
         written("{% if missed %}{{ missed }} missed{% endif %} of {{ reports }}", "1 missed of 2");
         written(
             default_template(true),
-            "morning Mon 23 Nov 2026: Mean 3 min 20 s (+6 %), goal \u{2264} 2 min missed",
+            "morning: Mean 3 min 20 s (+6 %), goal \u{2264} 2 min missed, Mon 23 Nov 2026",
         );
     }
 

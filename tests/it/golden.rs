@@ -79,7 +79,10 @@ fn shows_what_it_is_about(set: &[Golden]) {
         let golden = set.iter().find(|golden| golden.name.get(3..) == Some(name));
         golden.map(|golden| golden.rendered.subject.as_str())
     };
-    assert_eq!(subject("digest-of-everything"), Some("morning: Sessions 205,759 (+0.1%)"));
+    assert_eq!(
+        subject("digest-of-everything"),
+        Some("morning: Sessions 205,759 (+0.1%), Mon 23 Nov 2026")
+    );
     for (name, demands) in demands {
         let golden = set.iter().find(|golden| golden.name.get(3..) == Some(name));
         let html = plain(&golden.unwrap_or_else(|| panic!("no mail {name}")).rendered.html);

@@ -135,7 +135,10 @@ fn told(mail: &crate::render::Rendered, words: &str) {
 #[test]
 fn the_list_view_and_the_first_screen_say_whether_to_worry() {
     let mail = render_digest(&watching());
-    assert_eq!(mail.subject, "morning: 95 % under 15 min 12 s (+30%), goal \u{2264} 15 min missed");
+    assert_eq!(
+        mail.subject,
+        "morning: 95 % under 15 min 12 s (+30%), goal \u{2264} 15 min missed, Mon 23 Nov 2026"
+    );
     assert!(mail.html.contains(
         "95 % under: 15\u{a0}min 12\u{a0}s (+30%), goal \u{2264} 15\u{a0}min missed. 1 goal missed. 3 unusual \
          figures. 2 reports."
