@@ -74,7 +74,7 @@ def csv_cell(found, wanted, where):
         if not any(c in FORMULA for c in wanted) and wanted[:1] not in ("\t", "\r", "\n"):
             same(found, printable(wanted), where)
     elif "weekday" in wanted:
-        same(int(found), wanted["weekday"], where)
+        same(found, WEEKDAYS[wanted["weekday"] - 1], where)
     elif "date" in wanted:
         same(found, wanted["date"], where)
     else:
