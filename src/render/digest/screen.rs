@@ -8,7 +8,7 @@ use super::super::sheet::Attached;
 use super::super::subject::{self, Line, Subject, SubjectWords, line};
 use super::super::view::news::{News, news};
 use super::super::view::{self, Body, ChartView, Common, Frame, Room, SectionView};
-use super::super::words::{self, listed};
+use super::super::words::listed;
 use super::DigestMail;
 use super::figure::{Figure, figure, shown};
 
@@ -16,8 +16,6 @@ use super::figure::{Figure, figure, shown};
 pub(in crate::render) const LATE: TimeDelta = TimeDelta::minutes(10);
 /// Sections beyond these are left out of a mail.
 pub(super) const SECTIONS_SHOWN: usize = 60;
-/// Where the figures cover less than this of what they are about, the first screen says so.
-const COVERED_ENOUGH: f64 = 0.8;
 /// Files named in one line.
 const FILES_NAMED: usize = 10;
 
@@ -180,10 +178,7 @@ impl Screen<'_> {
     fn uncovered(&self) -> Vec<String> {
         let tables = shown(self.mail).iter().filter_map(view::table_of);
         let low = tables.filter_map(|table| {
-            let low = |sentence: &&String| {
-                words::covered(sentence).is_some_and(|share| share < COVERED_ENOUGH)
-            };
-            let sentence = table.coverage.iter().find(low)?;
+            let sentence = table.coverage_low.first()?;
             let title = clipped(&table.title, 80);
             Some(format!("Low coverage in \u{201c}{title}\u{201d}: {}", clipped(sentence, 300)))
         });

@@ -261,6 +261,7 @@ fn low_coverage_and_late_provisional_figures_stand_on_the_first_screen() {
     mail.made_at = mail.planned_at + chrono::TimeDelta::minutes(72);
     if let Section::Table(table) = &mut mail.sections[0] {
         table.coverage = vec!["704 of 1,310 ended sessions have metrics (606 too new).".to_owned()];
+        table.coverage_low = table.coverage.clone();
         table.provisional = Some("the last day is not over".to_owned());
     }
     mail.subject =
