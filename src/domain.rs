@@ -20,6 +20,7 @@ pub mod report;
 pub mod route;
 pub mod rule;
 pub mod schedule;
+pub mod silence;
 pub mod table;
 pub mod token;
 pub mod value;

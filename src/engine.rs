@@ -21,13 +21,15 @@ use crate::domain::rule::Rule;
 use crate::domain::token::Key;
 use crate::domain::zone::Zone;
 use crate::receiver::Receiver;
-use crate::render::Look;
+use crate::render::{Look, Shape};
 use crate::source::{Source, Spent};
 use crate::store::records::RecordsError;
 use crate::store::state::StateError;
 use crate::store::{Store, StoreError};
 
 pub mod archive;
+mod board;
+mod compose;
 pub mod digest;
 pub mod evaluate;
 pub mod health;
@@ -79,7 +81,7 @@ pub struct Plant {
     /// Routes in order.
     pub routes: Vec<Route>,
     /// Receivers by name.
-    pub receivers: BTreeMap<String, Destination>,
+    pub receivers: BTreeMap<String, ReceiverLine>,
 }
 
 /// The mail server and the sender.
@@ -102,12 +104,29 @@ pub struct SourceLine {
     pub labels: bool,
 }
 
-/// Where a route's receiver leads.
+/// A receiver and what is done when it does not take messages, or too many.
+pub struct ReceiverLine {
+    /// Where it leads.
+    pub destination: Destination,
+    /// Who is told instead, once it has not taken a message for so long.
+    pub fallback: Option<(String, TimeDelta)>,
+    /// At most so many notices in so long; beyond it they become summaries.
+    pub limit: Option<(u32, TimeDelta)>,
+}
+
+/// Where a receiver leads.
 pub enum Destination {
     /// Mail to each address by itself.
     Mail(Vec<String>),
-    /// A webhook.
-    Webhook(Arc<dyn Receiver>),
+    /// A POST in the shape its other end understands.
+    Post(Shape, Arc<dyn Receiver>),
+}
+
+impl Destination {
+    /// Whether it is a webhook of the Standard Webhooks kind, which gets digests with their tables.
+    pub fn takes_tables(&self) -> bool {
+        matches!(self, Destination::Post(Shape::Standard, _))
+    }
 }
 
 /// Why a piece of the engine's work could not be done.
@@ -152,8 +171,8 @@ pub struct Engine {
     rounds: Mutex<HashSet<String>>,
     /// Sources of which was told that they are pulled less often than wanted.
     paced: Mutex<HashSet<String>>,
-    /// Rules and reloads move incidents one at a time.
-    evaluating: tokio::sync::Mutex<()>,
+    /// Rules and reloads move incidents one at a time; `None`: to be read from the state.
+    board: tokio::sync::Mutex<Option<board::Board>>,
     pulls: Mutex<HashMap<String, pull::Memo>>,
     /// What is written down of each source's requests.
     spent: Mutex<BTreeMap<String, Spent>>,
@@ -182,7 +201,7 @@ impl Engine {
             stopping: watch::Sender::new(false),
             rounds: Mutex::new(HashSet::new()),
             paced: Mutex::new(HashSet::new()),
-            evaluating: tokio::sync::Mutex::new(()),
+            board: tokio::sync::Mutex::new(None),
             pulls: Mutex::new(HashMap::new()),
             spent: Mutex::new(BTreeMap::new()),
             retired: Mutex::new(Vec::new()),

@@ -14,6 +14,7 @@ mod incident;
 pub mod look;
 pub mod mail;
 mod notice;
+mod notification;
 mod palette;
 pub mod payload;
 pub mod sheet;
@@ -31,6 +32,7 @@ pub use incident::{IncidentKind, IncidentMail, PassedIncident, render_incident};
 pub use look::{Logo, Look};
 pub use mail::{Envelope, EnvelopeError, mail_bytes};
 pub use notice::{NoticeMail, render_notice};
+pub use notification::{NotificationMail, Shape, body, render_notification};
 pub use payload::{digest_payload, incident_payload, notice_payload};
 
 /// A mail's content, before it is given to somebody.

@@ -10,10 +10,11 @@ use super::Limits;
 use crate::clock::Clock;
 use crate::config::{Config, ReceiverSettings, SourceSettings};
 use crate::domain::delivery::{Message, Outcome};
-use crate::engine::{Destination, Mail, Plant, SourceLine};
+use crate::engine::{Destination, Mail, Plant, ReceiverLine, SourceLine};
 use crate::receiver::Receiver;
 use crate::receiver::smtp::Smtp;
 use crate::receiver::webhook::Webhook;
+use crate::render::Shape;
 use crate::source::rest::Rest;
 use crate::source::salesforce::Salesforce;
 use crate::source::{Bounds, Source, SourceError};
@@ -73,16 +74,17 @@ pub(super) fn build(
             ReceiverSettings::Email(to) => Destination::Mail(to.clone()),
             // Only looking: `check` notes that it is not set, `run` refuses it.
             ReceiverSettings::Webhook(settings) if settings.url.expose_secret().is_empty() => {
-                Destination::Webhook(Arc::new(Unset))
+                Destination::Post(Shape::Standard, Arc::new(Unset))
             }
             ReceiverSettings::Webhook(settings) => {
                 let webhook =
                     Webhook::with_bounds(settings.clone(), Arc::clone(clock), limits.webhook)
                         .with_context(|| format!("receiver `{name}` cannot be used"))?;
-                Destination::Webhook(Arc::new(webhook))
+                Destination::Post(Shape::Standard, Arc::new(webhook))
             }
         };
-        plant.receivers.insert(name.clone(), destination);
+        let line = ReceiverLine { destination, fallback: None, limit: None };
+        plant.receivers.insert(name.clone(), line);
     }
     Ok(plant)
 }

@@ -57,6 +57,16 @@ pub struct Incident {
     pub peak: Severity,
     /// The value of the last reading; `None` where that was not a value.
     pub value: Option<f64>,
+    /// How many records the last value was computed from.
+    #[serde(default)]
+    pub records: Option<u64>,
+    /// What the last value was compared with, or is usual at that time of the week.
+    #[serde(default)]
+    pub usual: Option<f64>,
+    /// When the clock said that it last moved: the commit of its last transition, which is later than
+    /// the slot by what the data took to come.
+    #[serde(default, with = "stored::instant_if_any")]
+    pub moved_at: Option<DateTime<Utc>>,
     /// The value when it fired.
     pub value_at_fire: Option<f64>,
     /// The worst value so far.
@@ -202,6 +212,9 @@ pub struct About {
     pub format: Format,
     /// What to do.
     pub runbook: Option<String>,
+    /// Who looks after the rule.
+    #[serde(default)]
+    pub owner: Option<String>,
 }
 
 impl About {
@@ -213,6 +226,7 @@ impl About {
             levels: rule.levels.iter().map(text).collect(),
             format: rule.format,
             runbook: rule.runbook.clone(),
+            owner: rule.owner.clone(),
         }
     }
 }

@@ -12,12 +12,17 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
+use std::collections::BTreeMap;
+
 use super::incident::{Incident, Severity, State, stored, words};
 use super::route::{Labels, Route, pick};
+use super::silence::{Ack, Silence};
 
 mod decide;
 
 pub use decide::decide;
+#[cfg(test)]
+use decide::decide_group;
 
 /// What one receiver was last told of one incident, as it is stored (serde; instants in
 /// milliseconds). Its key is the incident and the receiver.
@@ -43,15 +48,23 @@ pub struct Told {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// The first one this receiver gets of this incident.
+    /// The first one this receiver gets of this incident, or of this group of incidents.
     Fired,
     /// The incident rose above the level that the receiver was told.
     LevelUp,
+    /// Several incidents of a group moved: some began, rose or ended while others go on.
+    Changed,
     /// It still fires.
     Reminder,
-    /// It is over: the closing one. Also the only one, where it fired and ended before anybody could
-    /// be told.
+    /// It is over, all of a group are: the closing one. Also the only one, where it fired and ended
+    /// before anybody could be told.
     Resolved,
+    /// Late or edited records changed what was told.
+    Correction,
+    /// New records of an event rule.
+    Records,
+    /// More changed than the receiver's limit lets through one by one: all of it in short.
+    Summary,
 }
 
 impl Kind {
@@ -60,44 +73,136 @@ impl Kind {
         match self {
             Kind::Fired => "fired",
             Kind::LevelUp => "level_up",
+            Kind::Changed => "changed",
             Kind::Reminder => "reminder",
             Kind::Resolved => "resolved",
+            Kind::Correction => "correction",
+            Kind::Records => "records",
+            Kind::Summary => "summary",
         }
     }
 }
 
-/// One message to one receiver about one incident: all that rendering needs.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+/// What a notice says of one of its incidents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    /// News: this receiver had not been told of it.
+    Fired,
+    /// It rose above what this receiver was told.
+    LevelUp,
+    /// It goes on as told.
+    Still,
+    /// It is over.
+    Resolved,
+    /// What was told of it turned out wrong.
+    Corrected,
+}
+
+/// One incident in a notice.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Item {
+    /// What is said of it.
+    pub change: Change,
+    /// The incident as it is now: values, levels, times and its rule's words.
+    pub incident: Incident,
+    /// The level the receiver was told before, where it rose.
+    pub from: Option<Severity>,
+    /// From its beginning to its end, or to now.
+    #[serde(with = "stored::length")]
+    pub duration: TimeDelta,
+    /// Who took it.
+    pub ack: Option<Ack>,
+    /// How many incidents of its rule and group fired within a day, this one included: many of them
+    /// are flapping.
+    pub recent: u32,
+    /// What is worth knowing besides, each a sentence: which silence hid it, what was corrected.
+    pub remarks: Vec<String>,
+}
+
+/// One message to one receiver about one or more incidents, or about records of an event rule: all
+/// that rendering needs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Notice {
-    /// `{incident}/{seq}/{receiver}`: never given to two notices.
+    /// `{thread}/{seq}/{receiver}`: never given to two notices.
     pub key: String,
     /// What it is about.
     pub kind: Kind,
     /// The receiver's name.
     pub receiver: String,
-    /// Which notice of this incident to this receiver it is, from 1. Those of one incident are one
-    /// thread.
+    /// What the notices of one thread have in common: the incident's id, or that of the group of
+    /// incidents (a hash of the labels it is grouped by, never of a route's words).
+    pub thread: String,
+    /// Which notice of this thread to this receiver it is, from 1.
     pub seq: u32,
+    /// When it was decided.
+    #[serde(with = "stored::instant")]
+    pub at: DateTime<Utc>,
     /// Why it is sent, for people.
     pub reason: String,
-    /// The incident as it is now: values, levels, times and its rule's words.
-    pub incident: Incident,
-    /// The incident's labels.
-    pub labels: Labels,
-    /// The breach of the level it is at, e.g. `> 300`.
-    pub threshold: String,
-    /// From its beginning to its end, or to now.
-    #[serde(with = "stored::length")]
-    pub duration: TimeDelta,
+    /// The labels its route groups by, with their values; empty: one incident by itself.
+    pub grouped_by: Labels,
+    /// Its incidents: those that fire, the worst first, then those that ended. At most
+    /// [`ITEMS_MAX`]; none where it is about records.
+    pub items: Vec<Item>,
+    /// How many more incidents of the group fire.
+    pub more_firing: u64,
+    /// How many more have just ended.
+    pub more_ended: u64,
     /// How late this is told, where that is more than the usual wait: it happened while postrider
     /// was down or could not see the data.
-    #[serde(with = "late")]
+    #[serde(with = "stored::length_if_any")]
     pub late: Option<TimeDelta>,
     /// Earlier incidents of the same rule and group that fired and ended before anybody could be
     /// told, oldest first: this notice is their only one.
     pub passed: Vec<Passed>,
     /// How many more of those there were, earlier than the ones listed.
     pub passed_more: usize,
+    /// New records of an event rule, oldest first; at most [`ITEMS_MAX`].
+    pub records: Vec<Occurrence>,
+    /// How many more there were.
+    pub records_more: u64,
+    /// The receiver it was for, and why it is told to another one instead.
+    pub instead_of: Option<(String, String)>,
+}
+
+impl Notice {
+    /// The incident it is about, or the first of them; `None`: it is about records.
+    pub fn first(&self) -> Option<&Incident> {
+        self.items.first().map(|item| &item.incident)
+    }
+
+    /// The rule it is about; of a group of several rules' incidents that of the first.
+    pub fn rule(&self) -> &str {
+        let of_records = self.records.first().map_or("", |record| record.rule.as_str());
+        self.first().map_or(of_records, |incident| incident.rule.as_str())
+    }
+}
+
+/// At most so many incidents or records are listed in one notice; the others are counted.
+pub const ITEMS_MAX: usize = 50;
+
+/// A new record that an event rule matched.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Occurrence {
+    /// The rule's name.
+    pub rule: String,
+    /// The rule's title.
+    pub title: String,
+    /// The record's key: with the rule its identity.
+    pub record: String,
+    /// When the record became visible.
+    #[serde(with = "stored::instant")]
+    pub at: DateTime<Utc>,
+    /// When the rule saw it.
+    #[serde(with = "stored::instant")]
+    pub seen_at: DateTime<Utc>,
+    /// Headings and shown values of the rule's columns.
+    pub shown: Vec<(String, String)>,
+    /// The record's page.
+    pub link: Option<String>,
+    /// What routes see: the rule's labels, `rule` and `level`, and its groups.
+    pub labels: Labels,
 }
 
 /// At most so many passed incidents are listed in one notice.
@@ -107,7 +212,7 @@ pub const PASSED_MAX: usize = 20;
 pub const LATE_AFTER: TimeDelta = TimeDelta::minutes(15);
 
 /// An incident that fired and ended before anybody could be told.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Passed {
     /// Its id.
     pub incident: String,
@@ -141,8 +246,33 @@ pub struct Decision {
     pub notices: Vec<Notice>,
     /// The rows to store: new and changed ones only.
     pub told: Vec<Told>,
+    /// Ended incidents of which nobody is owed anything any more.
+    pub done: Vec<String>,
+    /// Records of event rules that now have been told to everybody: rule and key.
+    pub told_records: Vec<(String, String)>,
     /// Who is told nothing, and why: for `explain`, not for a ledger line at each slot.
     pub quiet: Vec<Quiet>,
+    /// If nothing changes, nothing becomes due before; `None`: never.
+    pub next: Option<DateTime<Utc>>,
+}
+
+/// What decisions are made from.
+#[derive(Clone, Copy, Debug)]
+pub struct World<'a> {
+    /// Incidents that are open, or have ended and somebody may still be owed something; by id.
+    pub incidents: &'a BTreeMap<String, Incident>,
+    /// What was told of them: by incident, then by receiver.
+    pub told: &'a BTreeMap<String, BTreeMap<String, Told>>,
+    /// Records of event rules of which somebody is still to be told.
+    pub occurrences: &'a [Occurrence],
+    /// Silences that have not ended.
+    pub silences: &'a [Silence],
+    /// Acknowledgements by incident.
+    pub acks: &'a BTreeMap<String, Ack>,
+    /// The routes.
+    pub routes: &'a [Route],
+    /// Rules that cannot see their data, with the reason.
+    pub blind: &'a BTreeMap<String, String>,
 }
 
 /// The next instant at which [`decide`] would remind somebody of this incident, if nothing else
@@ -161,20 +291,6 @@ pub fn next_reminder(
         told.incident == incident.id && !told.closed && route.to.contains(&told.receiver)
     });
     picked.map(|told| told.last_told_at + repeat).min()
-}
-
-mod late {
-    //! A length of time in milliseconds, or nothing.
-
-    use chrono::TimeDelta;
-    use serde::{Serialize, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(
-        late: &Option<TimeDelta>,
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
-        late.map(|late| late.num_milliseconds()).serialize(to)
-    }
 }
 
 /// How late something that happened then is told now, where it is late at all.

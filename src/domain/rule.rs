@@ -20,11 +20,29 @@ pub mod levels;
 pub mod readings;
 pub mod slots;
 
-/// A `state` rule.
+/// What a rule is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A value per group, evaluated slot by slot: incidents with a beginning and an end.
+    State,
+    /// Each new record that matches, told exactly once.
+    Event,
+}
+
+/// A rule.
 #[derive(Clone, Debug)]
 pub struct Rule {
     /// Its name in `[rules]`: identity.
     pub name: String,
+    /// What it is about.
+    pub kind: Kind,
+    /// Who looks after it: a name or an address, for people.
+    pub owner: Option<String>,
+    /// Rules that explain this one: while an incident of one of them fires, those of this rule are
+    /// not told.
+    pub depends_on: Vec<String>,
+    /// The worst records behind the value, as a list, worst first.
+    pub evidence: Option<Arc<Query>>,
     /// What is wrong when it fires.
     pub title: String,
     /// Grouped by the rule's groups; column 0 is the value, column 1 the count of records.
@@ -246,6 +264,10 @@ pub(crate) mod sample {
         };
         Rule {
             name: "slow-answer".into(),
+            kind: Kind::State,
+            owner: None,
+            depends_on: Vec::new(),
+            evidence: None,
             title: "Customers wait too long".into(),
             query: Arc::new(query),
             window: Some(TimeDelta::minutes(30)),

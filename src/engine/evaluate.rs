@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Engine, EngineError, Plant, blocking};
+use super::board::Board;
+use super::{Engine, EngineError, Plant, blocking, notify};
 use crate::domain::incident::{self, Incident, Reason, Step, Transition};
 use crate::domain::query::Frame;
 use crate::domain::rule::readings::{Group, Observation, cap_groups, observations, overflow_rule};
@@ -21,83 +22,62 @@ const GROUPS_READ_MAX: usize = 50_000;
 /// What evaluating some slots of a rule came to, before it is stored.
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
+    /// The rule's name.
+    rule: String,
     /// Open incidents by their group's key.
-    pub(super) open: BTreeMap<String, Incident>,
+    open: BTreeMap<String, Incident>,
     /// Incidents that ended, in order.
-    pub(super) ended: Vec<Incident>,
+    ended: Vec<Incident>,
     /// Ids of incidents that cleared before they fired.
     forgotten: Vec<String>,
     /// Lines for the ledger.
     lines: Vec<String>,
     /// Up to which slot the rule has now been evaluated.
     evaluated_to: Option<DateTime<Utc>>,
+    /// Whether an incident made a transition.
+    moved: bool,
+    /// Whether the rule is no longer in the config.
+    removed: bool,
 }
 
 impl Engine {
-    /// Evaluates every rule that has slots due, and tells whom it owes. Returns how many slots were
-    /// evaluated.
+    /// Evaluates every rule that has slots due, and tells whom it owes: in one commit. Returns how
+    /// many slots were evaluated.
     pub async fn evaluate_due(&self) -> Result<usize, EngineError> {
-        let _one_at_a_time = self.evaluating.lock().await;
-        let plant = self.plant();
-        let now = self.clock.now();
-        let mut evaluated = 0;
-        let mut failed = None;
-        for rule in plant.rules.values() {
-            if self.stopping() {
-                break;
-            }
-            // One rule that cannot be evaluated never stops the others.
-            match self.evaluate(&plant, rule, now).await {
-                Ok(slots) => evaluated += slots,
-                Err(err) => failed = Some(err),
-            }
-        }
-        failed.map_or(Ok(evaluated), Err)
-    }
-
-    async fn evaluate(
-        &self,
-        plant: &Arc<Plant>,
-        rule: &Arc<Rule>,
-        now: DateTime<Utc>,
-    ) -> Result<usize, EngineError> {
-        let store = Arc::clone(&self.store);
-        let cadence = self.slowest_cadence(plant, rule);
-        let (rule_, plant_) = (Arc::clone(rule), Arc::clone(plant));
+        let mut kept = self.board.lock().await;
+        // Should anything fail, it is read again.
+        let board = kept.take();
+        let (store, plant, now) = (Arc::clone(&self.store), self.plant(), self.clock.now());
+        let cadences: BTreeMap<String, TimeDelta> = (plant.rules.values())
+            .map(|rule| (rule.name.clone(), self.slowest_cadence(&plant, rule)))
+            .collect();
+        let stopping = self.stopping.subscribe();
         let work = move || {
-            let rule = &rule_;
-            let (until, open, owed) = store.state.read(|tx| {
-                Ok((
-                    incidents::evaluated_until(tx, &rule.name)?,
-                    incidents::open_of(tx, &rule.name)?,
-                    incidents::owed(tx, &rule.name)?,
-                ))
-            })?;
-            let watermark = store.complete_to(&datasets(rule))?;
-            let due = due_slots(rule, until, watermark, cadence, now);
-            let slots = due.slots.len();
-            if due.evaluated_to.is_none() && open.is_empty() && owed.is_empty() {
-                return Ok(0);
+            let mut board = match board {
+                Some(board) => board,
+                None => store.state.read(Board::read)?,
+            };
+            let mut round = Round::default();
+            for rule in plant.rules.values() {
+                if *stopping.borrow() {
+                    break;
+                }
+                // One rule that cannot be evaluated never stops the others.
+                match evaluate(&store, &plant, &board, rule, cadences[&rule.name], now) {
+                    Ok(Some((slots, outcome))) => {
+                        round.slots += slots;
+                        round.outcomes.push(outcome);
+                    }
+                    Ok(None) => {}
+                    Err(err) => round.failed = Some(err),
+                }
             }
-            let mut outcome = Outcome::default();
-            for incident in open {
-                outcome.open.insert(incident.group.key.clone(), incident);
-            }
-            run_slots(&store, &plant_, rule, &due, &mut outcome)?;
-            outcome.ended.extend(owed);
-            // Looked at every second, written when there is something to write: each commit is synced.
-            if due.evaluated_to.is_none()
-                && store.state.read(|tx| super::notify::nothing_owed(tx, &plant_, &outcome, now))?
-            {
-                return Ok(0);
-            }
-            store.state.write(|tx| {
-                outcome.store(tx, &rule.name, now)?;
-                super::notify::owe(tx, &plant_, &outcome, now)
-            })?;
-            Ok(slots)
+            commit(&store, &plant, &mut board, &mut round.outcomes, now)?;
+            Ok((board, round))
         };
-        blocking(work).await
+        let (board, round) = blocking(work).await?;
+        *kept = Some(board);
+        round.failed.map_or(Ok(round.slots), Err)
     }
 
     /// How often the slowest of a rule's datasets is pulled.
@@ -109,28 +89,94 @@ impl Engine {
 
     /// Closes the incidents of rules that are no longer in the config, with that reason.
     pub async fn close_removed_rules(&self) -> Result<(), EngineError> {
-        let _one_at_a_time = self.evaluating.lock().await;
-        let plant = self.plant();
-        let now = self.clock.now();
-        self.write(move |tx| {
-            for name in incidents::rules_known(tx)? {
-                if plant.rules.contains_key(&name) {
-                    continue;
-                }
-                // Should it come back it is a new rule, which fills nothing in.
-                incidents::forget_rule(tx, &name)?;
-                let mut outcome = Outcome::default();
-                for incident in incidents::open_of(tx, &name)? {
-                    let step = incident::close(&incident, Reason::RuleRemoved, now);
-                    outcome.take(&incident.group.key.clone(), Some(incident), step);
-                }
-                outcome.store(tx, &name, now)?;
-                super::notify::owe(tx, &plant, &outcome, now)?;
-            }
-            Ok(())
-        })
-        .await
+        let mut kept = self.board.lock().await;
+        let board = kept.take();
+        let (store, plant, now) = (Arc::clone(&self.store), self.plant(), self.clock.now());
+        let work = move || {
+            let mut board = match board {
+                Some(board) => board,
+                None => store.state.read(Board::read)?,
+            };
+            // Routes may have changed with the config.
+            board.moved = true;
+            let known = store.state.read(incidents::rules_known)?;
+            let removed = known.into_iter().filter(|name| !plant.rules.contains_key(name));
+            let mut outcomes: Vec<Outcome> = removed
+                .map(|name| {
+                    let mut outcome = Outcome { removed: true, ..Outcome::of(&board, &name) };
+                    for incident in std::mem::take(&mut outcome.open).into_values() {
+                        let step = incident::close(&incident, Reason::RuleRemoved, now);
+                        outcome.take(&incident.group.key.clone(), Some(incident), step);
+                    }
+                    outcome
+                })
+                .collect();
+            commit(&store, &plant, &mut board, &mut outcomes, now)?;
+            Ok(board)
+        };
+        *kept = Some(blocking(work).await?);
+        Ok(())
     }
+}
+
+/// What all rules came to at a beat.
+#[derive(Default)]
+struct Round {
+    outcomes: Vec<Outcome>,
+    slots: usize,
+    failed: Option<EngineError>,
+}
+
+/// Evaluates the slots of a rule that are due; `None`: there are none.
+fn evaluate(
+    store: &Store,
+    plant: &Plant,
+    board: &Board,
+    rule: &Rule,
+    cadence: TimeDelta,
+    now: DateTime<Utc>,
+) -> Result<Option<(usize, Outcome)>, EngineError> {
+    let until = store.state.read(|tx| incidents::evaluated_until(tx, &rule.name))?;
+    let watermark = store.complete_to(&datasets(rule))?;
+    let due = due_slots(rule, until, watermark, cadence, now);
+    if due.evaluated_to.is_none() {
+        return Ok(None);
+    }
+    let mut outcome = Outcome::of(board, &rule.name);
+    run_slots(store, plant, rule, &due, &mut outcome)?;
+    Ok(Some((due.slots.len(), outcome)))
+}
+
+/// Decides what is owed after some outcomes, and commits both together.
+fn commit(
+    store: &Store,
+    plant: &Plant,
+    board: &mut Board,
+    outcomes: &mut [Outcome],
+    now: DateTime<Utc>,
+) -> Result<(), EngineError> {
+    for outcome in outcomes.iter_mut() {
+        outcome.follow(board, now);
+    }
+    let due = board.moved || board.next.is_some_and(|next| next <= now);
+    let owed = due.then(|| notify::decide(store, plant, board, now)).transpose()?;
+    if outcomes.is_empty() && owed.as_ref().is_none_or(notify::Owing::is_nothing) {
+        if let Some(owed) = owed {
+            board.follow(&owed.decision);
+        }
+        // Looked at every second, written when there is something to write: each commit is synced.
+        return Ok(());
+    }
+    store.state.write(|tx| {
+        for outcome in outcomes.iter() {
+            outcome.store(tx, now)?;
+        }
+        owed.as_ref().map_or(Ok(()), |owed| owed.commit(tx, now))
+    })?;
+    if let Some(owed) = owed {
+        board.follow(&owed.decision);
+    }
+    Ok(())
 }
 
 /// The datasets a rule reads.
@@ -205,6 +251,13 @@ fn observe(
 }
 
 impl Outcome {
+    /// Of a rule, as the board has it.
+    fn of(board: &Board, rule: &str) -> Outcome {
+        let open = board.open_of(rule);
+        let open = open.map(|incident| (incident.group.key.clone(), incident.clone()));
+        Outcome { rule: rule.to_owned(), open: open.collect(), ..Outcome::default() }
+    }
+
     fn step(&mut self, rule: &Rule, seen: &Observation, slot: &Slot) {
         let before = self.open.remove(&seen.group.key);
         let step = incident::step(rule, before.as_ref(), &seen.group, seen.reading, slot);
@@ -217,12 +270,21 @@ impl Outcome {
             let name = about.map(|incident| incident.group.name()).unwrap_or_default();
             let id = about.map_or("", |incident| incident.id.as_str());
             self.lines.push(format!("{} {id} {name}: {}", transition.word(), step.why));
+            self.moved = true;
         }
+        let stamp = step.transition.is_some();
         match step.incident {
-            Some(incident) if incident.is_open() => {
-                self.open.insert(key.to_owned(), incident);
+            Some(mut incident) => {
+                if stamp {
+                    // The clock's time is put in when it is committed.
+                    incident.moved_at = None;
+                }
+                if incident.is_open() {
+                    self.open.insert(key.to_owned(), incident);
+                } else {
+                    self.ended.push(incident);
+                }
             }
-            Some(ended) => self.ended.push(ended),
             None => {
                 if let (Some(before), Some(Transition::Forgotten)) = (before, step.transition) {
                     self.forgotten.push(before.id);
@@ -231,12 +293,27 @@ impl Outcome {
         }
     }
 
+    /// Puts what came out on the board.
+    fn follow(&mut self, board: &mut Board, now: DateTime<Utc>) {
+        for incident in self.ended.iter_mut().chain(self.open.values_mut()) {
+            incident.moved_at.get_or_insert(now);
+            board.put(incident.clone());
+        }
+        for id in &self.forgotten {
+            board.forget(id);
+        }
+        board.moved |= self.moved;
+    }
+
     fn store(
         &self,
         tx: &rusqlite::Transaction<'_>,
-        rule: &str,
         now: DateTime<Utc>,
     ) -> Result<(), crate::store::state::StateError> {
+        if self.removed {
+            // Should it come back it is a new rule, which fills nothing in.
+            incidents::forget_rule(tx, &self.rule)?;
+        }
         for id in &self.forgotten {
             incidents::forget(tx, id)?;
         }
@@ -245,10 +322,10 @@ impl Outcome {
             incidents::put(tx, incident)?;
         }
         for line in &self.lines {
-            ledger::note(tx, now, "incident", rule, line)?;
+            ledger::note(tx, now, "incident", &self.rule, line)?;
         }
         if let Some(until) = self.evaluated_to {
-            incidents::evaluated(tx, rule, until)?;
+            incidents::evaluated(tx, &self.rule, until)?;
         }
         Ok(())
     }

@@ -44,7 +44,7 @@ impl Trouble {
 /// The message to the alarm's receiver, unless that is what the trouble is about.
 fn alarm(plant: &Plant, trouble: &Trouble, now: DateTime<Utc>) -> Option<Owed> {
     let name = plant.alarm.as_ref().filter(|name| **name != trouble.subject)?;
-    let Some(Destination::Webhook(_)) = plant.receivers.get(name) else { return None };
+    let Destination::Post(_, _) = &plant.receivers.get(name)?.destination else { return None };
     let mut parts: Vec<&str> = trouble.identity.iter().map(String::as_str).collect();
     parts.extend(["alarm", name]);
     let id = render::mail::webhook_id(&parts);

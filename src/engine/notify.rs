@@ -1,198 +1,130 @@
-//! Notifying: notices become messages, in the transaction that stores what they are about.
+//! Notifying: what is owed becomes messages, in the transaction that stores what they are about.
 
-use std::collections::BTreeMap;
-
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use rusqlite::Transaction;
 
-use super::evaluate::Outcome;
-use super::{Destination, Plant};
+use super::board::Board;
+use super::{Destination, EngineError, Plant, compose};
 use crate::domain::delivery::Message;
-use crate::domain::incident::{Incident, Reason};
 use crate::domain::notification::{self, Decision, Notice};
-use crate::domain::period::Window;
-use crate::render::{self, Envelope, IncidentKind, IncidentMail, PassedIncident};
+use crate::render::{self, Envelope, NotificationMail, Rendered};
+use crate::store::Store;
 use crate::store::state::outbox::{Kind, Owed, SMTP};
-use crate::store::state::{StateError, incidents, ledger, outbox};
+use crate::store::state::{StateError, incidents, ledger, notices, outbox};
 
-/// Decides who is owed what about some incidents and owes it.
-pub(super) fn owe(
-    tx: &Transaction<'_>,
-    plant: &Plant,
-    outcome: &Outcome,
-    now: DateTime<Utc>,
-) -> Result<(), StateError> {
-    for decision in decisions(tx, plant, outcome, now)? {
-        commit(tx, plant, &decision, now)?;
-    }
-    Ok(())
+/// A decision and the messages it makes, ready to be committed.
+pub(super) struct Owing {
+    pub(super) decision: Decision,
+    /// The messages of each notice; none where the receiver is gone.
+    letters: Vec<Vec<Owed>>,
 }
 
-/// Whether nobody is owed anything about some incidents: then nothing has to be written.
-pub(super) fn nothing_owed(
-    tx: &Transaction<'_>,
+/// Decides who is owed what, and writes the messages. Nothing is stored yet.
+pub(super) fn decide(
+    store: &Store,
     plant: &Plant,
-    outcome: &Outcome,
+    board: &Board,
     now: DateTime<Utc>,
-) -> Result<bool, StateError> {
-    let decisions = decisions(tx, plant, outcome, now)?;
-    Ok(decisions.iter().all(|decision| decision.notices.is_empty() && decision.told.is_empty()))
+) -> Result<Owing, EngineError> {
+    let decision = notification::decide(&board.world(plant), now);
+    let letters = decision.notices.iter().map(|notice| {
+        let mail = compose::compose(store, plant, notice)?;
+        Ok(messages(plant, notice, &mail))
+    });
+    let letters = letters.collect::<Result<_, EngineError>>()?;
+    Ok(Owing { letters, decision })
 }
 
-fn decisions(
-    tx: &Transaction<'_>,
-    plant: &Plant,
-    outcome: &Outcome,
-    now: DateTime<Utc>,
-) -> Result<Vec<Decision>, StateError> {
-    let mut groups: BTreeMap<&str, Vec<Incident>> = BTreeMap::new();
-    // Oldest first: one group's incidents are told together.
-    for incident in outcome.ended.iter().chain(outcome.open.values()) {
-        groups.entry(&incident.group.key).or_default().push(incident.clone());
+impl Owing {
+    /// Whether there is nothing to write down.
+    pub(super) fn is_nothing(&self) -> bool {
+        let Decision { notices, told, done, told_records, .. } = &self.decision;
+        notices.is_empty() && told.is_empty() && done.is_empty() && told_records.is_empty()
     }
-    let mut decisions = Vec::with_capacity(groups.len());
-    for about in groups.values_mut() {
-        about.sort_by_key(|incident| incident.began);
-        let mut told = Vec::new();
-        for incident in about.iter() {
-            told.extend(incidents::told(tx, &incident.id)?);
+
+    /// Owes the messages and writes down what was decided.
+    pub(super) fn commit(
+        &self,
+        tx: &Transaction<'_>,
+        now: DateTime<Utc>,
+    ) -> Result<(), StateError> {
+        for (notice, messages) in self.decision.notices.iter().zip(&self.letters) {
+            for message in messages {
+                outbox::owe(tx, message, now)?;
+            }
+            let lost = if messages.is_empty() { " (not sent: the receiver is gone)" } else { "" };
+            let (word, receiver, why) = (notice.kind.word(), &notice.receiver, &notice.reason);
+            let text = format!("{word} to `{receiver}`: {why}{lost}");
+            ledger::note(tx, now, "notification", notice.rule(), &text)?;
+            notices::put(tx, notice)?;
         }
-        decisions.push(notification::decide(about, &told, &plant.routes, now));
-    }
-    Ok(decisions)
-}
-
-fn commit(
-    tx: &Transaction<'_>,
-    plant: &Plant,
-    decision: &Decision,
-    now: DateTime<Utc>,
-) -> Result<(), StateError> {
-    for notice in &decision.notices {
-        let messages = messages(plant, notice, now);
-        for message in &messages {
-            outbox::owe(tx, message, now)?;
+        for told in &self.decision.told {
+            incidents::put_told(tx, told)?;
         }
-        let lost = if messages.is_empty() { " (not sent: the receiver is gone)" } else { "" };
-        let (word, receiver, why) = (notice.kind.word(), &notice.receiver, &notice.reason);
-        let text = format!("{word} to `{receiver}`: {why}{lost}");
-        ledger::note(tx, now, "notification", &notice.incident.rule, &text)?;
+        for id in &self.decision.done {
+            incidents::done(tx, id)?;
+        }
+        Ok(())
     }
-    for told in &decision.told {
-        incidents::put_told(tx, told)?;
-    }
-    Ok(())
 }
 
 /// One message a recipient of the notice's receiver, each with an id and bytes that never change.
-fn messages(plant: &Plant, notice: &Notice, now: DateTime<Utc>) -> Vec<Owed> {
-    let mail = incident_mail(plant, notice);
-    let rendered = render::render_incident(&mail);
+fn messages(plant: &Plant, notice: &Notice, mail: &NotificationMail) -> Vec<Owed> {
+    let rendered = render::render_notification(mail);
     let owe = |receiver: &str, message: Message| Owed {
         kind: Kind::Notification,
-        origin: notice.incident.id.clone(),
+        origin: notice.thread.clone(),
         receiver: receiver.to_owned(),
         subject: rendered.subject.clone(),
         message,
         made_of: None,
     };
-    match (plant.receivers.get(&notice.receiver), &plant.mail) {
-        (Some(Destination::Webhook(_)), _) => {
+    let Some(line) = plant.receivers.get(&notice.receiver) else {
+        // A receiver that a reload took away: nobody is there to be told.
+        return Vec::new();
+    };
+    match (&line.destination, &plant.mail) {
+        (Destination::Post(shape, _), _) => {
             let id = render::mail::webhook_id(&[&notice.key]);
-            let bytes = render::incident_payload(&mail, &rendered);
+            let bytes = render::body(shape, mail, &rendered);
             vec![owe(&notice.receiver, Message { id, recipient: notice.receiver.clone(), bytes })]
         }
-        (Some(Destination::Mail(addresses)), Some(line)) => addresses
-            .iter()
-            .filter_map(|to| {
-                let domain = render::mail::domain_of(&line.from);
-                let id = render::mail::message_id(&[&notice.key, to], domain);
-                let thread = render::mail::message_id(&[&notice.incident.id, to], domain);
-                let envelope = Envelope {
-                    cc: Vec::new(),
-                    reply_to: None,
-                    unsubscribe_token: None,
-                    one_click: None,
-                    from: line.from.clone(),
-                    to: to.clone(),
-                    message_id: id.clone(),
-                    date: now,
-                    thread: Some(thread),
-                    list: Some(notice.incident.rule.clone()),
-                    owner: plant.owner.clone(),
-                    run: None,
-                    rule: Some(notice.incident.rule.clone()),
-                };
-                let bytes = super::notice::bytes_or_told(&envelope, &rendered)?;
+        (Destination::Mail(addresses), Some(line)) => {
+            let letters = addresses.iter().filter_map(|to| {
+                let (id, bytes) = letter(plant, &line.from, to, notice, &rendered)?;
                 Some(owe(SMTP, Message { id, recipient: to.clone(), bytes }))
-            })
-            .collect(),
-        // A receiver that a reload took away: nobody is there to be told.
-        _ => Vec::new(),
+            });
+            letters.collect()
+        }
+        (Destination::Mail(_), None) => Vec::new(),
     }
 }
 
-/// What is told, from the incident as it is and its rule as it is configured (a removed rule leaves
-/// what the incident remembers of it).
-fn incident_mail(plant: &Plant, notice: &Notice) -> IncidentMail {
-    let incident = &notice.incident;
-    let rule = plant.rules.get(&incident.rule);
-    // An incident is over when its lowest level is left.
-    let lowest = rule.and_then(|rule| rule.levels.first());
-    let levels = incident.about.levels.len();
-    IncidentMail {
-        kind: match notice.kind {
-            notification::Kind::Fired => IncidentKind::Fired,
-            notification::Kind::LevelUp => IncidentKind::LevelUp,
-            notification::Kind::Reminder => IncidentKind::Reminder,
-            notification::Kind::Resolved => IncidentKind::Resolved,
-        },
-        incident: incident.id.clone(),
-        rule: incident.rule.clone(),
-        title: incident.about.title.clone(),
-        group: incident.group.shown.clone(),
-        level: incident.level.name.clone(),
-        severe: levels > 1 && incident.level.index + 1 == levels,
-        previous_level: None,
-        value: incident.value,
-        format: incident.about.format,
-        threshold: notice.threshold.parse().ok(),
-        recover: lowest.map(|level| level.recover.unwrap_or(level.breach.negation())),
-        keep_firing_for: rule.map_or(TimeDelta::zero(), |rule| rule.keep_firing_for),
-        records: None,
-        window: rule.and_then(|rule| rule.window).map(|length| Window {
-            from: incident.last_read_at - length,
-            to: incident.last_read_at,
-        }),
-        at: incident.last_read_at,
-        began: incident.began,
-        fired: incident.fired_at.unwrap_or(incident.began),
-        resolved: incident.resolved.map(|resolved| resolved.at),
-        closed: incident
-            .resolved
-            .filter(|resolved| resolved.reason != Reason::Cleared)
-            .map(|resolved| resolved.reason.words().to_owned()),
-        passed: notice.passed.iter().map(passed).collect(),
-        passed_more: notice.passed_more,
-        worst: incident.worst,
-        value_at_fire: incident.value_at_fire,
-        reason: notice.reason.clone(),
-        sequence: notice.seq,
-        labels: incident.about.labels.clone(),
-        runbook: incident.about.runbook.clone(),
-        zone: plant.zone.clone(),
-        locale: plant.locale.clone(),
-        instance: None,
+/// The mail to one address: its id and its bytes.
+fn letter(
+    plant: &Plant,
+    from: &str,
+    to: &str,
+    notice: &Notice,
+    rendered: &Rendered,
+) -> Option<(String, Vec<u8>)> {
+    let domain = render::mail::domain_of(from);
+    let id = render::mail::message_id(&[&notice.key, to], domain);
+    let envelope = Envelope {
+        cc: Vec::new(),
+        reply_to: None,
+        unsubscribe_token: None,
+        one_click: None,
+        from: from.to_owned(),
+        to: to.to_owned(),
+        message_id: id.clone(),
+        date: notice.at,
+        thread: Some(render::mail::message_id(&[&notice.thread, to], domain)),
+        list: Some(notice.rule().to_owned()),
         owner: plant.owner.clone(),
-        look: plant.look.clone(),
-    }
-}
-
-fn passed(passed: &notification::Passed) -> PassedIncident {
-    PassedIncident {
-        began: passed.began,
-        ended: passed.ended,
-        level: passed.peak.name.clone(),
-        worst: passed.worst,
-    }
+        run: None,
+        rule: Some(notice.rule().to_owned()),
+    };
+    let bytes = super::notice::bytes_or_told(&envelope, rendered)?;
+    Some((id, bytes))
 }

@@ -235,9 +235,9 @@ impl Plant {
         if name == SMTP {
             return self.mail.as_ref().map(|mail| Arc::clone(&mail.receiver));
         }
-        match self.receivers.get(name) {
-            Some(Destination::Webhook(receiver)) => Some(Arc::clone(receiver)),
-            _ => None,
+        match &self.receivers.get(name)?.destination {
+            Destination::Post(_, receiver) => Some(Arc::clone(receiver)),
+            Destination::Mail(_) => None,
         }
     }
 }

@@ -18,6 +18,7 @@ pub mod archive;
 pub mod incidents;
 pub mod keys;
 pub mod ledger;
+pub mod notices;
 pub mod outbox;
 pub mod slots;
 pub mod sources;
@@ -30,6 +31,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/002_runs.sql"),
     include_str!("migrations/003_digests.sql"),
     include_str!("migrations/004_kept_long.sql"),
+    include_str!("migrations/005_alerting.sql"),
 ];
 
 /// The state database.

@@ -14,7 +14,7 @@ use crate::domain::expr::{Mistake, ReportType};
 use crate::domain::query::{Part, Query, QueryText};
 use crate::domain::report::Format;
 use crate::domain::rule::levels::mistakes as level_mistakes;
-use crate::domain::rule::{Comparison, Level, Rule, WhenEmpty, WhenGone};
+use crate::domain::rule::{Comparison, Kind, Level, Rule, WhenEmpty, WhenGone};
 
 const GROUPS_MAX: u32 = 10_000;
 
@@ -53,6 +53,10 @@ pub(super) fn lower(raw: Raw<'_>, found: &mut Findings<'_>, names: &Names) -> Op
     (found.count() == before).then_some(())?;
     let (zone, week_starts) = (zone?, names.general.week_starts.to_string());
     Some(Rule {
+        kind: Kind::State,
+        owner: None,
+        depends_on: Vec::new(),
+        evidence: None,
         title: wire.title.as_ref().map_or_else(|| title_of(&table.name), |t| t.get_ref().clone()),
         query: Arc::new(query?),
         window: lengths.window,

@@ -61,6 +61,29 @@ pub(crate) mod length {
     }
 }
 
+pub(crate) mod length_if_any {
+    //! A length of time in milliseconds, or none.
+
+    use chrono::TimeDelta;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    struct Stored(#[serde(with = "super::length")] TimeDelta);
+
+    pub(crate) fn serialize<S: Serializer>(
+        length: &Option<TimeDelta>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        length.map(Stored).serialize(to)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<TimeDelta>, D::Error> {
+        Ok(Option::<Stored>::deserialize(from)?.map(|stored| stored.0))
+    }
+}
+
 pub(crate) mod format {
     //! How a value is written, as a short text.
 

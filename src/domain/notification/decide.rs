@@ -6,7 +6,45 @@ use chrono::{DateTime, Utc};
 
 use super::super::incident::{Incident, Reason, State, words};
 use super::super::route::{Route, pick};
-use super::{Decision, Kind, Notice, PASSED_MAX, Passed, Quiet, Told, late_words, lateness};
+use super::{
+    Change, Decision, Item, Kind, Notice, PASSED_MAX, Passed, Quiet, Told, World, late_words,
+    lateness, next_reminder,
+};
+
+/// Decides what is owed to whom now.
+pub fn decide(world: &World<'_>, now: DateTime<Utc>) -> Decision {
+    let mut groups: BTreeMap<(&str, &str), Vec<Incident>> = BTreeMap::new();
+    for incident in world.incidents.values() {
+        let key = (incident.rule.as_str(), incident.group.key.as_str());
+        groups.entry(key).or_default().push(incident.clone());
+    }
+    let mut all = Decision::default();
+    for incidents in groups.values_mut() {
+        // Oldest first: one group's incidents are told together.
+        incidents.sort_by_key(|incident| incident.began);
+        let of = |incident: &Incident| world.told.get(&incident.id).into_iter().flatten();
+        let told: Vec<Told> = incidents.iter().flat_map(of).map(|(_, told)| told.clone()).collect();
+        let mut decision = decide_group(incidents, &told, world.routes, now);
+        for told in told {
+            let same = |new: &Told| new.incident == told.incident && new.receiver == told.receiver;
+            if !decision.told.iter().any(same) {
+                decision.told.push(told);
+            }
+        }
+        for incident in incidents.iter() {
+            let owed = decision.told.iter().any(|t| t.incident == incident.id && !t.closed);
+            if !incident.is_open() && !owed {
+                all.done.push(incident.id.clone());
+            }
+            let next = next_reminder(incident, &decision.told, world.routes);
+            all.next = [all.next, next].into_iter().flatten().min();
+        }
+        all.notices.append(&mut decision.notices);
+        all.told.append(&mut decision.told);
+        all.quiet.append(&mut decision.quiet);
+    }
+    all
+}
 
 /// Decides what is owed about the incidents of one rule and one group, oldest first: those that
 /// moved since the last decision (after one slot or after many replayed ones) and the open one.
@@ -22,7 +60,7 @@ use super::{Decision, Kind, Notice, PASSED_MAX, Passed, Quiet, Told, late_words,
 /// - Resolved before anybody was told: the receivers of the route for its highest level get one
 ///   message that says so: a line in the notice of the incident that is open now, if there is
 ///   one for them, else a closing notice of the newest with the others as lines.
-pub fn decide(
+pub(super) fn decide_group(
     incidents: &[Incident],
     told: &[Told],
     routes: &[Route],
@@ -203,11 +241,9 @@ impl<'a> Work<'a> {
 
     /// Incidents that fired and ended with nobody told, oldest first.
     fn tell_passed(&mut self, receiver: &str, incidents: &[&Incident]) {
-        let carrier = self
-            .decision
-            .notices
-            .iter()
-            .rposition(|notice| notice.receiver == receiver && notice.incident.is_open());
+        let carrier = self.decision.notices.iter().rposition(|notice| {
+            notice.receiver == receiver && notice.first().is_some_and(Incident::is_open)
+        });
         let (carrier, lines) = match (carrier, incidents.split_last()) {
             (Some(carrier), _) => (carrier, incidents),
             (None, Some((newest, earlier))) => {
@@ -243,24 +279,46 @@ impl<'a> Work<'a> {
         seq: u32,
         reason: String,
     ) -> Notice {
+        let change = match kind {
+            Kind::Fired => Change::Fired,
+            Kind::LevelUp => Change::LevelUp,
+            Kind::Resolved => Change::Resolved,
+            _ => Change::Still,
+        };
+        let item = Item {
+            change,
+            incident: incident.clone(),
+            from: None,
+            duration: incident.duration(self.now),
+            ack: None,
+            recent: 1,
+            remarks: Vec::new(),
+        };
         Notice {
             key: format!("{}/{seq}/{receiver}", incident.id),
             kind,
             receiver: receiver.to_owned(),
+            thread: incident.id.clone(),
             seq,
+            at: self.now,
             reason,
-            incident: incident.clone(),
-            labels: incident.labels(),
-            threshold: incident.threshold().to_owned(),
-            duration: incident.duration(self.now),
+            grouped_by: BTreeMap::new(),
+            items: vec![item],
+            more_firing: 0,
+            more_ended: 0,
             late: None,
             passed: Vec::new(),
             passed_more: 0,
+            records: Vec::new(),
+            records_more: 0,
+            instead_of: None,
         }
     }
 
     fn owe(&mut self, notice: Notice, closed: bool) {
-        self.remember(&notice.incident, &notice.receiver, notice.seq, closed);
+        if let Some(incident) = notice.first() {
+            self.remember(&incident.clone(), &notice.receiver, notice.seq, closed);
+        }
         self.decision.notices.push(notice);
     }
 

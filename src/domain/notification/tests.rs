@@ -110,7 +110,7 @@ impl World {
             self.moved.push(open.clone());
         }
         let moved: Vec<Incident> = self.moved.drain(..).map(|incident| stored(&incident)).collect();
-        let decision = decide(&moved, &self.told, &self.routes, minute(self.now));
+        let decision = decide_group(&moved, &self.told, &self.routes, minute(self.now));
         for told in &decision.told {
             let told = stored(told);
             let same = |known: &&mut Told| {
@@ -183,6 +183,7 @@ impl World {
                 Kind::LevelUp => 'U',
                 Kind::Reminder => 'M',
                 Kind::Resolved => 'R',
+                other => panic!("no {other:?} of a single incident"),
             };
             let passed = match notice.passed.len() {
                 0 => String::new(),
@@ -335,18 +336,20 @@ fn a_notice_carries_what_rendering_needs() {
     let world = check(rule, by_level(), "!!#.", "1Fmail 2Fhook 2Umail 3Rmail 3Rhook");
     let notice = &world.notices[2].1;
     assert_eq!(notice.key, format!("{}/2/mail", world.incidents[0].id));
-    assert_eq!((notice.threshold.as_str(), notice.duration), ("> 900", MINUTE * 2));
-    assert_eq!(notice.labels.get("level").map(String::as_str), Some("critical"));
-    assert_eq!(notice.labels.get("team").map(String::as_str), Some("messaging"));
+    let item = &notice.items[0];
+    let labels = item.incident.labels();
+    assert_eq!((item.incident.threshold(), item.duration), ("> 900", MINUTE * 2));
+    assert_eq!(labels.get("level").map(String::as_str), Some("critical"));
+    assert_eq!(labels.get("team").map(String::as_str), Some("messaging"));
     assert_eq!(notice.reason, "it rose from level warning to critical");
-    assert_eq!(notice.incident.about.runbook.as_deref(), Some("call the desk"));
+    assert_eq!(item.incident.about.runbook.as_deref(), Some("call the desk"));
     let end = &world.notices[3].1;
-    let incident = &end.incident;
+    let incident = &end.items[0].incident;
     assert_eq!(
         (incident.value_at_fire, incident.worst, incident.value),
         (Some(400.0), Some(1000.0), Some(100.0))
     );
-    assert_eq!((end.kind.word(), end.seq, end.duration), ("resolved", 3, MINUTE * 3));
+    assert_eq!((end.kind.word(), end.seq, end.items[0].duration), ("resolved", 3, MINUTE * 3));
     assert_eq!(end.reason, "the value is back to normal");
     let json = serde_json::to_value(end).expect("a notice is written");
     assert_eq!(json["incident"]["about"]["format"], "auto");
@@ -381,12 +384,12 @@ fn a_decision_made_again_before_it_was_committed_is_the_same() {
     let mut world = World::new(rule(0, 0), by_level());
     world.read(Reading::Value(1000.0));
     let moved = world.moved.clone();
-    let first = decide(&moved, &[], &world.routes, minute(0));
-    let again = decide(&moved, &[], &world.routes, minute(0));
+    let first = decide_group(&moved, &[], &world.routes, minute(0));
+    let again = decide_group(&moved, &[], &world.routes, minute(0));
     assert_eq!(first, again);
     assert_eq!(first.notices.len(), 2);
     // And once it is committed, nothing more is owed.
-    assert!(decide(&moved, &first.told, &world.routes, minute(0)).notices.is_empty());
+    assert!(decide_group(&moved, &first.told, &world.routes, minute(0)).notices.is_empty());
 }
 
 fn scripts() -> impl Strategy<Value = String> {
@@ -414,7 +417,7 @@ proptest! {
         let mut open: std::collections::BTreeMap<&str, &str> = Default::default();
         for (_, notice) in &world.notices {
             prop_assert!(keys.insert(&notice.key), "{} twice in {}", notice.key, script);
-            let incident = notice.incident.id.as_str();
+            let incident = notice.thread.as_str();
             let receiver = notice.receiver.as_str();
             match notice.kind {
                 Kind::Fired => {
@@ -429,6 +432,7 @@ proptest! {
                     prop_assert!(before.is_none_or(|before| before == incident), "{}", script);
                     prop_assert!(before.is_some() || notice.seq == 1, "{}", script);
                 }
+                other => prop_assert!(false, "{:?} of a single incident in {}", other, script),
             }
         }
         // Owed: of every incident that ended, each receiver that was told was told the end, once.
@@ -440,7 +444,7 @@ proptest! {
         for told in &world.told {
             let ends = world.notices.iter().filter(|(_, notice)| {
                 notice.kind == Kind::Resolved
-                    && notice.incident.id == told.incident
+                    && notice.thread == told.incident
                     && notice.receiver == told.receiver
             });
             let lines = world.notices.iter().filter(|(_, notice)| {

@@ -10,7 +10,6 @@ use crate::domain::delivery::Message;
 use crate::domain::digest::MaskOutside;
 use crate::domain::table::Section;
 use crate::domain::token::Key;
-use crate::engine::Destination;
 use crate::engine::archive::{made_of, pack, sign};
 use crate::engine::notice::bytes_or_told;
 use crate::render::{self, DigestMail, Envelope, NoticeMail, Rendered};
@@ -83,8 +82,9 @@ impl Post {
     pub(super) fn new(occasion: Occasion<'_>, key: Option<Key>) -> Post {
         let Occasion { plant, digest, making, .. } = occasion;
         let alone = making.only.is_some();
-        let is_webhook =
-            |name: &&String| matches!(plant.receivers.get(*name), Some(Destination::Webhook(_)));
+        let is_webhook = |name: &&String| {
+            plant.receivers.get(*name).is_some_and(|line| line.destination.takes_tables())
+        };
         let webhooks = digest.webhooks.iter().filter(|_| !alone).filter(is_webhook);
         Post {
             run: occasion.run(String::new(), String::new(), &[]),

@@ -27,11 +27,25 @@ pub fn open_of(tx: &Transaction<'_>, rule: &str) -> Result<Vec<Incident>, StateE
     bodies(tx, "select body from incident where open = 1 and rule = ?1 order by id", Some(rule))
 }
 
-/// Incidents that have ended but of which some receiver is still owed the end.
-pub fn owed(tx: &Transaction<'_>, rule: &str) -> Result<Vec<Incident>, StateError> {
-    let sql = "select body from incident where open = 0 and rule = ?1
-               and id in (select incident from told where closed = 0) order by id";
-    bodies(tx, sql, Some(rule))
+/// Incidents that are open, or have ended and somebody may still be owed something.
+pub fn live(tx: &Transaction<'_>) -> Result<Vec<Incident>, StateError> {
+    bodies(tx, "select body from incident where live = 1 and ?1 is null order by id", None)
+}
+
+/// What receivers were told of the live incidents.
+pub fn told_live(tx: &Transaction<'_>) -> Result<Vec<Told>, StateError> {
+    let mut statement = tx.prepare_cached(
+        "select told.body from told join incident on incident.id = told.incident
+         where incident.live = 1",
+    )?;
+    let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
+    rows.map(|body| read("told", &body?)).collect()
+}
+
+/// Nobody is owed anything about an ended incident any more.
+pub fn done(tx: &Transaction<'_>, id: &str) -> Result<(), StateError> {
+    tx.prepare_cached("update incident set live = 0 where id = ?1")?.execute([id])?;
+    Ok(())
 }
 
 fn bodies(
@@ -47,8 +61,8 @@ fn bodies(
 /// Writes an incident as it now is.
 pub fn put(tx: &Transaction<'_>, incident: &Incident) -> Result<(), StateError> {
     tx.prepare_cached(
-        "insert into incident (id, rule, group_key, state, body, open)
-         values (?1, ?2, ?3, ?4, ?5, ?6)
+        "insert into incident (id, rule, group_key, state, body, open, live)
+         values (?1, ?2, ?3, ?4, ?5, ?6, 1)
          on conflict (id) do update set state = ?4, body = ?5, open = ?6",
     )?
     .execute(params![
