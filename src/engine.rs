@@ -37,6 +37,7 @@ pub mod housekeep;
 mod labels;
 pub mod notice;
 pub mod notify;
+mod observe;
 pub mod outbox;
 pub mod overdue;
 pub mod plan;
