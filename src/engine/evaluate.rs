@@ -214,7 +214,7 @@ fn run_slots(
         let group = Group::overflow();
         if capped.left_out > 0 || outcome.open.contains_key(&group.key) {
             let reading = Reading::Value(capped.left_out as f64);
-            outcome.step(&overflow, &Observation { group, reading }, slot);
+            outcome.step(&overflow, &Observation::of(group, reading), slot);
         }
     }
     Ok(())
@@ -230,7 +230,7 @@ impl Outcome {
 
     fn step(&mut self, rule: &Rule, seen: &Observation, slot: &Slot) {
         let before = self.open.remove(&seen.group.key);
-        let step = incident::step(rule, before.as_ref(), &seen.group, seen.reading, slot);
+        let step = incident::step(rule, before.as_ref(), seen, slot);
         self.take(&seen.group.key, before, step);
     }
 
