@@ -42,6 +42,7 @@ pub mod outbox;
 pub mod overdue;
 pub mod plan;
 pub mod pull;
+pub mod rehearse;
 pub mod restate;
 mod spending;
 pub mod tables;
