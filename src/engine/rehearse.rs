@@ -243,7 +243,7 @@ impl Stage<'_, '_> {
         let group = Group::overflow();
         if capped.left_out > 0 || self.acts[index].open.contains_key(&group.key) {
             let reading = Reading::Value(capped.left_out as f64);
-            self.step(index, true, &Observation { group, reading }, slot, now);
+            self.step(index, true, &Observation::of(group, reading), slot, now);
         }
         Ok(())
     }
@@ -259,7 +259,7 @@ impl Stage<'_, '_> {
         let act = &mut self.acts[index];
         let rule = if overflow { &act.overflow } else { &*act.rule };
         let before = act.open.remove(&seen.group.key);
-        let step = incident::step(rule, before.as_ref(), &seen.group, seen.reading, slot);
+        let step = incident::step(rule, before.as_ref(), seen, slot);
         let moved = step.transition.is_some();
         self.board.moved |= moved;
         match step.incident {

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::domain::route::Route;
+use crate::domain::rule::hold::Hold;
 use crate::domain::rule::sample;
 use crate::domain::value::Value;
 use crate::domain::zone::Zone;
@@ -48,7 +49,7 @@ fn plant(repeat: Option<i64>) -> Plant {
 /// One reading a minute from minute 0: `!` breach, `#` critical, `.` clear, `x` gone, `?` unknown.
 fn told(hold: i64, repeat: Option<i64>, readings: &str) -> (Vec<String>, Vec<String>) {
     let mut rule = sample::rule(&[("warning", "> 1", None), ("critical", "> 10", None)]);
-    rule.hold = MINUTE * i32::try_from(hold).unwrap();
+    rule.hold = Hold::Length(MINUTE * i32::try_from(hold).unwrap());
     let plant = plant(repeat);
     let length = i64::try_from(readings.len()).unwrap();
     let rehearsal = Rehearsal {
@@ -71,7 +72,7 @@ fn told(hold: i64, repeat: Option<i64>, readings: &str) -> (Vec<String>, Vec<Str
                 'x' => Reading::Gone,
                 _ => return Ok(None),
             };
-            Ok(Some(vec![Observation { group: group.clone(), reading }]))
+            Ok(Some(vec![Observation::of(group.clone(), reading)]))
         };
     let mut done = 0;
     let timeline = rehearsal.run(&mut observer, &mut |slots| done = slots).unwrap();
@@ -131,7 +132,7 @@ fn readings_of_the_rule_followed_are_kept_and_equal_ones_take_the_room_of_one() 
     let values = [1.0, 1.0, 1.0, 2.0, 2.0, 1.0];
     for (slot, value) in (0..).zip(values) {
         let group = group.clone();
-        tracks.add(minute(slot), &[Observation { group, reading: Reading::Value(value) }]);
+        tracks.add(minute(slot), &[Observation::of(group, Reading::Value(value))]);
     }
     tracks.add(minute(6), &[]);
     let track = &tracks.groups["[]"];
