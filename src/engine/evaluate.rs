@@ -290,13 +290,13 @@ impl<'a> Round<'a> {
         let group = Group::overflow();
         if capped.left_out > 0 || board.open_in(&rule.name, &group.key).is_some() {
             let reading = Reading::Value(capped.left_out as f64);
-            self.step_one(board, &overflow_rule(rule), slot, &Observation { group, reading });
+            self.step_one(board, &overflow_rule(rule), slot, &Observation::of(group, reading));
         }
     }
 
     fn step_one(&mut self, board: &mut Board, rule: &Rule, slot: &Slot, seen: &Observation) {
         let before = board.open_in(&rule.name, &seen.group.key);
-        let step = incident::step(rule, before, &seen.group, seen.reading, slot);
+        let step = incident::step(rule, before, seen, slot);
         self.moves.take(board, &rule.name, &seen.group.key, step, self.now);
     }
 }

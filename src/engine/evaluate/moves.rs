@@ -7,6 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::Transaction;
 
 use crate::domain::incident::{Incident, Step, Transition};
+use crate::domain::rule::Reading;
 use crate::engine::board::Board;
 use crate::store::state::{StateError, incidents, ledger};
 
@@ -134,8 +135,9 @@ impl Moves {
 /// The commit stores up to which slot its rule was evaluated: that slot is never read again, so all
 /// that later steps and decisions build on must be in the same commit. A step builds on the state,
 /// the levels, the running timers and the worst value, and each of them is compared here. What the
-/// last reading showed (its value, what it was compared with, its time) is looked at by no step: it
-/// is for people, and the next reading shows it anew. An incident that keeps firing with one value
+/// last reading showed (its value, what that was compared with, its time) is looked at by no step: it
+/// is for people, and the next reading shows it anew. (Of an incident that is compared with what was
+/// usual before it began, that is fixed, and written when it began.) An incident that keeps firing with one value
 /// after the other is therefore not written at every slot. After a crash it shows a reading that is
 /// at most [`FRESHENED_EVERY`] older than the last one, with that reading's own time, until the next.
 fn must_survive(before: Option<&Incident>, after: &mut Incident) -> bool {
@@ -154,40 +156,66 @@ fn grows_old(before: &Incident, after: &Incident) -> bool {
 
 /// Whether anything differs but what the last reading showed.
 fn differs(before: &Incident, after: &mut Incident) -> bool {
-    let shown = |of: &Incident| (of.value, of.records, of.usual, of.last_reading, of.last_read_at);
-    let seen = shown(after);
-    put_shown(after, shown(before));
-    let differs = *after != *before;
-    put_shown(after, seen);
+    let (earlier, seen) = (Shown::of(before), Shown::of(after));
+    earlier.put(after);
+    let differs = *after != *before || seen.usual.is_some() != earlier.usual.is_some();
+    seen.put(after);
     differs
 }
 
-type Shown = (Option<f64>, Option<u64>, Option<f64>, crate::domain::rule::Reading, DateTime<Utc>);
+/// What a reading shows.
+struct Shown {
+    value: Option<f64>,
+    measured: Option<f64>,
+    records: Option<u64>,
+    usual: Option<f64>,
+    reading: Reading,
+    at: DateTime<Utc>,
+}
 
-fn put_shown(into: &mut Incident, shown: Shown) {
-    (into.value, into.records, into.usual, into.last_reading, into.last_read_at) = shown;
+impl Shown {
+    fn of(of: &Incident) -> Shown {
+        Shown {
+            value: of.value,
+            measured: of.measured,
+            records: of.records,
+            usual: of.usual,
+            reading: of.last_reading,
+            at: of.last_read_at,
+        }
+    }
+
+    fn put(&self, into: &mut Incident) {
+        into.value = self.value;
+        into.measured = self.measured;
+        into.records = self.records;
+        into.usual = self.usual;
+        into.last_reading = self.reading;
+        into.last_read_at = self.at;
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::incident::step;
-    use crate::domain::rule::readings::Group;
+    use crate::domain::rule::readings::{Group, Observation};
+    use crate::domain::rule::sample;
     use crate::domain::rule::slots::Slot;
-    use crate::domain::rule::{Reading, sample};
 
     /// A rule's readings one a minute, and of each whether its incident must be written for what it
     /// is, and whether for its age.
     fn written(hold: i64, keep: i64, readings: &[f64]) -> (String, usize) {
         let mut rule = sample::rule(&[("warning", "> 10", None), ("critical", "> 100", None)]);
-        (rule.hold, rule.keep_firing_for) = (TimeDelta::minutes(hold), TimeDelta::minutes(keep));
+        (rule.hold, rule.keep_firing_for) =
+            (TimeDelta::minutes(hold).into(), TimeDelta::minutes(keep).into());
         let (mut board, mut written, mut old) = (Board::default(), String::new(), 0);
         for (minute, value) in (0..).zip(readings) {
             let at = DateTime::UNIX_EPOCH + TimeDelta::minutes(minute);
             let slot = Slot { at, window: None, reach: TimeDelta::minutes(1) };
-            let (group, reading) = (Group::all(), Reading::Value(*value));
-            let before = board.open_in(&rule.name, &group.key).cloned();
-            let step = step(&rule, before.as_ref(), &group, reading, &slot);
+            let seen = Observation::of(Group::all(), Reading::Value(*value));
+            let before = board.open_in(&rule.name, &seen.group.key).cloned();
+            let step = step(&rule, before.as_ref(), &seen, &slot);
             let mut after = step.incident.clone();
             let by_itself = match (&before, &mut after) {
                 (Some(before), Some(after)) => differs(before, after),
@@ -195,7 +223,7 @@ mod tests {
                 _ => true,
             };
             let mut moves = Moves::default();
-            moves.take(&mut board, &rule.name, &group.key, step, at);
+            moves.take(&mut board, &rule.name, &seen.group.key, step, at);
             written.push(if by_itself { 'w' } else { '.' });
             old += usize::from(!by_itself && !moves.changed.is_empty());
         }
