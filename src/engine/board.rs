@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::Transaction;
 
 use crate::domain::incident::Incident;
-use crate::domain::notification::{Decision, Occurrence, Told, World};
+use crate::domain::notification::{Correction, Decision, Occurrence, Told, World};
 use crate::domain::silence::{Ack, Silence};
 use crate::engine::Plant;
 use crate::engine::evaluate::Timetable;
@@ -27,6 +27,8 @@ pub(super) struct Board {
     told: BTreeMap<String, BTreeMap<String, Told>>,
     /// Records of event rules of which somebody is still to be told.
     pub(super) occurrences: Vec<Occurrence>,
+    /// Verdicts that turned out otherwise, of which somebody is still to be told.
+    pub(super) corrections: Vec<Correction>,
     /// Silences that have not ended.
     pub(super) silences: Vec<Silence>,
     /// Acknowledgements by incident.
@@ -134,6 +136,7 @@ impl Board {
             incidents: &self.incidents,
             told: &self.told,
             occurrences: &self.occurrences,
+            corrections: &self.corrections,
             silences: &self.silences,
             acks: &self.acks,
             routes: &plant.routes,
