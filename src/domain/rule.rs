@@ -18,8 +18,11 @@ use super::zone::Zone;
 
 pub mod hold;
 pub mod levels;
+pub mod poisson;
 pub mod readings;
 pub mod slots;
+pub mod usual;
+pub mod wilson;
 
 pub use hold::Hold;
 
