@@ -91,13 +91,12 @@ impl Board {
     /// What decisions are made from.
     pub(super) fn world<'a>(&'a self, plant: &'a Plant) -> World<'a> {
         World {
-            incidents: &self.incidents,
-            told: &self.told,
             occurrences: &self.occurrences,
             silences: &self.silences,
             acks: &self.acks,
-            routes: &plant.routes,
             blind: &self.blind,
+            inhibitions: &plant.inhibitions,
+            ..World::of(&self.incidents, &self.told, &plant.routes)
         }
     }
 
