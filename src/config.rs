@@ -14,7 +14,7 @@ use crate::domain::calendar::Calendar;
 use crate::domain::dataset::Dataset;
 use crate::domain::digest::Digest;
 use crate::domain::report::Report;
-use crate::domain::route::Route;
+use crate::domain::route::{Inhibition, Route};
 use crate::domain::rule::Rule;
 use crate::domain::zone::Zone;
 use crate::receiver::smtp::SmtpSettings;
@@ -134,6 +134,8 @@ pub struct Config {
     pub rules: BTreeMap<String, Arc<Rule>>,
     /// Routes, in order; the last one is the default.
     pub routes: Vec<Route>,
+    /// Which incidents hide which.
+    pub inhibitions: Vec<Inhibition>,
     /// Receivers, by name.
     pub receivers: BTreeMap<String, ReceiverSettings>,
 }

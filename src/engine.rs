@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use crate::clock::Clock;
 use crate::domain::dataset::Dataset;
 use crate::domain::digest::Digest;
-use crate::domain::route::Route;
+use crate::domain::route::{Inhibition, Route};
 use crate::domain::rule::Rule;
 use crate::domain::token::Key;
 use crate::domain::zone::Zone;
@@ -82,6 +82,8 @@ pub struct Plant {
     pub rules: BTreeMap<String, Arc<Rule>>,
     /// Routes in order.
     pub routes: Vec<Route>,
+    /// Which incidents hide which.
+    pub inhibitions: Vec<Inhibition>,
     /// Receivers by name.
     pub receivers: BTreeMap<String, ReceiverLine>,
 }

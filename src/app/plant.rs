@@ -60,6 +60,7 @@ pub(super) fn build(
         digests: config.digests.clone(),
         rules: config.rules.clone(),
         routes: config.routes.clone(),
+        inhibitions: config.inhibitions.clone(),
         receivers: Default::default(),
     };
     for (name, settings) in &config.sources {

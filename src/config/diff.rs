@@ -44,6 +44,9 @@ pub fn diff(old: &Config, new: &Config) -> Vec<String> {
     if old.routes != new.routes {
         lines.push("the routes changed".to_owned());
     }
+    if old.inhibitions != new.inhibitions {
+        lines.push("the inhibitions changed".to_owned());
+    }
     lines
 }
 

@@ -126,7 +126,7 @@ pub(super) fn lower(
     found: &mut Findings<'_>,
     surroundings: Surroundings<'_>,
 ) -> Option<Config> {
-    let Draft { postrider, smtp, look, mut sections, routes } = draft;
+    let Draft { postrider, smtp, look, mut sections, routes, inhibitions } = draft;
     let mut section = |name: &str| sections.remove(name).unwrap_or_default();
 
     let general = general::lower(postrider, found);
@@ -178,6 +178,7 @@ pub(super) fn lower(
         rules::lower(raw, found, &names).map(Arc::new)
     });
     let routes = routes::lower(routes, found, &mut names);
+    let inhibitions = routes::inhibitions(inhibitions, found);
     if !smtp_written {
         smtp::missing(found, &names);
     }
@@ -204,6 +205,7 @@ pub(super) fn lower(
         digests: digests.made,
         rules: rules.made,
         routes: routes?,
+        inhibitions: inhibitions?,
         receivers: names.receivers.made,
     })
 }

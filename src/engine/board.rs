@@ -133,14 +133,13 @@ impl Board {
     /// What decisions are made from.
     pub(super) fn world<'a>(&'a self, plant: &'a Plant) -> World<'a> {
         World {
-            incidents: &self.incidents,
-            told: &self.told,
             occurrences: &self.occurrences,
             corrections: &self.corrections,
             silences: &self.silences,
             acks: &self.acks,
-            routes: &plant.routes,
             blind: &self.blind,
+            inhibitions: &plant.inhibitions,
+            ..World::of(&self.incidents, &self.told, &plant.routes)
         }
     }
 
@@ -165,6 +164,14 @@ pub(super) struct Open<'a> {
 }
 
 impl<'a> Open<'a> {
+    /// Incidents by id, and by their group's key their ids.
+    pub(super) fn of(
+        groups: &'a BTreeMap<String, String>,
+        incidents: &'a BTreeMap<String, Incident>,
+    ) -> Open<'a> {
+        Open { groups: Some(groups), incidents }
+    }
+
     /// That of a group, by the group's key.
     pub(super) fn get(&self, group: &str) -> Option<&'a Incident> {
         self.incidents.get(self.groups?.get(group)?)

@@ -21,7 +21,7 @@ use crate::domain::rule::slots::{self, Slot, due_slots};
 use crate::domain::rule::{Reading, Rule};
 use crate::store::{Store, StoreError};
 
-mod answers;
+pub(super) mod answers;
 mod moves;
 mod timetable;
 

@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::board::Board;
+use super::board::{Board, Open};
+use super::evaluate::answers::{Answers, Scans};
 use super::evaluate::datasets;
 use super::observe::observe;
 use super::{EngineError, Plant};
@@ -63,10 +64,21 @@ pub fn stored<'o>(
     &BTreeMap<String, Incident>,
 ) -> Result<Option<Vec<Observation>>, StoreError>
 + 'o {
-    move |rule, _, slot, open| match observe(store, plant, rule, slot, open) {
-        Ok(seen) => Ok(Some(seen)),
-        Err(StoreError::Loading(_)) => Ok(None),
-        Err(err) => Err(err),
+    // One rule after the other: no two questions share a pass.
+    let scans = Scans::default();
+    move |rule, _, slot, open| {
+        let ids = open.iter().map(|(group, incident)| (group.clone(), incident.id.clone()));
+        let ids: BTreeMap<String, String> = ids.collect();
+        let incidents = open.values().map(|incident| (incident.id.clone(), incident.clone()));
+        let incidents: BTreeMap<String, Incident> = incidents.collect();
+        let seen = store.read_records(|view| {
+            observe(&Answers::new(view, &scans), plant, rule, slot, Open::of(&ids, &incidents))
+        });
+        match seen {
+            Ok(seen) => Ok(Some(seen)),
+            Err(StoreError::Loading(_)) => Ok(None),
+            Err(err) => Err(err),
+        }
     }
 }
 

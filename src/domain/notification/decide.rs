@@ -108,6 +108,7 @@ impl<'a> Work<'a> {
             incident: incident.id.clone(),
             receiver: receiver.map(str::to_owned),
             reason: reason.into(),
+            until: None,
         });
     }
 
@@ -189,7 +190,8 @@ impl<'a> Work<'a> {
             return self.owe(notice, false);
         }
         let since = self.now - told.last_told_at;
-        let due = route.repeat.filter(|repeat| since >= *repeat);
+        let repeat = route.repeat.map(|repeat| repeat.every);
+        let due = repeat.filter(|repeat| since >= *repeat);
         if let (State::Firing, Some(repeat)) = (incident.state, due) {
             let mut reason = format!("still firing; told every {}", words(repeat));
             let unread = self.now - incident.last_read_at;
@@ -201,7 +203,7 @@ impl<'a> Work<'a> {
             return self.owe(notice, false);
         }
         self.follow_down(incident, told);
-        let reason = match (route.repeat, incident.state) {
+        let reason = match (repeat, incident.state) {
             (_, State::Recovering) => {
                 "told; it is clear, not yet long enough to be over".to_owned()
             }
@@ -330,6 +332,9 @@ impl<'a> Work<'a> {
             last_told_at: self.now,
             times,
             closed,
+            thread: None,
+            reminders: 0,
+            corrected: 0,
         });
     }
 }

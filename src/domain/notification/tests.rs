@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 
 use super::super::incident::{Reason, close, step};
-use super::super::route::RouteCondition;
+use super::super::route::{Repeat, RouteCondition};
 use super::super::rule::readings::{Group, Observation};
 use super::super::rule::slots::Slot;
 use super::super::rule::{Reading, Rule, sample};
@@ -28,7 +28,8 @@ fn route(when: Option<&str>, to: &[&str], repeat: Option<i64>) -> Route {
     Route {
         when: when.map(|when| RouteCondition::parse(when).expect(when)),
         to: to.iter().map(|receiver| (*receiver).to_owned()).collect(),
-        repeat: repeat.map(TimeDelta::minutes),
+        repeat: repeat.map(|repeat| Repeat::every(TimeDelta::minutes(repeat))),
+        ..Route::default()
     }
 }
 
@@ -353,7 +354,7 @@ fn a_notice_carries_what_rendering_needs() {
     assert_eq!((end.kind.word(), end.seq, end.items[0].duration), ("resolved", 3, MINUTE * 3));
     assert_eq!(end.reason, "the value is back to normal");
     let json = serde_json::to_value(end).expect("a notice is written");
-    assert_eq!(json["incident"]["about"]["format"], "auto");
+    assert_eq!(json["items"][0]["incident"]["about"]["format"], "auto");
 }
 
 #[test]

@@ -70,7 +70,7 @@ struct Held {
 
 impl<'a> Answers<'a> {
     /// Of the records as one view has them.
-    pub(super) fn new(view: &'a View<'a>, scans: &'a Scans) -> Answers<'a> {
+    pub(in crate::engine) fn new(view: &'a View<'a>, scans: &'a Scans) -> Answers<'a> {
         Answers { view, scans, held: RefCell::default(), passes: Cell::new(0) }
     }
 
