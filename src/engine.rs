@@ -28,8 +28,10 @@ use crate::store::state::StateError;
 use crate::store::{Store, StoreError};
 
 pub mod archive;
+mod blind;
 mod board;
 mod compose;
+mod correct;
 pub mod digest;
 pub mod evaluate;
 pub mod health;

@@ -19,7 +19,7 @@ pub struct Correction {
     pub slot: DateTime<Utc>,
     /// What turned out otherwise.
     pub verdict: Verdict,
-    /// The value as it was judged; `None`: there was none.
+    /// The value it fired by; `None`: it had none, or did not fire.
     pub was: Option<f64>,
     /// The value as the records have it now; `None`: there is none.
     pub now: Option<f64>,
@@ -51,8 +51,8 @@ impl Correction {
                  breach."
             ),
             Verdict::InBreach => format!(
-                "It was judged by {was} and did not fire. Records that came or changed since make \
-                 that {now}, by which it would have."
+                "When its window was judged it was not in breach. Records that came or changed since \
+                 make the value {now}, by which it would have fired."
             ),
         }
     }

@@ -1,0 +1,89 @@
+//! Records that event rules have seen. What was seen is remembered by its key, longer than what it
+//! looked like, so that nothing is told twice: not after a restart, not when the records are pulled
+//! anew, not when the same window is read again.
+
+use chrono::{DateTime, Utc};
+use rusqlite::{Transaction, params};
+
+use super::{StateError, millis};
+use crate::domain::notification::Occurrence;
+
+/// Of some keys, those that a rule has not seen.
+pub fn unseen<'k>(
+    tx: &Transaction<'_>,
+    rule: &str,
+    keys: impl IntoIterator<Item = &'k str>,
+) -> Result<Vec<&'k str>, StateError> {
+    let mut known =
+        tx.prepare_cached("select 1 from occurrence where rule = ?1 and record = ?2")?;
+    let mut unseen = Vec::new();
+    for key in keys {
+        if !known.exists([rule, key])? {
+            unseen.push(key);
+        }
+    }
+    Ok(unseen)
+}
+
+/// Remembers a record that is to be told.
+pub fn put(tx: &Transaction<'_>, occurrence: &Occurrence) -> Result<(), StateError> {
+    let body = serde_json::to_string(occurrence)
+        .map_err(|source| StateError::Unreadable { what: "occurrence", source })?;
+    tx.prepare_cached(
+        "insert or ignore into occurrence (rule, record, seen_at, told, body)
+         values (?1, ?2, ?3, 0, ?4)",
+    )?
+    .execute(params![occurrence.rule, occurrence.record, millis(occurrence.seen_at), body])?;
+    Ok(())
+}
+
+/// Remembers a record of which nobody is told: it was there before its rule, or is counted alone.
+pub fn pass(
+    tx: &Transaction<'_>,
+    rule: &str,
+    key: &str,
+    seen_at: DateTime<Utc>,
+) -> Result<(), StateError> {
+    tx.prepare_cached(
+        "insert or ignore into occurrence (rule, record, seen_at, told) values (?1, ?2, ?3, 1)",
+    )?
+    .execute(params![rule, key, millis(seen_at)])?;
+    Ok(())
+}
+
+/// Records of which somebody is still to be told, oldest first.
+pub fn untold(tx: &Transaction<'_>) -> Result<Vec<Occurrence>, StateError> {
+    let mut statement = tx.prepare_cached(
+        "select body from occurrence where told = 0 and body is not null
+         order by seen_at, rule, record",
+    )?;
+    let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
+    let read = |body: String| {
+        serde_json::from_str(&body)
+            .map_err(|source| StateError::Unreadable { what: "occurrence", source })
+    };
+    rows.map(|body| read(body?)).collect()
+}
+
+/// Everybody has been told of a record.
+pub fn told(tx: &Transaction<'_>, rule: &str, key: &str) -> Result<(), StateError> {
+    tx.prepare_cached(
+        "update occurrence set told = 1, body = null where rule = ?1 and record = ?2",
+    )?
+    .execute([rule, key])?;
+    Ok(())
+}
+
+/// Forgets keys of records that were seen before an instant and told; at most so many at once.
+/// Returns how many.
+pub fn prune(
+    tx: &Transaction<'_>,
+    before: DateTime<Utc>,
+    limit: usize,
+) -> Result<usize, StateError> {
+    let mut statement = tx.prepare_cached(
+        "delete from occurrence where (rule, record) in
+         (select rule, record from occurrence where seen_at < ?1 and told = 1 limit ?2)",
+    )?;
+    Ok(statement.execute(params![millis(before), limit as i64])?)
+}
