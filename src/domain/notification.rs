@@ -18,10 +18,8 @@ use super::incident::{Incident, Severity, State, stored, words};
 use super::route::{Labels, Route, pick};
 use super::silence::{Ack, Silence};
 
-mod correction;
 mod decide;
 
-pub use correction::{Correction, Verdict};
 pub use decide::decide;
 #[cfg(test)]
 use decide::decide_group;
@@ -44,6 +42,20 @@ pub struct Told {
     pub times: u32,
     /// Whether it was told the end: nothing follows.
     pub closed: bool,
+}
+
+/// That late or edited records changed what was told of an incident.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Correction {
+    /// The incident's id.
+    pub incident: String,
+    /// Which correction of this incident it is, from 1.
+    pub number: u32,
+    /// When it was found.
+    #[serde(with = "stored::instant")]
+    pub at: DateTime<Utc>,
+    /// What was told and what is true now, a sentence.
+    pub words: String,
 }
 
 /// What a notice is about.
@@ -252,8 +264,8 @@ pub struct Decision {
     pub done: Vec<String>,
     /// Records of event rules that now have been told to everybody: rule and key.
     pub told_records: Vec<(String, String)>,
-    /// Corrections that now have been told to everybody, or that nobody is owed: incident and slot.
-    pub told_corrections: Vec<(String, DateTime<Utc>)>,
+    /// Corrections that everybody has been told who is concerned: incident and number.
+    pub told_corrections: Vec<(String, u32)>,
     /// Who is told nothing, and why: for `explain`, not for a ledger line at each slot.
     pub quiet: Vec<Quiet>,
     /// If nothing changes, nothing becomes due before; `None`: never.
@@ -269,8 +281,7 @@ pub struct World<'a> {
     pub told: &'a BTreeMap<String, BTreeMap<String, Told>>,
     /// Records of event rules of which somebody is still to be told.
     pub occurrences: &'a [Occurrence],
-    /// Verdicts that turned out otherwise, of which somebody is still to be told. Their incidents are
-    /// among `incidents`.
+    /// Corrections of which somebody may still be to be told.
     pub corrections: &'a [Correction],
     /// Silences that have not ended.
     pub silences: &'a [Silence],

@@ -29,7 +29,7 @@ pub(super) struct Board {
     told: BTreeMap<String, BTreeMap<String, Told>>,
     /// Records of event rules of which somebody is still to be told.
     pub(super) occurrences: Vec<Occurrence>,
-    /// Verdicts that turned out otherwise, of which somebody is still to be told.
+    /// Corrections of which somebody may still be to be told.
     pub(super) corrections: Vec<Correction>,
     /// Silences that have not ended.
     pub(super) silences: Vec<Silence>,
@@ -177,8 +177,8 @@ impl Board {
         for id in &decision.done {
             self.forget(id);
         }
-        for (incident, slot) in &decision.told_corrections {
-            self.corrections.retain(|known| known.incident != *incident || known.slot != *slot);
+        for (incident, number) in &decision.told_corrections {
+            self.corrections.retain(|known| known.incident != *incident || known.number != *number);
         }
         if !decision.told_records.is_empty() {
             let told: BTreeSet<(&str, &str)> = (decision.told_records.iter())

@@ -19,13 +19,13 @@ use super::board::{Board, Open};
 use super::evaluate::{Answers, Moves};
 use super::observe::observe;
 use crate::domain::incident::{self, Incident, Reason, Resolution, State};
-use crate::domain::notification::{Correction, Verdict};
+use crate::domain::notification::Correction;
 use crate::domain::period::Window;
 use crate::domain::rule::levels::level_after;
 use crate::domain::rule::readings::Observation;
 use crate::domain::rule::slots::Slot;
 use crate::domain::rule::{Kind, Reading, Rule};
-use crate::store::state::incidents;
+use crate::store::state::{corrections, incidents};
 use crate::store::{Store, StoreError};
 
 /// A window is looked at again when it was judged so long ago.
@@ -90,6 +90,40 @@ fn next_multiple(after: DateTime<Utc>, step: TimeDelta) -> DateTime<Utc> {
     DateTime::from_timestamp_millis(next).unwrap_or(after)
 }
 
+/// A verdict that turned out otherwise.
+struct Found {
+    /// The incident that fired, or one that would have.
+    incident: Incident,
+    verdict: Verdict,
+}
+
+enum Verdict {
+    /// It fired by a value that is no breach any more. The incident stays as it was; whoever was told
+    /// of it is told this, in its thread.
+    NotInBreach { was: f64, now: Option<f64> },
+    /// It was judged clear, or there was nothing to judge, and would have fired. The incident is over
+    /// when it is found; whoever its route picks is told of it once, as late.
+    InBreach { now: f64 },
+}
+
+impl Found {
+    /// For people.
+    fn words(&self) -> String {
+        match self.verdict {
+            Verdict::NotInBreach { was, now } => {
+                let now = now.map_or("leave no value".to_owned(), |now| format!("make it {now}"));
+                format!(
+                    "It fired by {was}. Records that came or changed since {now}, which is no breach."
+                )
+            }
+            Verdict::InBreach { now } => format!(
+                "When its window was judged it was not in breach. Records that came or changed since \
+                 make the value {now}, by which it would have fired."
+            ),
+        }
+    }
+}
+
 /// What one look needs.
 pub(super) struct Looking<'a> {
     pub(super) store: &'a Store,
@@ -114,18 +148,22 @@ impl Looking<'_> {
         if !look.fired.is_empty() {
             let seen = self.seen(&look.slot, look.fired.iter().cloned())?;
             for incident in &look.fired {
-                found.extend(self.not_in_breach(incident, &look.slot, &seen));
+                found.extend(self.not_in_breach(incident, &seen));
             }
         }
         if look.whole {
             found.extend(self.in_breach(look, board, moves)?);
         }
-        for (correction, incident) in found {
-            let told = self.store.state.read(|tx| incidents::told(tx, &incident.id))?;
-            let value = |value: f64| value.to_string();
-            let text = format!("corrected {}: {}", incident.id, correction.sentence(value));
-            moves.say(&self.rule.name, text);
-            moves.correct(board, correction, incident, told);
+        for found in found {
+            let id = found.incident.id.clone();
+            let (number, told) = self
+                .store
+                .state
+                .read(|tx| Ok((corrections::count(tx, &id)? + 1, incidents::told(tx, &id)?)))?;
+            let words = found.words();
+            moves.say(&self.rule.name, format!("corrected {id}: {words}"));
+            let correction = Correction { incident: id, number, at: self.now, words };
+            moves.correct(board, correction, found.incident, told);
         }
         moves.looked(board, &self.rule.name, look.until);
         Ok(())
@@ -146,12 +184,7 @@ impl Looking<'_> {
     }
 
     /// An incident that fired by a slot, where nothing at that slot breaches any more.
-    fn not_in_breach(
-        &self,
-        incident: &Incident,
-        slot: &Slot,
-        seen: &[Observation],
-    ) -> Option<(Correction, Incident)> {
+    fn not_in_breach(&self, incident: &Incident, seen: &[Observation]) -> Option<Found> {
         // One that fired by policy and not by a value has none to be corrected.
         let was = incident.value_at_fire?;
         let seen = seen.iter().find(|seen| seen.group.key == incident.group.key);
@@ -166,27 +199,8 @@ impl Looking<'_> {
             None | Some((Reading::Gone | Reading::Empty, _)) => None,
             Some((Reading::Unknown, _)) => return None,
         };
-        let correction = self.correction(incident, slot, Verdict::NotInBreach, Some(was), now);
-        Some((correction, incident.clone()))
-    }
-
-    fn correction(
-        &self,
-        incident: &Incident,
-        slot: &Slot,
-        verdict: Verdict,
-        was: Option<f64>,
-        now: Option<f64>,
-    ) -> Correction {
-        Correction {
-            incident: incident.id.clone(),
-            rule: self.rule.name.clone(),
-            slot: slot.at,
-            verdict,
-            was,
-            now,
-            found_at: self.now,
-        }
+        let verdict = Verdict::NotInBreach { was, now };
+        Some(Found { incident: incident.clone(), verdict })
     }
 
     /// Incidents that would have fired around a slot.
@@ -195,7 +209,7 @@ impl Looking<'_> {
         look: &Look,
         board: &Board,
         moves: &mut Moves,
-    ) -> Result<Vec<(Correction, Incident)>, StoreError> {
+    ) -> Result<Vec<Found>, StoreError> {
         let seen = self.seen(&look.slot, [])?;
         let breaches = seen.into_iter().filter(|seen| self.breaches(seen).is_some());
         let mut unknown = Vec::new();
@@ -215,11 +229,9 @@ impl Looking<'_> {
         }
         let mut found = Vec::new();
         for seen in unknown {
-            let now = self.breaches(&seen);
+            let Some(now) = self.breaches(&seen) else { continue };
             if let Some(incident) = self.gone_through(&seen, look)? {
-                let correction =
-                    self.correction(&incident, &look.slot, Verdict::InBreach, None, now);
-                found.push((correction, incident));
+                found.push(Found { incident, verdict: Verdict::InBreach { now } });
             }
         }
         Ok(found)

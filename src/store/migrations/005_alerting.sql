@@ -54,13 +54,13 @@ create index incident_fired on incident (rule, fired_at) where fired_at is not n
 -- Up to which slot a rule's windows have been looked at again.
 alter table rule_state add column looked_until integer;
 
--- Verdicts that turned out otherwise.
+-- That late or edited records changed what was told of an incident.
 create table correction (
     incident text not null,
-    slot     integer not null,
+    number   integer not null,
     found_at integer not null,
     told     integer not null,
     body     text not null,
-    primary key (incident, slot)
+    primary key (incident, number)
 ) strict, without rowid;
 create index correction_untold on correction (found_at) where told = 0;

@@ -1,4 +1,4 @@
-//! Verdicts that turned out otherwise, until whoever should know has been told.
+//! Corrections of what was told of incidents, until whoever should know has been told.
 
 use chrono::{DateTime, Utc};
 use rusqlite::{Transaction, params};
@@ -11,22 +11,17 @@ pub fn put(tx: &Transaction<'_>, correction: &Correction) -> Result<(), StateErr
     let body = serde_json::to_string(correction)
         .map_err(|source| StateError::Unreadable { what: "correction", source })?;
     tx.prepare_cached(
-        "insert or ignore into correction (incident, slot, found_at, told, body)
+        "insert or ignore into correction (incident, number, found_at, told, body)
          values (?1, ?2, ?3, 0, ?4)",
     )?
-    .execute(params![
-        correction.incident,
-        millis(correction.slot),
-        millis(correction.found_at),
-        body
-    ])?;
+    .execute(params![correction.incident, correction.number, millis(correction.at), body])?;
     Ok(())
 }
 
 /// Corrections of which somebody is still to be told, oldest first.
 pub fn untold(tx: &Transaction<'_>) -> Result<Vec<Correction>, StateError> {
     let mut statement = tx.prepare_cached(
-        "select body from correction where told = 0 order by found_at, incident, slot",
+        "select body from correction where told = 0 order by found_at, incident, number",
     )?;
     let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
     let read = |body: String| {
@@ -36,10 +31,16 @@ pub fn untold(tx: &Transaction<'_>) -> Result<Vec<Correction>, StateError> {
     rows.map(|body| read(body?)).collect()
 }
 
+/// How many corrections of an incident there were.
+pub fn count(tx: &Transaction<'_>, incident: &str) -> Result<u32, StateError> {
+    let mut count = tx.prepare_cached("select count(*) from correction where incident = ?1")?;
+    Ok(count.query_row([incident], |row| row.get(0))?)
+}
+
 /// A correction has been told to everybody who should know.
-pub fn told(tx: &Transaction<'_>, incident: &str, slot: DateTime<Utc>) -> Result<(), StateError> {
-    tx.prepare_cached("update correction set told = 1 where incident = ?1 and slot = ?2")?
-        .execute(params![incident, millis(slot)])?;
+pub fn told(tx: &Transaction<'_>, incident: &str, number: u32) -> Result<(), StateError> {
+    tx.prepare_cached("update correction set told = 1 where incident = ?1 and number = ?2")?
+        .execute(params![incident, number])?;
     Ok(())
 }
 
