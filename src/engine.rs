@@ -40,6 +40,7 @@ mod labels;
 pub mod notice;
 pub mod notify;
 mod observe;
+mod occurrences;
 pub mod outbox;
 pub mod overdue;
 pub mod plan;

@@ -15,12 +15,13 @@ use chrono::{DateTime, Utc};
 use super::board::Board;
 use super::correct::{self, Look, Looking};
 use super::observe::observe;
+use super::occurrences::Seeing;
 use super::{Engine, EngineError, Plant, blocking, notify};
 use crate::domain::incident::{self, Reason};
 use crate::domain::rule::readings::{Group, Observation, cap_groups, overflow_rule};
 use crate::domain::rule::slots::{self, Slot, due_slots};
-use crate::domain::rule::{Reading, Rule};
-use crate::store::state::incidents;
+use crate::domain::rule::{Kind, Reading, Rule};
+use crate::store::state::{corrections, incidents, occurrences};
 use crate::store::{Store, StoreError};
 
 mod answers;
@@ -125,7 +126,14 @@ fn commit(
     if owes || !moves.is_nothing() {
         store.state.write(|tx| {
             moves.store(tx, board, now)?;
-            owed.as_ref().map_or(Ok(()), |owed| owed.commit(tx, now))
+            let Some(owed) = &owed else { return Ok(()) };
+            for (rule, record) in &owed.decision.told_records {
+                occurrences::told(tx, rule, record)?;
+            }
+            for (incident, number) in &owed.decision.told_corrections {
+                corrections::told(tx, incident, *number)?;
+            }
+            owed.commit(tx, now)
         })?;
     }
     if let Some(owed) = owed {
@@ -224,7 +232,7 @@ impl<'a> Round<'a> {
             let (rule, cadence) = (&entry.rule, cadences[entry.set].unwrap_or(entry.rule.every));
             let until = board.evaluated_until(&rule.name);
             let due = due_slots(rule, until, watermark, cadence, self.now);
-            let Some(plan) = planned_of(place, due, watermark) else {
+            let Some(plan) = planned_of(place, rule, due, watermark) else {
                 timetable.entries[place].done_at = watermark;
                 continue;
             };
@@ -267,9 +275,12 @@ impl<'a> Round<'a> {
                     continue;
                 }
                 let (rule, slot) = (&timetable.entries[plan.entry].rule, &plan.slots[*index]);
-                match observe(&answers, self.plant, rule, slot, board.open_of(&rule.name)) {
-                    Ok(seen) => {
-                        self.step(board, rule, slot, seen);
+                let evaluated = match rule.kind {
+                    Kind::State => self.state(&answers, rule, slot, board),
+                    Kind::Event => self.events(&answers, rule, slot, board),
+                };
+                match evaluated {
+                    Ok(()) => {
                         let last = *index + 1 == plan.slots.len();
                         let until = if last { plan.evaluated_to } else { slot.at };
                         self.done(board, rule, plan, until);
@@ -372,6 +383,34 @@ impl<'a> Round<'a> {
         })?)
     }
 
+    /// Reads a state rule at a slot.
+    fn state(
+        &mut self,
+        answers: &Answers<'_>,
+        rule: &Rule,
+        slot: &Slot,
+        board: &mut Board,
+    ) -> Result<(), StoreError> {
+        let seen = observe(answers, self.plant, rule, slot, board.open_of(&rule.name))?;
+        self.step(board, rule, slot, seen);
+        Ok(())
+    }
+
+    /// Reads an event rule up to a slot.
+    fn events(
+        &mut self,
+        answers: &Answers<'_>,
+        rule: &Rule,
+        slot: &Slot,
+        board: &mut Board,
+    ) -> Result<(), StoreError> {
+        let (store, plant, now) = (self.store, self.plant, self.now);
+        let seeing = Seeing { store, plant, answers, rule, now };
+        let seen = seeing.see(board.evaluated_until(&rule.name), slot.at)?;
+        self.moves.saw(board, &rule.name, seen);
+        Ok(())
+    }
+
     /// Moves the incidents of a rule by what was seen at a slot.
     fn step(&mut self, board: &mut Board, rule: &Rule, slot: &Slot, seen: Vec<Observation>) {
         let capped = cap_groups(rule, seen, |key| board.open_in(&rule.name, key).is_some());
@@ -395,10 +434,16 @@ impl<'a> Round<'a> {
 /// What a round takes of what is due of a rule.
 fn planned_of(
     entry: usize,
+    rule: &Rule,
     mut due: slots::Due,
     watermark: Option<DateTime<Utc>>,
 ) -> Option<Planned> {
     let evaluated_to = due.evaluated_to?;
+    if rule.kind == Kind::Event {
+        // Its records are read in one go, however long ago it read last, and in closed hours too.
+        due.slots = vec![Slot { at: evaluated_to, window: None, reach: rule.every }];
+        due.left_out = None;
+    }
     let more = due.slots.len() > SLOTS_A_ROUND;
     due.slots.truncate(SLOTS_A_ROUND);
     let last = due.slots.last().filter(|_| more).map(|slot| slot.at);

@@ -110,6 +110,19 @@ impl<'a> Answers<'a> {
         Ok(scan.answer(&answer, *member))
     }
 
+    /// Answers a question that nobody else asks; the answer is not held.
+    ///
+    /// # Errors
+    /// As [`View::answer`]'s.
+    pub(in crate::engine) fn list(
+        &self,
+        question: &Query,
+        frame: &Frame,
+    ) -> Result<Answer, StoreError> {
+        self.passes.set(self.passes.get() + 1);
+        self.view.answer(question, frame)
+    }
+
     /// The instant up to which all of some datasets are complete; `None` while one is not loaded.
     pub(in crate::engine) fn complete_to(&self, datasets: &[String]) -> Option<DateTime<Utc>> {
         self.view.complete_to(datasets)

@@ -10,7 +10,8 @@ use crate::domain::incident::{Incident, Step, Transition};
 use crate::domain::notification::{Correction, Told};
 use crate::domain::rule::Reading;
 use crate::engine::board::Board;
-use crate::store::state::{StateError, corrections, incidents, ledger};
+use crate::engine::occurrences::Seen;
+use crate::store::state::{StateError, corrections, incidents, ledger, occurrences};
 
 /// An open incident is written down again when its last writing is so old, whatever happened.
 const FRESHENED_EVERY: TimeDelta = TimeDelta::minutes(10);
@@ -30,6 +31,8 @@ pub(in crate::engine) struct Moves {
     looked: BTreeMap<String, DateTime<Utc>>,
     /// Verdicts that turned out otherwise.
     corrections: Vec<Correction>,
+    /// What event rules saw: rule and what.
+    seen: Vec<(String, Seen)>,
     /// Rules that are no longer in the config.
     removed: Vec<String>,
 }
@@ -37,8 +40,10 @@ pub(in crate::engine) struct Moves {
 impl Moves {
     /// Whether there is nothing to write.
     pub(super) fn is_nothing(&self) -> bool {
-        let Moves { changed, forgotten, lines, evaluated, looked, corrections, removed } = self;
+        let Moves { changed, forgotten, lines, evaluated, looked, corrections, seen, removed } =
+            self;
         changed.is_empty()
+            && seen.is_empty()
             && looked.is_empty()
             && corrections.is_empty()
             && forgotten.is_empty()
@@ -86,6 +91,16 @@ impl Moves {
         board.moved = true;
         board.corrections.push(correction.clone());
         self.corrections.push(correction);
+    }
+
+    /// What an event rule saw.
+    pub(super) fn saw(&mut self, board: &mut Board, rule: &str, seen: Seen) {
+        if !seen.new.is_empty() {
+            self.say(rule, format!("{} new records", seen.new.len()));
+            board.moved = true;
+            board.occurrences.extend(seen.new.iter().cloned());
+        }
+        self.seen.push((rule.to_owned(), seen));
     }
 
     /// A rule is gone: should it come back it is a new rule, which fills nothing in.
@@ -165,6 +180,17 @@ impl Moves {
         }
         for (rule, until) in &self.looked {
             incidents::looked(tx, rule, *until)?;
+        }
+        for (rule, seen) in &self.seen {
+            for occurrence in &seen.new {
+                occurrences::put(tx, occurrence)?;
+            }
+            for key in &seen.passed {
+                occurrences::pass(tx, rule, key, now)?;
+            }
+            for key in &seen.kept {
+                occurrences::keep(tx, rule, key, now)?;
+            }
         }
         for correction in &self.corrections {
             corrections::put(tx, correction)?;

@@ -2,27 +2,41 @@
 //! looked like, so that nothing is told twice: not after a restart, not when the records are pulled
 //! anew, not when the same window is read again.
 
-use chrono::{DateTime, Utc};
-use rusqlite::{Transaction, params};
+use chrono::{DateTime, TimeDelta, Utc};
+use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::{StateError, millis};
+use super::{StateError, instant, millis};
 use crate::domain::notification::Occurrence;
 
-/// Of some keys, those that a rule has not seen.
-pub fn unseen<'k>(
+/// Keys are remembered this long after they were last seen.
+pub const KEPT: TimeDelta = TimeDelta::days(400);
+
+/// Of each of some keys, when a rule saw it; `None`: it has not.
+pub fn known<'k>(
     tx: &Transaction<'_>,
     rule: &str,
     keys: impl IntoIterator<Item = &'k str>,
-) -> Result<Vec<&'k str>, StateError> {
-    let mut known =
-        tx.prepare_cached("select 1 from occurrence where rule = ?1 and record = ?2")?;
-    let mut unseen = Vec::new();
+) -> Result<Vec<Option<DateTime<Utc>>>, StateError> {
+    let mut select =
+        tx.prepare_cached("select seen_at from occurrence where rule = ?1 and record = ?2")?;
+    let mut known = Vec::new();
     for key in keys {
-        if !known.exists([rule, key])? {
-            unseen.push(key);
-        }
+        let at: Option<i64> = select.query_row([rule, key], |row| row.get(0)).optional()?;
+        known.push(at.map(instant));
     }
-    Ok(unseen)
+    Ok(known)
+}
+
+/// A record seen long ago is still there: its key is kept as if it had been seen now.
+pub fn keep(
+    tx: &Transaction<'_>,
+    rule: &str,
+    key: &str,
+    now: DateTime<Utc>,
+) -> Result<(), StateError> {
+    tx.prepare_cached("update occurrence set seen_at = ?3 where rule = ?1 and record = ?2")?
+        .execute(params![rule, key, millis(now)])?;
+    Ok(())
 }
 
 /// Remembers a record that is to be told.
