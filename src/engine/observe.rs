@@ -1,19 +1,28 @@
-//! What a rule sees at a slot: its question answered from the records, and what the answer says of
-//! each group. It moves nothing; what readings do is [`super::evaluate`]'s.
+//! What a rule sees at a slot: its question answered from the records, over the window and whatever
+//! that is compared with, and what the answers say of each group. It moves nothing; what readings do
+//! is [`super::evaluate`]'s.
 
 use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Plant;
 use super::evaluate::datasets;
 use crate::domain::incident::Incident;
-use crate::domain::query::Frame;
-use crate::domain::rule::Rule;
-use crate::domain::rule::readings::{Observation, observations};
+use crate::domain::period::Window;
+use crate::domain::query::{Frame, Row};
+use crate::domain::rule::readings::{Asked, Observation, awaits_warming, hold_back, observations};
 use crate::domain::rule::slots::Slot;
-use crate::store::{Store, StoreError};
+use crate::domain::rule::usual::{Earlier, earlier};
+use crate::domain::rule::{Expect, Rule};
+use crate::store::{Store, StoreError, View};
 
 /// At most so many groups of one rule are read at a slot; beyond it the overflow speaks.
 const GROUPS_READ_MAX: usize = 50_000;
+
+/// A group without records in so long a stretch is seen for the first time, as far as warming up
+/// goes.
+const NEW_AFTER: TimeDelta = TimeDelta::days(30);
 
 /// What is seen of each group of a rule at a slot. `open` are the rule's open incidents by their
 /// group's key: their groups are observed also where they have no records any more.
@@ -29,21 +38,111 @@ pub(super) fn observe(
     slot: &Slot,
     open: &BTreeMap<String, Incident>,
 ) -> Result<Vec<Observation>, StoreError> {
-    let answer = store.read_records(|records| {
-        // The state as it is, is that of the watermark: records are known up to there.
-        let as_of = match slot.window {
-            Some(_) => slot.at,
-            None => records.complete_to(&datasets(rule)).map_or(slot.at, |to| to.max(slot.at)),
+    store.read_records(|records| {
+        let asking = Asking { records, rule, slot, week_starts: plant.week_starts };
+        let rows = asking.rows(slot.window)?;
+        let compared = asking.compared()?;
+        let (before, lately) = asking.around(&rows)?;
+        let earlier: Vec<&[Row]> = compared.iter().map(Vec::as_slice).collect();
+        let asked = Asked { rows: &rows, earlier: &earlier, before: &before, lately: &lately };
+        let mut seen = observations(rule, &asked, open.values());
+        asking.warm_up(&mut seen, |key| open.contains_key(key))?;
+        Ok(seen)
+    })
+}
+
+/// A rule's question at a slot, to be asked about several stretches of time.
+struct Asking<'a> {
+    records: &'a View<'a>,
+    rule: &'a Rule,
+    slot: &'a Slot,
+    week_starts: u8,
+}
+
+impl Asking<'_> {
+    /// The rows of a stretch; without one, of the state as it is.
+    fn rows(&self, window: Option<Window>) -> Result<Vec<Row>, StoreError> {
+        let (rule, slot) = (self.rule, self.slot);
+        let as_of = match (window, slot.window) {
+            // An earlier window is seen from its own end, as it was seen then.
+            (Some(window), Some(own)) if window.to <= own.to => slot.at - (own.to - window.to),
+            (Some(_), _) => slot.at,
+            // The state as it is, is that of the watermark: records are known up to there.
+            (None, _) => {
+                let to = self.records.complete_to(&datasets(rule));
+                to.map_or(slot.at, |to| to.max(slot.at))
+            }
         };
         let frame = Frame {
-            bounds: slot.window.map(|window| (window.from, window.to)),
+            bounds: window.map(|window| (window.from, window.to)),
             as_of,
             zone: rule.zone.clone(),
-            week_starts: plant.week_starts,
+            week_starts: self.week_starts,
             rows_max: GROUPS_READ_MAX,
             rest_max: 0,
         };
-        records.answer(&rule.query, &frame)
-    })?;
-    Ok(observations(rule, &answer.rows, open.values().map(|incident| &incident.group)))
+        Ok(self.records.answer(&rule.query, &frame)?.rows)
+    }
+
+    /// The rows of the windows that this one is compared with, nearest first.
+    fn compared(&self) -> Result<Vec<Vec<Row>>, StoreError> {
+        let (Some(usual), Some(window)) = (&self.rule.usual, self.slot.window) else {
+            return Ok(Vec::new());
+        };
+        match earlier(usual, window, &self.rule.zone, self.known_from()?) {
+            Earlier::Windows(windows) => {
+                windows.into_iter().map(|window| self.rows(Some(window))).collect()
+            }
+            Earlier::Holiday => Ok(Vec::new()),
+        }
+    }
+
+    /// The rows before the window, where groups must be new, and those of the groups that are
+    /// expected because they were seen lately.
+    fn around(&self, now: &[Row]) -> Result<(Vec<Row>, Vec<Row>), StoreError> {
+        let Some(own) = self.slot.window else { return Ok((Vec::new(), Vec::new())) };
+        let before = match self.rule.new_within {
+            // Where nothing is there now, nothing is new.
+            Some(length) if !now.is_empty() => {
+                self.rows(Some(Window { from: own.from - length, to: own.from }))?
+            }
+            _ => Vec::new(),
+        };
+        let lately = match self.rule.expect {
+            Some(Expect::SeenWithin(length)) => {
+                self.rows(Some(Window { from: own.to - length, to: own.to }))?
+            }
+            _ => Vec::new(),
+        };
+        Ok((before, lately))
+    }
+
+    /// Holds groups back that are too new to be judged. Asked only where it matters.
+    fn warm_up(
+        &self,
+        seen: &mut [Observation],
+        is_open: impl Fn(&str) -> bool,
+    ) -> Result<(), StoreError> {
+        let (rule, Some(own)) = (self.rule, self.slot.window) else { return Ok(()) };
+        let matters = || seen.iter().any(|seen| awaits_warming(rule, seen, &is_open));
+        if rule.warm_up <= TimeDelta::zero() || !matters() {
+            return Ok(());
+        }
+        let to = own.to - rule.warm_up;
+        let there_before = self.rows(Some(Window { from: to - NEW_AFTER, to }))?;
+        hold_back(rule, seen, &there_before, is_open);
+        Ok(())
+    }
+
+    /// The first instant from which on the records are known; `None`: there are none.
+    fn known_from(&self) -> Result<Option<DateTime<Utc>>, StoreError> {
+        let query = &self.rule.query;
+        let Some(date) = query.date else { return Ok(None) };
+        let dataset = &query.report_type.tables[date.table].dataset;
+        let field = &query.report_type.field(date).name;
+        let first = self.records.earliest(&dataset.name, field)?;
+        let loaded =
+            datasets(self.rule).iter().filter_map(|name| self.records.history_from(name)).max();
+        Ok(first.map(|first| loaded.map_or(first, |loaded| loaded.max(first))))
+    }
 }
