@@ -128,6 +128,23 @@ impl<'a> Answers<'a> {
         self.view.complete_to(datasets)
     }
 
+    /// The earliest value of a dataset's timestamp; `None` without any.
+    ///
+    /// # Errors
+    /// The records cannot be read.
+    pub(in crate::engine) fn earliest(
+        &self,
+        dataset: &str,
+        field: &str,
+    ) -> Result<Option<DateTime<Utc>>, StoreError> {
+        self.view.earliest(dataset, field)
+    }
+
+    /// Records that changed before it were never loaded; `None`: there is no such bound.
+    pub(in crate::engine) fn history_from(&self, dataset: &str) -> Option<DateTime<Utc>> {
+        self.view.history_from(dataset)
+    }
+
     /// Passes over the records so far.
     pub(super) fn passes(&self) -> u64 {
         self.passes.get()
