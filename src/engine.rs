@@ -28,8 +28,10 @@ use crate::store::state::StateError;
 use crate::store::{Store, StoreError};
 
 pub mod archive;
+mod blind;
 mod board;
 mod compose;
+mod correct;
 pub mod digest;
 pub mod evaluate;
 pub mod health;
@@ -38,6 +40,7 @@ mod labels;
 pub mod notice;
 pub mod notify;
 mod observe;
+mod occurrences;
 pub mod outbox;
 pub mod overdue;
 pub mod plan;

@@ -18,10 +18,8 @@ use super::incident::{Incident, Severity, State, stored, words};
 use super::route::{Inhibition, Labels, Route, pick};
 use super::silence::{Ack, Hidden, Silence};
 
-mod correction;
 mod decide;
 
-pub use correction::{Correction, Verdict};
 pub use decide::decide;
 #[cfg(test)]
 use decide::decide_group;
@@ -80,6 +78,20 @@ pub struct Thread {
     /// How many reminders it got since there was news.
     #[serde(default)]
     pub reminders: u32,
+}
+
+/// That late or edited records changed what was told of an incident.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Correction {
+    /// The incident's id.
+    pub incident: String,
+    /// Which correction of this incident it is, from 1.
+    pub number: u32,
+    /// When it was found.
+    #[serde(with = "stored::instant")]
+    pub at: DateTime<Utc>,
+    /// What was told and what is true now, a sentence.
+    pub words: String,
 }
 
 /// What a notice is about.
@@ -298,8 +310,8 @@ pub struct Decision {
     pub told_records: Vec<(String, String)>,
     /// Records that have been told to one receiver while others wait: rule, key, receiver.
     pub told_in_part: Vec<(String, String, String)>,
-    /// Corrections that now have been told to everybody, or that nobody is owed: incident and slot.
-    pub told_corrections: Vec<(String, DateTime<Utc>)>,
+    /// Corrections that everybody has been told who is concerned: incident and number.
+    pub told_corrections: Vec<(String, u32)>,
     /// Who is told nothing, and why: for `explain`, not for a ledger line at each slot.
     pub quiet: Vec<Quiet>,
     /// If nothing changes, nothing becomes due before; `None`: never.
@@ -317,8 +329,7 @@ pub struct World<'a> {
     pub occurrences: &'a [Occurrence],
     /// Who has been told of those already: by rule and key, receivers.
     pub told_in_part: &'a BTreeMap<(String, String), BTreeSet<String>>,
-    /// Verdicts that turned out otherwise, of which somebody is still to be told. Their incidents are
-    /// among `incidents`.
+    /// Corrections of which somebody may still be to be told.
     pub corrections: &'a [Correction],
     /// Silences that have not ended, and those that have lately.
     pub silences: &'a [Silence],

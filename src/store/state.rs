@@ -15,10 +15,12 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub mod archive;
+pub mod corrections;
 pub mod incidents;
 pub mod keys;
 pub mod ledger;
 pub mod notices;
+pub mod occurrences;
 pub mod outbox;
 pub mod slots;
 pub mod sources;
