@@ -19,6 +19,7 @@ use super::zone::Zone;
 pub mod levels;
 pub mod readings;
 pub mod slots;
+pub mod trial;
 
 /// What a rule is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
