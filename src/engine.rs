@@ -74,8 +74,8 @@ pub struct Plant {
     pub sources: BTreeMap<String, SourceLine>,
     /// Datasets of all sources.
     pub datasets: Vec<Arc<Dataset>>,
-    /// Those of them that reports and rules read, once somebody has asked.
-    pub in_use: OnceLock<Vec<Arc<Dataset>>>,
+    /// What of them reports and rules read, once somebody has asked.
+    pub in_use: OnceLock<pull::InUse>,
     /// Digests by name.
     pub digests: BTreeMap<String, Arc<Digest>>,
     /// Rules by name.
@@ -175,6 +175,7 @@ pub struct Engine {
     paced: Mutex<HashSet<String>>,
     /// Rules and reloads move incidents one at a time; `None`: to be read from the state.
     board: tokio::sync::Mutex<Option<board::Board>>,
+    rule_figures: Arc<evaluate::Figures>,
     pulls: Mutex<HashMap<String, pull::Memo>>,
     /// What is written down of each source's requests.
     spent: Mutex<BTreeMap<String, Spent>>,
@@ -204,6 +205,7 @@ impl Engine {
             rounds: Mutex::new(HashSet::new()),
             paced: Mutex::new(HashSet::new()),
             board: tokio::sync::Mutex::new(None),
+            rule_figures: Arc::default(),
             pulls: Mutex::new(HashMap::new()),
             spent: Mutex::new(BTreeMap::new()),
             retired: Mutex::new(Vec::new()),

@@ -12,14 +12,12 @@ use super::{App, Limits};
 use crate::clock::ManualClock;
 use crate::config::Config;
 use crate::domain::dataset::Dataset;
-use crate::domain::incident::Incident;
-use crate::domain::rule::Rule;
-use crate::domain::rule::Reading;
 use crate::domain::rule::readings::{Group, Observation};
 use crate::domain::rule::slots::Slot;
 use crate::domain::rule::trial::{Given, Records, RuleTest};
+use crate::domain::rule::{Reading, Rule};
 use crate::domain::value::Value;
-use crate::engine::rehearse::{Rehearsal, Timeline, stored};
+use crate::engine::rehearse::{Rehearsal, Sight, Timeline};
 use crate::store::{Store, StoreError};
 
 mod differ;
@@ -51,8 +49,9 @@ pub fn rehearsed(config: &Config, rule: &Arc<Rule>, test: &RuleTest) -> anyhow::
     };
     let timeline = match &test.given {
         Given::Series(series) => {
-            let mut played = Played::of(rule, test.from, series);
-            rehearsal.run(&mut |_, _, slot, _| Ok(Some(played.at(slot))), &mut |_| ())?
+            let played = Played::of(rule, test.from, series);
+            let mut given = |_: &Rule, slot: &Slot| Some(played.at(slot));
+            rehearsal.run(&mut Sight::Given(&mut given), &mut |_| ())?
         }
         Given::Records(lots) => {
             // Rules that explain this one see the same records.
@@ -61,15 +60,8 @@ pub fn rehearsed(config: &Config, rule: &Arc<Rule>, test: &RuleTest) -> anyhow::
             let store = app.engine().store();
             let mut lots = Lots::of(&rehearsal.rules, &plant.datasets, lots);
             lots.come(store, test.from)?;
-            let mut seen = stored(store, &plant);
-            let mut observe = |rule: &Rule,
-                               now: DateTime<Utc>,
-                               slot: &Slot,
-                               open: &BTreeMap<String, Incident>| {
-                lots.come(store, now)?;
-                seen(rule, now, slot, open)
-            };
-            rehearsal.run(&mut observe, &mut |_| ())?
+            let mut bring = |store: &Store, now| lots.come(store, now);
+            rehearsal.run(&mut Sight::Coming(store, &mut bring), &mut |_| ())?
         }
     };
     Ok(timeline)
@@ -151,11 +143,11 @@ impl<'t> Played<'t> {
         Played { groups: groups.collect(), from: from + wait, every }
     }
 
-    fn at(&mut self, slot: &Slot) -> Vec<Observation> {
+    fn at(&self, slot: &Slot) -> Vec<Observation> {
         let index = (slot.at - self.from).num_milliseconds() / self.every;
         let index = usize::try_from(index).unwrap_or(usize::MAX);
         let known = self.groups.iter().filter_map(|(group, readings)| {
-            Some(Observation { group: group.clone(), reading: *readings.get(index)? })
+            Some(Observation::of(group.clone(), *readings.get(index)?))
         });
         known.collect()
     }

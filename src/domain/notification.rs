@@ -18,8 +18,10 @@ use super::incident::{Incident, Severity, State, stored, words};
 use super::route::{Labels, Route, pick};
 use super::silence::{Ack, Silence};
 
+mod correction;
 mod decide;
 
+pub use correction::{Correction, Verdict};
 pub use decide::decide;
 #[cfg(test)]
 use decide::decide_group;
@@ -250,6 +252,8 @@ pub struct Decision {
     pub done: Vec<String>,
     /// Records of event rules that now have been told to everybody: rule and key.
     pub told_records: Vec<(String, String)>,
+    /// Corrections that now have been told to everybody, or that nobody is owed: incident and slot.
+    pub told_corrections: Vec<(String, DateTime<Utc>)>,
     /// Who is told nothing, and why: for `explain`, not for a ledger line at each slot.
     pub quiet: Vec<Quiet>,
     /// If nothing changes, nothing becomes due before; `None`: never.
@@ -265,6 +269,9 @@ pub struct World<'a> {
     pub told: &'a BTreeMap<String, BTreeMap<String, Told>>,
     /// Records of event rules of which somebody is still to be told.
     pub occurrences: &'a [Occurrence],
+    /// Verdicts that turned out otherwise, of which somebody is still to be told. Their incidents are
+    /// among `incidents`.
+    pub corrections: &'a [Correction],
     /// Silences that have not ended.
     pub silences: &'a [Silence],
     /// Acknowledgements by incident.

@@ -1,16 +1,19 @@
 //! The board: the live incidents and what was told of them, as the state has them. Read once, and
 //! from then on kept in step with what is committed; whenever a commit fails it is thrown away and
-//! read again. Rules and notifications work on it instead of asking the state at every beat.
+//! read again. Rules and notifications work on it instead of asking the state at every beat: a round
+//! moves incidents right here and commits afterwards what moved.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use rusqlite::Transaction;
 
 use crate::domain::incident::Incident;
-use crate::domain::notification::{Decision, Occurrence, Told, World};
+use crate::domain::notification::{Correction, Decision, Occurrence, Told, World};
 use crate::domain::silence::{Ack, Silence};
 use crate::engine::Plant;
+use crate::engine::evaluate::Timetable;
+use crate::store::Store;
 use crate::store::state::{StateError, incidents};
 
 /// What is live.
@@ -24,12 +27,18 @@ pub(super) struct Board {
     told: BTreeMap<String, BTreeMap<String, Told>>,
     /// Records of event rules of which somebody is still to be told.
     pub(super) occurrences: Vec<Occurrence>,
+    /// Verdicts that turned out otherwise, of which somebody is still to be told.
+    pub(super) corrections: Vec<Correction>,
     /// Silences that have not ended.
     pub(super) silences: Vec<Silence>,
     /// Acknowledgements by incident.
     pub(super) acks: BTreeMap<String, Ack>,
     /// Rules that cannot see their data, with the reason.
     pub(super) blind: BTreeMap<String, String>,
+    /// Up to which slot each rule has been evaluated.
+    evaluated: BTreeMap<String, DateTime<Utc>>,
+    /// What the rounds need of the config.
+    pub(super) timetable: Timetable,
     /// Whether something moved since the last decision.
     pub(super) moved: bool,
     /// When a decision is due though nothing moves.
@@ -47,7 +56,13 @@ impl Board {
         for told in incidents::told_live(tx)? {
             board.remember(told);
         }
+        board.evaluated = incidents::evaluated_all(tx)?;
         Ok(board)
+    }
+
+    /// The one that was kept, else as the state has it.
+    pub(super) fn kept_or_read(kept: Option<Board>, store: &Store) -> Result<Board, StateError> {
+        kept.map_or_else(|| store.state.read(Board::read), Ok)
     }
 
     /// An incident as it now is.
@@ -79,13 +94,40 @@ impl Board {
         of_incident.insert(told.receiver.clone(), told);
     }
 
+    /// An incident.
+    pub(super) fn incident(&self, id: &str) -> Option<&Incident> {
+        self.incidents.get(id)
+    }
+
+    /// The open incident of a rule and a group, by the group's key.
+    pub(super) fn open_in(&self, rule: &str, group: &str) -> Option<&Incident> {
+        self.open_of(rule).get(group)
+    }
+
     /// The open incidents of a rule.
-    pub(super) fn open_of<'a>(
-        &'a self,
-        rule: &str,
-    ) -> impl Iterator<Item = &'a Incident> + use<'a> {
-        let ids = self.open.get(rule).into_iter().flatten();
-        ids.filter_map(|(_, id)| self.incidents.get(id))
+    pub(super) fn open_of<'a>(&'a self, rule: &str) -> Open<'a> {
+        Open { groups: self.open.get(rule), incidents: &self.incidents }
+    }
+
+    /// Rules that were evaluated once, or have open incidents.
+    pub(super) fn rules_known(&self) -> BTreeSet<String> {
+        let open = self.open.iter().filter(|(_, groups)| !groups.is_empty());
+        open.map(|(rule, _)| rule).chain(self.evaluated.keys()).cloned().collect()
+    }
+
+    /// Up to which slot a rule has been evaluated; `None`: never.
+    pub(super) fn evaluated_until(&self, rule: &str) -> Option<DateTime<Utc>> {
+        self.evaluated.get(rule).copied()
+    }
+
+    /// A rule has been evaluated up to a slot.
+    pub(super) fn evaluated(&mut self, rule: &str, until: DateTime<Utc>) {
+        self.evaluated.insert(rule.to_owned(), until);
+    }
+
+    /// A rule is gone from the config.
+    pub(super) fn forget_rule(&mut self, rule: &str) {
+        self.evaluated.remove(rule);
     }
 
     /// What decisions are made from.
@@ -94,6 +136,7 @@ impl Board {
             incidents: &self.incidents,
             told: &self.told,
             occurrences: &self.occurrences,
+            corrections: &self.corrections,
             silences: &self.silences,
             acks: &self.acks,
             routes: &plant.routes,
@@ -111,5 +154,25 @@ impl Board {
         }
         self.moved = false;
         self.next = decision.next;
+    }
+}
+
+/// The open incidents of a rule.
+#[derive(Clone, Copy)]
+pub(super) struct Open<'a> {
+    groups: Option<&'a BTreeMap<String, String>>,
+    incidents: &'a BTreeMap<String, Incident>,
+}
+
+impl<'a> Open<'a> {
+    /// That of a group, by the group's key.
+    pub(super) fn get(&self, group: &str) -> Option<&'a Incident> {
+        self.incidents.get(self.groups?.get(group)?)
+    }
+
+    /// All of them, by their group's key.
+    pub(super) fn values(&self) -> impl Iterator<Item = &'a Incident> + use<'a> {
+        let incidents = self.incidents;
+        self.groups.into_iter().flatten().filter_map(|(_, id)| incidents.get(id))
     }
 }

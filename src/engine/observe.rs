@@ -1,16 +1,14 @@
 //! What a rule sees at a slot: its question answered from the records, and what the answer says of
 //! each group. It moves nothing; what readings do is [`super::evaluate`]'s.
 
-use std::collections::BTreeMap;
-
 use super::Plant;
-use super::evaluate::datasets;
-use crate::domain::incident::Incident;
+use super::board::Open;
+use super::evaluate::{Answers, datasets};
 use crate::domain::query::Frame;
 use crate::domain::rule::Rule;
 use crate::domain::rule::readings::{Observation, observations};
 use crate::domain::rule::slots::Slot;
-use crate::store::{Store, StoreError};
+use crate::store::StoreError;
 
 /// At most so many groups of one rule are read at a slot; beyond it the overflow speaks.
 const GROUPS_READ_MAX: usize = 50_000;
@@ -23,27 +21,25 @@ const GROUPS_READ_MAX: usize = 50_000;
 /// When the records cannot be asked; [`StoreError::Loading`] where a field is not filled yet: the
 /// slot is read again later.
 pub(super) fn observe(
-    store: &Store,
+    records: &Answers<'_>,
     plant: &Plant,
     rule: &Rule,
     slot: &Slot,
-    open: &BTreeMap<String, Incident>,
+    open: Open<'_>,
 ) -> Result<Vec<Observation>, StoreError> {
-    let answer = store.read_records(|records| {
-        // The state as it is, is that of the watermark: records are known up to there.
-        let as_of = match slot.window {
-            Some(_) => slot.at,
-            None => records.complete_to(&datasets(rule)).map_or(slot.at, |to| to.max(slot.at)),
-        };
-        let frame = Frame {
-            bounds: slot.window.map(|window| (window.from, window.to)),
-            as_of,
-            zone: rule.zone.clone(),
-            week_starts: plant.week_starts,
-            rows_max: GROUPS_READ_MAX,
-            rest_max: 0,
-        };
-        records.answer(&rule.query, &frame)
-    })?;
+    // The state as it is, is that of the watermark: records are known up to there.
+    let as_of = match slot.window {
+        Some(_) => slot.at,
+        None => records.complete_to(&datasets(rule)).map_or(slot.at, |to| to.max(slot.at)),
+    };
+    let frame = Frame {
+        bounds: slot.window.map(|window| (window.from, window.to)),
+        as_of,
+        zone: rule.zone.clone(),
+        week_starts: plant.week_starts,
+        rows_max: GROUPS_READ_MAX,
+        rest_max: 0,
+    };
+    let answer = records.answer(&rule.query, &frame)?;
     Ok(observations(rule, &answer.rows, open.values().map(|incident| &incident.group)))
 }

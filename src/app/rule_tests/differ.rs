@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::incident::{Incident, words};
+use crate::domain::incident::Incident;
 use crate::domain::rule::trial::{ExpectedIncident, ExpectedNotice, RuleTest, When};
 use crate::domain::rule::{Reading, Rule};
 use crate::domain::zone::Zone;
@@ -165,7 +165,9 @@ impl Differ<'_> {
                 tracks.groups.values().take(5).map(|track| track.group.name()).collect();
             lines.push(match groups.is_empty() {
                 true => "readings  none at all".to_owned(),
-                false => format!("readings  none of {}; there are {}", named(group), groups.join("; ")),
+                false => {
+                    format!("readings  none of {}; there are {}", named(group), groups.join("; "))
+                }
             });
             return;
         };
@@ -178,9 +180,9 @@ impl Differ<'_> {
         let levels: Vec<String> = (self.rule.levels.iter())
             .map(|level| format!("{} {}", level.name, level.breach))
             .collect();
-        let hold = match self.rule.hold.is_zero() {
+        let hold = match self.rule.hold.is_none() {
             true => String::new(),
-            false => format!(", for {}", words(self.rule.hold)),
+            false => format!(", for {}", self.rule.hold),
         };
         lines.push(format!("levels    {}{hold}", levels.join(", ")));
     }

@@ -17,10 +17,10 @@ use super::Config;
 use super::given::{self, RecordsToml};
 use crate::domain::dataset::Dataset;
 use crate::domain::notification::Kind;
-use crate::domain::rule::{Reading, Rule};
 use crate::domain::rule::trial::{
     ExpectedIncident, ExpectedNotice, Given, Records, RuleTest, SLOTS_MAX, When, series,
 };
+use crate::domain::rule::{Reading, Rule};
 use crate::domain::zone::Zone;
 
 /// More records than this are no small test.
@@ -213,12 +213,14 @@ impl Reader<'_, '_, '_> {
                 Given::Series(series)
             }
         };
-        let incidents = wire.incidents.as_ref().map(|list| {
-            list.iter().filter_map(|entry| self.incident(entry, stretch)).collect()
-        });
-        let notices = wire.notices.as_ref().map(|list| {
-            list.iter().filter_map(|entry| self.notice(entry, stretch)).collect()
-        });
+        let incidents = wire
+            .incidents
+            .as_ref()
+            .map(|list| list.iter().filter_map(|entry| self.incident(entry, stretch)).collect());
+        let notices = wire
+            .notices
+            .as_ref()
+            .map(|list| list.iter().filter_map(|entry| self.notice(entry, stretch)).collect());
         if wire.incidents.is_none() && wire.notices.is_none() {
             let whole = table.is_whole("incidents") && table.is_whole("notices");
             if whole {

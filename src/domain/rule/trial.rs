@@ -102,8 +102,11 @@ pub fn series(text: &str) -> Result<Vec<Reading>, String> {
     let mut readings = Vec::new();
     for word in text.split_whitespace() {
         let (value, times) = match word.rsplit_once('x') {
-            Some((value, times)) if times.chars().all(|c| c.is_ascii_digit()) && !times.is_empty() => {
-                let times = times.parse::<usize>().ok().filter(|times| (1..=SLOTS_MAX).contains(times));
+            Some((value, times))
+                if times.chars().all(|c| c.is_ascii_digit()) && !times.is_empty() =>
+            {
+                let times =
+                    times.parse::<usize>().ok().filter(|times| (1..=SLOTS_MAX).contains(times));
                 (value, times.ok_or_else(|| format!("`{word}`: from 1 to {SLOTS_MAX} times"))?)
             }
             _ => (word, 1),

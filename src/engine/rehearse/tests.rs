@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::domain::route::Route;
+use crate::domain::rule::hold::Hold;
 use crate::domain::rule::sample;
 use crate::domain::value::Value;
 use crate::domain::zone::Zone;
@@ -48,7 +49,7 @@ fn plant(repeat: Option<i64>) -> Plant {
 /// One reading a minute from minute 0: `!` breach, `#` critical, `.` clear, `x` gone, `?` unknown.
 fn told(hold: i64, repeat: Option<i64>, readings: &str) -> (Vec<String>, Vec<String>) {
     let mut rule = sample::rule(&[("warning", "> 1", None), ("critical", "> 10", None)]);
-    rule.hold = MINUTE * i32::try_from(hold).unwrap();
+    rule.hold = Hold::Length(MINUTE * i32::try_from(hold).unwrap());
     let plant = plant(repeat);
     let length = i64::try_from(readings.len()).unwrap();
     let rehearsal = Rehearsal {
@@ -61,20 +62,20 @@ fn told(hold: i64, repeat: Option<i64>, readings: &str) -> (Vec<String>, Vec<Str
     assert_eq!(rehearsal.slots(), length.unsigned_abs());
     let group = Group::of(["Channel"], &[Value::Text("Web".into())], &[Value::Text("Web".into())]);
     let readings: Vec<char> = readings.chars().collect();
-    let mut observer =
-        |_: &Rule, now: DateTime<Utc>, slot: &Slot, _: &BTreeMap<String, Incident>| {
-            assert_eq!(now, slot.at + MINUTE * 2, "a slot is judged once it has settled");
-            let reading = match readings[usize::try_from(minutes(slot.at)).unwrap()] {
-                '!' => Reading::Value(5.0),
-                '#' => Reading::Value(50.0),
-                '.' => Reading::Value(0.0),
-                'x' => Reading::Gone,
-                _ => return Ok(None),
-            };
-            Ok(Some(vec![Observation { group: group.clone(), reading }]))
+    let mut observer = |_: &Rule, slot: &Slot| {
+        let reading = match readings[usize::try_from(minutes(slot.at)).unwrap()] {
+            '!' => Reading::Value(5.0),
+            '#' => Reading::Value(50.0),
+            '.' => Reading::Value(0.0),
+            'x' => Reading::Gone,
+            _ => return None,
         };
+        Ok(Some(vec![Observation::of(group.clone(), reading)]))
+    };
     let mut done = 0;
-    let timeline = rehearsal.run(&mut observer, &mut |slots| done = slots).unwrap();
+    let timeline =
+        rehearsal.run(&mut Sight::Given(&mut observer), &mut |slots| done = slots).unwrap();
+    assert_eq!(done, length.unsigned_abs());
     let counts = timeline.counts["slow-answer"];
     assert_eq!(counts.evaluated + counts.unknown, length.unsigned_abs());
     let unknown = readings.iter().filter(|reading| **reading == '?').count();
@@ -131,7 +132,7 @@ fn readings_of_the_rule_followed_are_kept_and_equal_ones_take_the_room_of_one() 
     let values = [1.0, 1.0, 1.0, 2.0, 2.0, 1.0];
     for (slot, value) in (0..).zip(values) {
         let group = group.clone();
-        tracks.add(minute(slot), &[Observation { group, reading: Reading::Value(value) }]);
+        tracks.add(minute(slot), &[Observation::of(group, Reading::Value(value))]);
     }
     tracks.add(minute(6), &[]);
     let track = &tracks.groups["[]"];
@@ -157,12 +158,11 @@ fn slots_lie_on_the_grid_whatever_the_stretch() {
         let rules = vec![Arc::new(rule.clone())];
         let rehearsal = Rehearsal { plant: &plant, rules, from, to, follow: None };
         let mut seen = Vec::new();
-        let mut observer =
-            |_: &Rule, _: DateTime<Utc>, slot: &Slot, _: &BTreeMap<String, Incident>| {
-                seen.push(minutes(slot.at));
-                Ok(Some(Vec::new()))
-            };
-        rehearsal.run(&mut observer, &mut |_| ()).unwrap();
+        let mut observer = |_: &Rule, slot: &Slot| {
+            seen.push(minutes(slot.at));
+            Some(Vec::new())
+        };
+        rehearsal.run(&mut Sight::Given(&mut observer), &mut |_| ()).unwrap();
         assert_eq!(rehearsal.slots(), seen.len() as u64);
         seen
     };

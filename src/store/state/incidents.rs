@@ -1,5 +1,7 @@
 //! Incidents, what each receiver was told of them, and up to where rules have been evaluated.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension, Transaction, params};
 use serde::Serialize;
@@ -112,6 +114,13 @@ pub fn evaluated_until(
     Ok(found.map(instant))
 }
 
+/// Up to which slot each rule has been evaluated.
+pub fn evaluated_all(tx: &Transaction<'_>) -> Result<BTreeMap<String, DateTime<Utc>>, StateError> {
+    let mut statement = tx.prepare_cached("select rule, evaluated_until from rule_state")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, instant(row.get(1)?))))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
 /// Records that every slot of a rule up to `until` has been dealt with.
 pub fn evaluated(tx: &Transaction<'_>, rule: &str, until: DateTime<Utc>) -> Result<(), StateError> {
     tx.prepare_cached(
@@ -126,13 +135,4 @@ pub fn evaluated(tx: &Transaction<'_>, rule: &str, until: DateTime<Utc>) -> Resu
 pub fn forget_rule(tx: &Transaction<'_>, rule: &str) -> Result<(), StateError> {
     tx.prepare_cached("delete from rule_state where rule = ?1")?.execute([rule])?;
     Ok(())
-}
-
-/// Rules that the state knows: those that were evaluated and those with open incidents.
-pub fn rules_known(tx: &Transaction<'_>) -> Result<Vec<String>, StateError> {
-    let mut statement = tx.prepare_cached(
-        "select rule from rule_state union select rule from incident where open = 1 order by 1",
-    )?;
-    let rows = statement.query_map([], |row| row.get(0))?;
-    Ok(rows.collect::<Result<_, _>>()?)
 }
