@@ -16,9 +16,11 @@ use crate::receiver::{smtp, webhook};
 use crate::source;
 use crate::store::{Store, StoreError};
 
+pub mod looking;
 mod loops;
 mod plant;
 pub mod report_tests;
+pub mod rule_tests;
 
 pub use plant::source;
 

@@ -81,6 +81,9 @@ pub fn reference() -> String {
             path if path.ends_with(".NAME") || TABLES.contains(&path) => format!("`[{path}]`"),
             path if LISTS.contains(&path) => format!("`[[{path}]]`"),
             "test" => "`[[reports.NAME.test]]`".to_owned(),
+            "rule_test" => "`[[rules.NAME.test]]`".to_owned(),
+            "expected_incident" => "an entry of a rule test's `incidents`".to_owned(),
+            "expected_notice" => "an entry of a rule test's `notices`".to_owned(),
             "entry" => "a report of a digest".to_owned(),
             "escalation" => "a step of `escalate`".to_owned(),
             path => format!("`{path} = {{ ... }}`"),
@@ -194,7 +197,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::super::shape::fields_of;
-    use super::super::wire;
+    use super::super::{lower::rule_tests, wire};
     use super::*;
 
     /// The keys of the list are those of the structs, and those taken out before.
@@ -226,7 +229,10 @@ mod tests {
         check("digests.NAME", &[fields_of::<wire::DigestToml>()], &apart);
         check("entry", &[fields_of::<wire::EntryToml>()], &[]);
         check("mask_outside", &[fields_of::<wire::MaskOutsideToml>()], &[]);
-        check("rules.NAME", &[fields_of::<wire::RuleToml>()], &[]);
+        check("rules.NAME", &[fields_of::<wire::RuleToml>()], &["test"]);
+        check("rule_test", &[fields_of::<rule_tests::RuleTestToml>()], &[]);
+        check("expected_incident", &[fields_of::<rule_tests::IncidentToml>()], &[]);
+        check("expected_notice", &[fields_of::<rule_tests::NoticeToml>()], &[]);
         check("calendars.NAME", &[fields_of::<wire::CalendarToml>()], &[]);
         check("routes", &[fields_of::<wire::RouteToml>()], &[]);
         check("repeat", &[fields_of::<wire::RepeatToml>()], &[]);

@@ -24,11 +24,11 @@ use crate::domain::rule::{Kind, Reading, Rule};
 use crate::store::state::{corrections, incidents, occurrences};
 use crate::store::{Store, StoreError};
 
-pub(super) mod answers;
+mod answers;
 mod moves;
 mod timetable;
 
-pub(super) use answers::Answers;
+pub(super) use answers::{Answers, Scans};
 pub(super) use moves::Moves;
 pub(super) use timetable::Timetable;
 

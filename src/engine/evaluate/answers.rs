@@ -25,7 +25,7 @@ pub(in crate::engine) struct Scans {
 
 impl Scans {
     /// Of all questions that rules ask.
-    pub(super) fn of(questions: &[Arc<Query>]) -> Scans {
+    pub(in crate::engine) fn of(questions: &[Arc<Query>]) -> Scans {
         let (scans, places) = Scan::of(questions);
         let places = questions.iter().map(address).zip(places).collect();
         Scans { scans, places }
