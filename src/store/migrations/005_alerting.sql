@@ -47,3 +47,12 @@ create table notice (
 create index notice_by_receiver on notice (receiver, at);
 create index notice_by_thread on notice (thread, at);
 create index notice_by_rule on notice (rule, at);
+
+-- How the last heartbeat went.
+create table pulse (
+    id       integer primary key check (id = 1),
+    at       integer not null,
+    said     text not null,
+    taken_at integer
+) strict;
+create index notice_by_time on notice (at);
