@@ -69,6 +69,22 @@ impl Store {
         Ok(Store { state, records, set_aside, readers })
     }
 
+    /// Looks at the records in `folder` and writes nothing there: its own state lies in `scratch`, a
+    /// folder that is thrown away. For trials of rules beside a running daemon, also of a config that
+    /// is not in force.
+    ///
+    /// # Errors
+    /// There are no records, or they cannot be read.
+    pub fn look(
+        folder: &Path,
+        scratch: &Path,
+        datasets: &[Arc<Dataset>],
+    ) -> Result<Store, StoreError> {
+        let records = Records::look(&folder.join("records.db"), datasets)?;
+        let state = State::open(scratch)?;
+        Ok(Store { state, records, set_aside: None, readers: Mutex::new(Vec::new()) })
+    }
+
     /// The records file that was found damaged at the start, if it was.
     pub fn set_aside(&self) -> Option<&SetAside> {
         self.set_aside.as_ref()

@@ -11,6 +11,8 @@ use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveTime, TimeDelta, Utc, Wee
 use super::holidays::Holidays;
 use super::zone::Zone;
 
+mod open;
+
 /// Hours of the week in a zone, without holidays.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Calendar {

@@ -63,7 +63,8 @@ fn incident_mail(plant: &Plant, notice: &Notice, item: &Item) -> IncidentMail {
         format: incident.about.format,
         threshold: incident.threshold().parse().ok(),
         recover: lowest.map(|level| level.recover.unwrap_or(level.breach.negation())),
-        keep_firing_for: rule.map_or(TimeDelta::zero(), |rule| rule.keep_firing_for),
+        keep_firing_for: rule
+            .map_or(TimeDelta::zero(), |rule| rule.keep_firing_for.length(rule.every)),
         records: incident.records,
         window: rule.and_then(|rule| rule.window).map(|length| Window {
             from: incident.last_read_at - length,

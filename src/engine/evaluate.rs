@@ -7,17 +7,14 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::board::Board;
+use super::observe::observe;
 use super::{Engine, EngineError, Plant, blocking, notify};
 use crate::domain::incident::{self, Incident, Reason, Step, Transition};
-use crate::domain::query::Frame;
-use crate::domain::rule::readings::{Group, Observation, cap_groups, observations, overflow_rule};
+use crate::domain::rule::readings::{Group, Observation, cap_groups, overflow_rule};
 use crate::domain::rule::slots::{Due, Slot, due_slots};
 use crate::domain::rule::{Reading, Rule};
 use crate::store::state::{incidents, ledger};
 use crate::store::{Store, StoreError};
-
-/// At most so many groups of one rule are read at a slot; beyond it the overflow speaks.
-const GROUPS_READ_MAX: usize = 50_000;
 
 /// What evaluating some slots of a rule came to, before it is stored.
 #[derive(Debug, Default)]
@@ -201,7 +198,7 @@ fn run_slots(
     }
     let overflow = overflow_rule(rule);
     for slot in &due.slots {
-        let seen = match observe(store, plant, rule, slot, outcome) {
+        let seen = match observe(store, plant, rule, slot, &outcome.open) {
             Ok(seen) => seen,
             // Data that cannot be read is unknown: nothing moves, the slot is read again later.
             Err(StoreError::Loading(_)) => {
@@ -217,37 +214,10 @@ fn run_slots(
         let group = Group::overflow();
         if capped.left_out > 0 || outcome.open.contains_key(&group.key) {
             let reading = Reading::Value(capped.left_out as f64);
-            outcome.step(&overflow, &Observation { group, reading }, slot);
+            outcome.step(&overflow, &Observation::of(group, reading), slot);
         }
     }
     Ok(())
-}
-
-fn observe(
-    store: &Store,
-    plant: &Plant,
-    rule: &Rule,
-    slot: &Slot,
-    outcome: &Outcome,
-) -> Result<Vec<Observation>, StoreError> {
-    let answer = store.read_records(|records| {
-        // The state as it is, is that of the watermark: records are known up to there.
-        let as_of = match slot.window {
-            Some(_) => slot.at,
-            None => records.complete_to(&datasets(rule)).map_or(slot.at, |to| to.max(slot.at)),
-        };
-        let frame = Frame {
-            bounds: slot.window.map(|window| (window.from, window.to)),
-            as_of,
-            zone: rule.zone.clone(),
-            week_starts: plant.week_starts,
-            rows_max: GROUPS_READ_MAX,
-            rest_max: 0,
-        };
-        records.answer(&rule.query, &frame)
-    })?;
-    let known = outcome.open.values().map(|incident| &incident.group);
-    Ok(observations(rule, &answer.rows, known))
 }
 
 impl Outcome {
@@ -260,7 +230,7 @@ impl Outcome {
 
     fn step(&mut self, rule: &Rule, seen: &Observation, slot: &Slot) {
         let before = self.open.remove(&seen.group.key);
-        let step = incident::step(rule, before.as_ref(), &seen.group, seen.reading, slot);
+        let step = incident::step(rule, before.as_ref(), seen, slot);
         self.take(&seen.group.key, before, step);
     }
 

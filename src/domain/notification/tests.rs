@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::super::incident::{Reason, close, step};
 use super::super::route::RouteCondition;
-use super::super::rule::readings::Group;
+use super::super::rule::readings::{Group, Observation};
 use super::super::rule::slots::Slot;
 use super::super::rule::{Reading, Rule, sample};
 use super::*;
@@ -19,8 +19,8 @@ fn minute(n: i64) -> DateTime<Utc> {
 fn rule(hold: i64, keep: i64) -> Rule {
     let mut rule =
         sample::rule(&[("warning", "> 300", Some("< 240")), ("critical", "> 900", Some("< 700"))]);
-    rule.hold = TimeDelta::minutes(hold);
-    rule.keep_firing_for = TimeDelta::minutes(keep);
+    rule.hold = TimeDelta::minutes(hold).into();
+    rule.keep_firing_for = TimeDelta::minutes(keep).into();
     rule
 }
 
@@ -99,7 +99,8 @@ impl World {
 
     fn read(&mut self, reading: Reading) {
         let slot = Slot { at: minute(self.now), window: None, reach: MINUTE };
-        let step = step(&self.rule, self.open.as_ref(), &Group::all(), reading, &slot);
+        let step =
+            step(&self.rule, self.open.as_ref(), &Observation::of(Group::all(), reading), &slot);
         self.keep(step.incident);
     }
 

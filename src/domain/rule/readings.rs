@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::super::query::Row;
 use super::super::value::Value;
 use super::levels::badness;
-use super::{Comparison, Level, Op, Reading, Rule, WhenEmpty, WhenGone};
+use super::{Comparison, Hold, Level, Op, Reading, Rule, WhenEmpty, WhenGone};
 
 /// One group of a rule: its identity and what people read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,8 +92,23 @@ fn text(value: &Value) -> String {
 pub struct Observation {
     /// The group.
     pub group: Group,
-    /// What was seen.
+    /// What was seen: a value is what levels judge.
     pub reading: Reading,
+    /// Between what the value lies for sure: a level is reached only by both. `None`: it is exact.
+    pub bounds: Option<(f64, f64)>,
+    /// The value as it was measured, where levels judge how it compares.
+    pub measured: Option<f64>,
+    /// What that was compared with.
+    pub usual: Option<f64>,
+    /// How many records it was computed from; of a ratio, out of how many.
+    pub records: Option<u64>,
+}
+
+impl Observation {
+    /// A reading, and nothing more known of it.
+    pub fn of(group: Group, reading: Reading) -> Observation {
+        Observation { group, reading, bounds: None, measured: None, usual: None, records: None }
+    }
 }
 
 /// Reads a complete answer to the rule's query: a value for each row, and *gone* for each of the
@@ -110,11 +125,11 @@ pub fn observations<'a>(
         let headings = rule.query.groups.iter().map(|group| group.name.as_str());
         let group = Group::of(headings, &row.keys, &row.shown);
         seen.insert(group.key.clone());
-        found.push(Observation { group, reading: reading(rule, row) });
+        found.push(Observation::of(group, reading(rule, row)));
     }
     for group in known {
         if !group.is_overflow() && seen.insert(group.key.clone()) {
-            found.push(Observation { group: group.clone(), reading: Reading::Gone });
+            found.push(Observation::of(group.clone(), Reading::Gone));
         }
     }
     found
@@ -190,7 +205,7 @@ pub fn overflow_rule(rule: &Rule) -> Rule {
             breach: Comparison { op: Op::Greater, than: 0.0 },
             recover: None,
         }],
-        hold: chrono::TimeDelta::zero(),
+        hold: Hold::default(),
         min_records: 0,
         format: super::super::report::Format::Decimals(0),
         labels,
@@ -266,10 +281,8 @@ mod tests {
         kept: &[&str],
         left_out: u64,
     ) {
-        let observations = readings
-            .iter()
-            .map(|(key, reading)| Observation { group: group(key), reading: *reading })
-            .collect();
+        let observations =
+            readings.iter().map(|(key, reading)| Observation::of(group(key), *reading)).collect();
         let open: Vec<String> = open.iter().map(|key| group(key).key).collect();
         let capped = cap_groups(rule, observations, |key| open.iter().any(|open| open == key));
         let names: Vec<&str> =
