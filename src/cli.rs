@@ -13,6 +13,7 @@ mod check;
 mod context;
 mod demo;
 mod diff;
+mod explain;
 mod incidents;
 mod ledger;
 mod outbox;
@@ -95,6 +96,8 @@ enum Command {
     Plan(plan::Plan),
     /// What runs, what waits, what failed
     Status(status::Status),
+    /// Why a rule or an incident is as it is, who is told, who is not, and what comes next
+    Explain(explain::Explain),
     /// Incidents: those that are open and those that were
     Incidents(incidents::Incidents),
     /// What was decided and why
@@ -182,6 +185,7 @@ fn dispatch(command: Command, context: &Context) -> Done {
         Command::Source(source) => source.execute(context),
         Command::Plan(plan) => plan.execute(context),
         Command::Status(status) => status.execute(context),
+        Command::Explain(explain) => explain.execute(context),
         Command::Incidents(incidents) => incidents.execute(context),
         Command::Ledger(ledger) => ledger.execute(context),
         Command::Runs(runs) => runs.execute(context),

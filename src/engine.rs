@@ -33,6 +33,7 @@ mod compose;
 pub mod digest;
 mod edits;
 pub mod evaluate;
+pub mod explain;
 pub mod health;
 pub mod heartbeat;
 pub mod housekeep;

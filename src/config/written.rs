@@ -60,6 +60,16 @@ impl Written {
         }
     }
 
+    /// The keys of `[section.NAME]` with their values as they were written, secrets starred out.
+    pub fn table<'a>(
+        &'a self,
+        section: &str,
+        name: &str,
+    ) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+        let table = self.named.get(section).and_then(|tables| tables.get(name));
+        table.into_iter().flatten().map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+
     /// The keys of `[section.NAME]`; none where it is not written.
     pub(super) fn of_name(&self, section: &str, name: &str) -> Keys {
         let found = self.named.get(section).and_then(|tables| tables.get(name));

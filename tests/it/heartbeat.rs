@@ -1,6 +1,7 @@
 //! The dead man's switch: it hears from postrider as long as the work is really done.
 
 use chrono::TimeDelta;
+use postrider::clock::Clock;
 use postrider::demo::catcher::Answer;
 use postrider::demo::org::{Fault, On, Org, Value};
 

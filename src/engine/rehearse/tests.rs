@@ -43,6 +43,7 @@ fn plant(repeat: Option<i64>) -> Plant {
         rules: BTreeMap::new(),
         routes: vec![route],
         receivers: BTreeMap::new(),
+        heartbeat: None,
     }
 }
 

@@ -46,7 +46,7 @@ pub fn incidents(tx: &Transaction<'_>, wanted: &Wanted) -> Result<Vec<Past>, Sta
     let limit = i64::try_from(wanted.limit).unwrap_or(i64::MAX);
     let since = wanted.since.map(millis);
     let rows = statement.query_map(params![wanted.rule, wanted.open, since, limit], |row| {
-        Ok((row.get::<_, String>(0)?, row.get::<_, u64>(1)?))
+        Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?.unsigned_abs()))
     })?;
     rows.map(|row| {
         let (body, notices) = row?;
