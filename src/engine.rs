@@ -33,8 +33,11 @@ mod board;
 mod compose;
 mod correct;
 pub mod digest;
+mod edits;
 pub mod evaluate;
+pub mod explain;
 pub mod health;
+pub mod heartbeat;
 pub mod housekeep;
 mod labels;
 pub mod notice;
@@ -89,6 +92,8 @@ pub struct Plant {
     pub inhibitions: Vec<Inhibition>,
     /// Receivers by name.
     pub receivers: BTreeMap<String, ReceiverLine>,
+    /// The dead man's switch.
+    pub heartbeat: Option<heartbeat::Heartbeat>,
 }
 
 /// The mail server and the sender.
@@ -194,6 +199,8 @@ pub struct Engine {
     /// When slots without an outcome were last looked for, and those seen since when.
     watched: Mutex<Option<DateTime<Utc>>>,
     overdue_seen: Mutex<overdue::Seen>,
+    /// Whether the loops turn, and how heartbeats go.
+    pulse: Mutex<heartbeat::Pulse>,
     jitter: AtomicU64,
     /// Signs what a reader of a mail may do; read from the state when it is first needed.
     token_key: OnceLock<Key>,
@@ -219,6 +226,7 @@ impl Engine {
             expired: Mutex::new(None),
             watched: Mutex::new(None),
             overdue_seen: Mutex::default(),
+            pulse: Mutex::default(),
             jitter: AtomicU64::new(seed | 1),
             token_key: OnceLock::new(),
         }

@@ -26,6 +26,9 @@ pub(super) struct PostriderToml {
     pub(super) alarm: Option<Text>,
     pub(super) archive: Option<Text>,
     pub(super) public_url: Option<Text>,
+    pub(super) watch: Option<bool>,
+    pub(super) heartbeat: Option<Text>,
+    pub(super) heartbeat_every: Option<Text>,
 }
 
 /// `[smtp]`.

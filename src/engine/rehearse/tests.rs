@@ -45,6 +45,7 @@ fn plant(repeat: Option<i64>) -> Plant {
         routes: vec![route],
         inhibitions: Vec::new(),
         receivers: BTreeMap::new(),
+        heartbeat: None,
     }
 }
 
@@ -72,7 +73,7 @@ fn told(hold: i64, repeat: Option<i64>, readings: &str) -> (Vec<String>, Vec<Str
             'x' => Reading::Gone,
             _ => return None,
         };
-        Ok(Some(vec![Observation::of(group.clone(), reading)]))
+        Some(vec![Observation::of(group.clone(), reading)])
     };
     let mut done = 0;
     let timeline =

@@ -64,3 +64,11 @@ create table correction (
     primary key (incident, number)
 ) strict, without rowid;
 create index correction_untold on correction (found_at) where told = 0;
+-- How the last heartbeat went.
+create table pulse (
+    id       integer primary key check (id = 1),
+    at       integer not null,
+    said     text not null,
+    taken_at integer
+) strict;
+create index notice_by_time on notice (at);
