@@ -164,14 +164,15 @@ fn notices_by_id(state: &State) -> BTreeMap<String, (&String, &Value)> {
 fn seen(id: &str, notice: &Value) -> Seen {
     let incident = &notice["items"][0]["incident"];
     let kind = notice["kind"].as_str().unwrap_or_default();
-    let happened = match kind {
-        "fired" => &incident["fired_at"],
-        "level_up" => &incident["level_since"],
-        "resolved" => &incident["resolved"]["at"],
-        _ => &Value::Null,
-    };
     let instant = |value: &Value| value.as_i64().and_then(DateTime::<Utc>::from_timestamp_millis);
-    let late = match (instant(&notice["at"]), instant(happened)) {
+    let happened = match kind {
+        // A receiver that only another level's route picks hears of it when it comes there.
+        "fired" => instant(&incident["fired_at"]).max(instant(&incident["level_since"])),
+        "level_up" => instant(&incident["level_since"]),
+        "resolved" => instant(&incident["resolved"]["at"]),
+        _ => None,
+    };
+    let late = match (instant(&notice["at"]), happened) {
         (Some(at), Some(happened)) => at - happened,
         _ => TimeDelta::zero(),
     };
@@ -224,8 +225,9 @@ fn sequences(alone: &View, killed: &View, findings: &mut Findings) {
             std::cmp::Ordering::Equal => different += 1,
         }
         let (receiver, thread) = key;
+        let facts = other_facts(&expected, &found);
         let (expected, found) = (words(&expected), words(&found));
-        findings.broken(format!("{receiver}, {thread}: saw [{found}], not [{expected}]"));
+        findings.broken(format!("{receiver}, {thread}: saw [{found}], not [{expected}]{facts}"));
     }
     findings.heading("differences between the two");
     findings.count("incidents told to somebody", alone.sequences.len());
@@ -237,9 +239,8 @@ fn sequences(alone: &View, killed: &View, findings: &mut Findings) {
 
 /// Whether the daemon was too late to tell all of it, and told the rest as it promises.
 fn is_collapse(expected: &[Seen], found: &[Seen]) -> bool {
-    let blind = found
-        .iter()
-        .any(|seen| TimeDelta::minutes(i64::from(LINGER)) - TimeDelta::minutes(1) <= seen.late);
+    let lasts = TimeDelta::minutes(i64::from(LINGER) - 1);
+    let blind = found.iter().any(|seen| lasts <= seen.late);
     let told = |seen: &&Seen| seen.kind != "reminder";
     let levels = |all: &[Seen]| -> Vec<String> {
         all.iter().filter(told).map(|seen| seen.level.clone()).collect()
@@ -253,16 +254,21 @@ fn is_collapse(expected: &[Seen], found: &[Seen]) -> bool {
 
 fn words(sequence: &[Seen]) -> String {
     let one = |seen: &Seen| {
-        format!(
-            "{} {} {} ({} s; {})",
-            seen.seq,
-            seen.kind,
-            seen.level,
-            seen.late.num_seconds(),
-            seen.facts
-        )
+        let (seq, kind, late) = (seen.seq, &seen.kind, seen.late.num_seconds());
+        format!("{seq} {kind} {} after {late} s", seen.level)
     };
     sequence.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+/// The first message of which other things were said.
+fn other_facts(expected: &[Seen], found: &[Seen]) -> String {
+    let mut pairs = expected.iter().zip(found);
+    let differ = pairs.find(|(one, other)| one.facts != other.facts || one.id != other.id);
+    differ.map_or(String::new(), |(one, other)| {
+        let (one, other) =
+            (format!("{} {}", one.id, one.facts), format!("{} {}", other.id, other.facts));
+        format!("; of one message {other}, not {one}")
+    })
 }
 
 /// What both have stored.

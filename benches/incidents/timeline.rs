@@ -171,7 +171,8 @@ impl Drawing {
     fn stairs(&mut self, values: &mut Values) {
         let (first, second) = (self.some(0, 1), self.some(0, 2));
         self.shows(values, WARNING, LINGER + first * REPEAT);
-        let fall = if second > 0 && self.chance.percent(50) { LINGER + self.some(0, 3) } else { 0 };
+        // Far from the reminders too, which say the level.
+        let fall = if second > 0 && self.chance.percent(50) { LINGER + REPEAT / 4 } else { 0 };
         self.shows(values, CRITICAL, LINGER + second * REPEAT - fall);
         // A fall is not told, and the reminders go on.
         self.shows(values, WARNING, fall);

@@ -227,7 +227,9 @@ async fn a_refusal_that_outlives_the_incident_costs_no_notice() {
 #[tokio::test]
 async fn a_route_in_other_words_repeats_nothing() {
     let to = "to = [\"ops-mail\", \"ops-hook\"]\n";
-    let config = |when: &str| format!("[[routes]]\nwhen = \"{when}\"\n{to}[[routes]]\nto = []\n");
+    let other = "[[routes]]\nto = [\"elsewhere\"]\n\
+                 [receivers.elsewhere]\nkind = \"email\"\nto = [\"elsewhere@example.com\"]\n";
+    let config = |when: &str| format!("[[routes]]\nwhen = \"{when}\"\n{to}{other}");
     let mut story = Story::begin("", &config("level = 'warning' and rule = 'slow'")).await;
     story.shows("A", "09:01", &[minutes(20, 50.0), minutes(5, 1.0)].concat());
     story.until("09:05").await;
@@ -247,6 +249,7 @@ async fn a_route_in_other_words_repeats_nothing() {
     story.until("09:40").await;
     assert_eq!(story.told(), of(&["fired", "resolved"], "A"));
     assert_eq!(story.letters().len(), 2);
+    assert_eq!(story.t.mails_to("elsewhere@example.com").len(), 0, "it was always this route");
     story.nothing_twice();
 }
 
