@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by failing")]
 
 mod alerts;
+mod blind;
 mod commands;
 mod compare;
 mod config_problems;
+mod corrections;
 mod crash;
 mod deliveries;
 mod digests;
