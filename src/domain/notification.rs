@@ -13,16 +13,17 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
-use super::incident::{Incident, Severity, State, stored, words};
-use super::route::{Inhibition, Labels, Route, pick};
+use sha2::{Digest as _, Sha256};
+
+use super::incident::{Incident, Severity, stored, words};
+use super::route::{Inhibition, Labels, Route};
 use super::silence::{Ack, Hidden, Silence};
 
 mod decide;
 
 pub use decide::decide;
-#[cfg(test)]
-use decide::decide_group;
 
 /// What one receiver was last told of one incident, as it is stored (serde; instants in
 /// milliseconds). Its key is the incident and the receiver.
@@ -388,28 +389,25 @@ impl<'a> World<'a> {
     }
 }
 
-/// The next instant at which [`decide`] would remind somebody of this incident, if nothing else
-/// happens. An absolute deadline: so long after the receiver was last told.
-pub fn next_reminder(
-    incident: &Incident,
-    told: &[Told],
-    routes: &[Route],
-) -> Option<DateTime<Utc>> {
-    if incident.state != State::Firing {
-        return None;
+/// The id of a thread that is not one incident's: a hash of labels and their values, never of a
+/// route's words, so that a route written anew repeats nothing. 16 hexadecimal digits.
+fn group_id(kind: &str, labels: &Labels) -> String {
+    let mut hash = Sha256::new();
+    let pairs = labels.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]);
+    for part in std::iter::once(kind).chain(pairs) {
+        // Lengths first: no two lists give the same bytes.
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
     }
-    let route = &routes[pick(routes, &incident.labels())?];
-    let repeat = route.repeat?;
-    let picked = told.iter().filter(|told| {
-        told.incident == incident.id && !told.closed && route.to.contains(&told.receiver)
-    });
-    picked.map(|told| told.last_told_at + repeat.every).min()
+    let mut id = String::with_capacity(16);
+    for byte in &hash.finalize()[..8] {
+        write!(id, "{byte:02x}").expect("writing to a string");
+    }
+    id
 }
 
-/// How late something that happened then is told now, where it is late at all.
-fn lateness(happened: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Option<TimeDelta> {
-    happened.map(|at| now - at).filter(|late| *late > LATE_AFTER)
-}
+/// What the threads of summaries are made of.
+const SUMMARY: &str = "summary";
 
 /// `, 2 h 5 min ago while postrider was down or without data`, or nothing.
 fn late_words(late: Option<TimeDelta>) -> String {

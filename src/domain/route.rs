@@ -88,6 +88,18 @@ pub fn pick(routes: &[Route], labels: &Labels) -> Option<usize> {
 }
 
 impl Route {
+    /// Whether it tells a receiver at all, at once or when it escalates.
+    pub fn reaches(&self, receiver: &str) -> bool {
+        let mut all = self.to.iter().chain(self.escalate.iter().flat_map(|step| &step.to));
+        all.any(|to| to == receiver)
+    }
+
+    /// The labels it groups by, with their values; one that is not there is the empty text.
+    pub fn grouped(&self, labels: &Labels) -> Labels {
+        let value = |name: &String| labels.get(name).cloned().unwrap_or_default();
+        self.group_by.iter().map(|name| (name.clone(), value(name))).collect()
+    }
+
     /// The route in words, for reasons.
     pub fn words(&self) -> String {
         match &self.when {
