@@ -225,7 +225,15 @@ mod tests {
         check("rules.NAME", &[fields_of::<wire::RuleToml>()], &[]);
         check("calendars.NAME", &[fields_of::<wire::CalendarToml>()], &[]);
         check("routes", &[fields_of::<wire::RouteToml>()], &[]);
-        let receivers = [fields_of::<wire::EmailToml>(), fields_of::<wire::WebhookToml>()];
+        let receivers = [
+            fields_of::<wire::EmailToml>(),
+            fields_of::<wire::WebhookToml>(),
+            fields_of::<wire::ChatToml>(),
+            fields_of::<wire::TelegramToml>(),
+            fields_of::<wire::PagerDutyToml>(),
+            fields_of::<wire::AlertmanagerToml>(),
+            fields_of::<wire::CareToml>(),
+        ];
         check("receivers.NAME", &receivers, &["kind"]);
     }
 

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::incident::{IncidentMail, render_incident};
-use super::{Look, Rendered, incident_payload};
+use super::{Look, Rendered};
 use crate::domain::notification::{Kind, Occurrence};
 use crate::domain::route::Labels;
 use crate::domain::zone::Zone;
@@ -49,21 +49,7 @@ pub struct NotificationMail {
     pub look: Look,
 }
 
-/// The shape a receiver's other end understands.
-#[derive(Clone, Debug)]
-pub enum Shape {
-    /// Standard Webhooks: postrider's own payload.
-    Standard,
-}
-
 /// Writes a notification as a mail.
 pub fn render_notification(mail: &NotificationMail) -> Rendered {
     render_incident(&mail.items[0])
-}
-
-/// Writes a notification as the body of a POST. It holds no secret: those are the receiver's.
-pub fn body(shape: &Shape, mail: &NotificationMail, rendered: &Rendered) -> Vec<u8> {
-    match shape {
-        Shape::Standard => incident_payload(&mail.items[0], rendered),
-    }
 }

@@ -86,7 +86,7 @@ pub(super) fn lower(raw: Option<Raw<'_>>, found: &mut Findings<'_>) -> General {
 pub(super) fn alarm(found: &mut Findings<'_>, names: &Names) -> Option<String> {
     let (file, text) = names.general.alarm.as_ref()?;
     match names.receivers.find(found, *file, text)? {
-        ReceiverSettings::Webhook(_) => Some(text.get_ref().clone()),
+        ReceiverSettings::Webhook(_) | ReceiverSettings::Vendor(_) => Some(text.get_ref().clone()),
         ReceiverSettings::Email(_) => {
             let message = format!("receiver `{}` is a mail address", text.get_ref());
             let help = "the owner is told by mail already: name a webhook, which is told also \
