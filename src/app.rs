@@ -17,6 +17,7 @@ use crate::source;
 use crate::store::{Store, StoreError};
 
 mod loops;
+mod own;
 mod plant;
 mod reload;
 pub mod report_tests;

@@ -20,6 +20,7 @@ use crate::domain::zone::Zone;
 use crate::receiver::smtp::SmtpSettings;
 use crate::receiver::webhook::WebhookSettings;
 use crate::render::Look;
+use crate::source::own::OwnSettings;
 use crate::source::rest::RestSettings;
 use crate::source::salesforce::SalesforceSettings;
 
@@ -173,6 +174,8 @@ pub enum SourceSettings {
     Salesforce(SalesforceSettings),
     /// Any JSON API.
     Rest(RestSettings),
+    /// Postrider itself.
+    Own(OwnSettings),
 }
 
 impl SourceSettings {
@@ -181,6 +184,7 @@ impl SourceSettings {
         match self {
             SourceSettings::Salesforce(settings) => &settings.login_url,
             SourceSettings::Rest(settings) => &settings.base_url,
+            SourceSettings::Own(_) => "postrider",
         }
     }
 
@@ -189,6 +193,7 @@ impl SourceSettings {
         match self {
             SourceSettings::Salesforce(settings) => settings.pull_every,
             SourceSettings::Rest(settings) => settings.pull_every,
+            SourceSettings::Own(settings) => settings.pull_every,
         }
     }
 
@@ -197,6 +202,7 @@ impl SourceSettings {
         match self {
             SourceSettings::Salesforce(settings) => settings.history,
             SourceSettings::Rest(settings) => settings.history,
+            SourceSettings::Own(_) => None,
         }
     }
 }
