@@ -23,6 +23,7 @@ use crate::receiver::smtp::SmtpSettings;
 use crate::receiver::vendor::VendorSettings;
 use crate::receiver::webhook::WebhookSettings;
 use crate::render::{Look, Shape};
+use crate::source::own::OwnSettings;
 use crate::source::rest::RestSettings;
 use crate::source::salesforce::SalesforceSettings;
 
@@ -199,6 +200,8 @@ pub enum SourceSettings {
     Salesforce(SalesforceSettings),
     /// Any JSON API.
     Rest(RestSettings),
+    /// Postrider itself.
+    Own(OwnSettings),
 }
 
 impl SourceSettings {
@@ -207,6 +210,7 @@ impl SourceSettings {
         match self {
             SourceSettings::Salesforce(settings) => &settings.login_url,
             SourceSettings::Rest(settings) => &settings.base_url,
+            SourceSettings::Own(_) => "postrider",
         }
     }
 
@@ -215,6 +219,7 @@ impl SourceSettings {
         match self {
             SourceSettings::Salesforce(settings) => settings.pull_every,
             SourceSettings::Rest(settings) => settings.pull_every,
+            SourceSettings::Own(settings) => settings.pull_every,
         }
     }
 
@@ -223,6 +228,7 @@ impl SourceSettings {
         match self {
             SourceSettings::Salesforce(settings) => settings.history,
             SourceSettings::Rest(settings) => settings.history,
+            SourceSettings::Own(_) => None,
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::domain::zone::Zone;
 use crate::engine::health::{self, Health};
 use crate::store::records::DatasetState;
-use crate::store::state::{incidents, ledger, outbox, slots, suppression};
+use crate::store::state::{history, incidents, ledger, outbox, pulse, slots, suppression};
 
 /// An address that its server does not know in so many runs, one after the other, is shown.
 const BOUNCES: u32 = 3;
@@ -61,6 +61,8 @@ fn facts(app: &App, health: &Health) -> anyhow::Result<Value> {
     });
     let sources: Vec<Value> = sources.collect();
     let overdue = app.engine().overdue()?;
+    let (beat, proofs) =
+        store.state.read(|tx| Ok((pulse::last(tx)?, history::last_delivered(tx)?)))?;
     let (counts, holds, runs, open, troubles, bouncing) = store.state.read(|tx| {
         Ok((
             outbox::counts(tx)?,
@@ -96,6 +98,14 @@ fn facts(app: &App, health: &Health) -> anyhow::Result<Value> {
             "level": incident.level.name,
             "began": print::stamp(incident.began),
             "value": incident.value,
+        })).collect::<Vec<_>>(),
+        "heartbeat": beat.map(|beat| json!({
+            "at": print::stamp(beat.at), "said": beat.said,
+            "taken_at": beat.taken_at.map(print::stamp),
+        })),
+        "last_taken": proofs.iter().map(|proof| json!({
+            "receiver": proof.receiver, "to": proof.recipient,
+            "taken_at": proof.finished_at.map(print::stamp), "said": proof.said,
         })).collect::<Vec<_>>(),
         "runs": runs.iter().map(|run| json!({
             "run": run.id, "made_at": print::stamp(run.made_at), "subject": run.subject,
@@ -166,7 +176,7 @@ fn show(facts: &Value, zone: &Zone) {
         (
             "incidents",
             "no incident is open",
-            &["rule", "group", "state", "level", "value", "began"],
+            &["incident", "rule", "group", "state", "level", "value", "began"],
         ),
         ("overdue", "no digest is overdue", &["digest", "planned_at"]),
         ("runs", "no digest has been made yet", &["run", "made_at", "outcome", "subject"]),
@@ -175,6 +185,11 @@ fn show(facts: &Value, zone: &Zone) {
             "receivers_held",
             "every receiver takes messages",
             &["receiver", "until", "broken", "reason"],
+        ),
+        (
+            "last_taken",
+            "no receiver has taken a notification yet",
+            &["receiver", "to", "taken_at", "said"],
         ),
         (
             "unknown_addresses",
@@ -203,6 +218,13 @@ fn show(facts: &Value, zone: &Zone) {
     }
     for row in facts["datasets"].as_array().into_iter().flatten() {
         remarks(row);
+    }
+    if let Some(said) = facts["heartbeat"]["said"].as_str() {
+        let at = text(&facts["heartbeat"]["at"], zone);
+        let taken = text(&facts["heartbeat"]["taken_at"], zone);
+        let taken = if taken.is_empty() { "never".to_owned() } else { taken };
+        print::line("");
+        print::line(format!("heartbeat: {said} ({at}); last taken: {taken}"));
     }
     let counts = facts["outbox"].as_object().into_iter().flatten();
     let counts: Vec<String> = counts.map(|(state, count)| format!("{count} {state}")).collect();

@@ -139,7 +139,7 @@ pub(super) fn lower(
     let smtp_written = smtp.is_some();
     let smtp = smtp.and_then(|raw| smtp::lower(raw, found, surroundings));
     let look = look::lower(look, found, surroundings);
-    let mut sources = sources::lower(section("sources"), found, surroundings);
+    let mut sources = sources::lower(section("sources"), found, surroundings, &general.state);
     let raw_datasets = section("datasets");
     let (raw_types, raw_reports, mut raw_rules) =
         (section("report_types"), section("reports"), section("rules"));

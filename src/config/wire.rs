@@ -85,6 +85,13 @@ pub(super) struct JwtBearerToml {
     pub(super) audience: Option<Text>,
 }
 
+/// `[sources.X]` with `kind = "postrider"`.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OwnToml {
+    pub(super) pull_every: Option<Text>,
+}
+
 /// `[sources.NAME]` with `kind = "rest"`; its `auth` is taken out before.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -215,7 +215,9 @@ impl World {
 
     /// The clock's time is put in when it is committed.
     fn settle(&mut self) {
-        for incident in self.live.values_mut().chain(self.incidents.iter_mut()).chain(self.open.iter_mut()) {
+        for incident in
+            self.live.values_mut().chain(self.incidents.iter_mut()).chain(self.open.iter_mut())
+        {
             incident.moved_at.get_or_insert(minute(self.now));
         }
     }
