@@ -16,11 +16,13 @@ use crate::receiver::{smtp, webhook};
 use crate::source;
 use crate::store::{Store, StoreError};
 
+pub mod looking;
 mod loops;
 mod own;
 mod plant;
 mod reload;
 pub mod report_tests;
+pub mod rule_tests;
 pub mod watch;
 
 pub use plant::source;

@@ -14,8 +14,9 @@ use crate::domain::calendar::Calendar;
 use crate::domain::dataset::Dataset;
 use crate::domain::digest::Digest;
 use crate::domain::report::Report;
-use crate::domain::route::Route;
+use crate::domain::route::{Inhibition, Route};
 use crate::domain::rule::Rule;
+use crate::domain::rule::trial::RuleTest;
 use crate::domain::zone::Zone;
 use crate::receiver::smtp::SmtpSettings;
 use crate::receiver::webhook::WebhookSettings;
@@ -109,6 +110,23 @@ fn load_source(
     }
 }
 
+/// Reads a file of tests for the rules of a config: `[[rules.NAME.test]]` and nothing else.
+///
+/// # Errors
+/// Every mistake in the file; a rule or receiver that the config does not have is one.
+pub fn rule_tests(
+    path: &Path,
+    config: &Config,
+    env: &dyn Environment,
+) -> Result<BTreeMap<String, Vec<Arc<RuleTest>>>, Problems> {
+    let sources = [load::read(path, env)?];
+    let mut found = problem::Findings::new(&sources);
+    let tests = load::draft(&sources, Vec::new(), &mut found)
+        .map(|draft| lower::rule_tests::of_file(draft, &mut found, config));
+    found.finish()?;
+    Ok(tests.unwrap_or_default())
+}
+
 /// A whole, valid config.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -152,8 +170,12 @@ pub struct Config {
     pub digests: BTreeMap<String, Arc<Digest>>,
     /// Rules, by name.
     pub rules: BTreeMap<String, Arc<Rule>>,
+    /// Tests of rules, by rule.
+    pub rule_tests: BTreeMap<String, Vec<Arc<RuleTest>>>,
     /// Routes, in order; the last one is the default.
     pub routes: Vec<Route>,
+    /// Which incidents hide which.
+    pub inhibitions: Vec<Inhibition>,
     /// Receivers, by name.
     pub receivers: BTreeMap<String, ReceiverSettings>,
 }

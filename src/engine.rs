@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use crate::clock::Clock;
 use crate::domain::dataset::Dataset;
 use crate::domain::digest::Digest;
-use crate::domain::route::Route;
+use crate::domain::route::{Inhibition, Route};
 use crate::domain::rule::Rule;
 use crate::domain::token::Key;
 use crate::domain::zone::Zone;
@@ -28,8 +28,10 @@ use crate::store::state::StateError;
 use crate::store::{Store, StoreError};
 
 pub mod archive;
+mod blind;
 mod board;
 mod compose;
+mod correct;
 pub mod digest;
 mod edits;
 pub mod evaluate;
@@ -41,6 +43,7 @@ mod labels;
 pub mod notice;
 pub mod notify;
 mod observe;
+mod occurrences;
 pub mod outbox;
 pub mod overdue;
 pub mod plan;
@@ -77,14 +80,16 @@ pub struct Plant {
     pub sources: BTreeMap<String, SourceLine>,
     /// Datasets of all sources.
     pub datasets: Vec<Arc<Dataset>>,
-    /// Those of them that reports and rules read, once somebody has asked.
-    pub in_use: OnceLock<Vec<Arc<Dataset>>>,
+    /// What of them reports and rules read, once somebody has asked.
+    pub in_use: OnceLock<pull::InUse>,
     /// Digests by name.
     pub digests: BTreeMap<String, Arc<Digest>>,
     /// Rules by name.
     pub rules: BTreeMap<String, Arc<Rule>>,
     /// Routes in order.
     pub routes: Vec<Route>,
+    /// Which incidents hide which.
+    pub inhibitions: Vec<Inhibition>,
     /// Receivers by name.
     pub receivers: BTreeMap<String, ReceiverLine>,
     /// The dead man's switch.
@@ -180,6 +185,7 @@ pub struct Engine {
     paced: Mutex<HashSet<String>>,
     /// Rules and reloads move incidents one at a time; `None`: to be read from the state.
     board: tokio::sync::Mutex<Option<board::Board>>,
+    rule_figures: Arc<evaluate::Figures>,
     pulls: Mutex<HashMap<String, pull::Memo>>,
     /// What is written down of each source's requests.
     spent: Mutex<BTreeMap<String, Spent>>,
@@ -211,6 +217,7 @@ impl Engine {
             rounds: Mutex::new(HashSet::new()),
             paced: Mutex::new(HashSet::new()),
             board: tokio::sync::Mutex::new(None),
+            rule_figures: Arc::default(),
             pulls: Mutex::new(HashMap::new()),
             spent: Mutex::new(BTreeMap::new()),
             retired: Mutex::new(Vec::new()),

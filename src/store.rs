@@ -3,6 +3,7 @@
 //! `state.db` is precious; `records.db` could be pulled again. Reading records opens further
 //! connections, so that a long load never holds up a report.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -56,6 +57,18 @@ pub struct Store {
 pub struct View<'a> {
     connection: &'a Connection,
     states: Vec<DatasetState>,
+}
+
+/// How far datasets are complete: those that are loaded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Watermarks(BTreeMap<String, DateTime<Utc>>);
+
+impl Watermarks {
+    /// The instant up to which all of some datasets are complete; `None` while one is not loaded.
+    pub fn complete_to(&self, datasets: &[String]) -> Option<DateTime<Utc>> {
+        let each = datasets.iter().map(|name| self.0.get(name).copied());
+        each.collect::<Option<Vec<_>>>()?.into_iter().min()
+    }
 }
 
 impl Store {
@@ -142,6 +155,14 @@ impl Store {
         Ok(complete_to(&self.dataset_states()?, datasets))
     }
 
+    /// How far every dataset is complete.
+    pub fn watermarks(&self) -> Result<Watermarks, StoreError> {
+        let connection = self.reader()?;
+        let watermarks = records::watermarks(&connection);
+        self.give_back(connection);
+        Ok(Watermarks(watermarks?))
+    }
+
     /// Runs `work` on one consistent view of the records.
     pub fn read_records<T>(
         &self,
@@ -153,11 +174,15 @@ impl Store {
             let states = records::states(&transaction, &self.records.datasets())?;
             work(&View { connection: &transaction, states })
         };
+        self.give_back(connection);
+        done
+    }
+
+    fn give_back(&self, reader: Connection) {
         let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
         if readers.len() < READERS_KEPT {
-            readers.push(connection);
+            readers.push(reader);
         }
-        done
     }
 
     fn reader(&self) -> Result<Connection, StoreError> {

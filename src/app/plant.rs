@@ -63,6 +63,7 @@ pub(super) fn build(
         digests: config.digests.clone(),
         rules: config.rules.clone(),
         routes: config.routes.clone(),
+        inhibitions: config.inhibitions.clone(),
         receivers: Default::default(),
         heartbeat: config
             .heartbeat

@@ -21,6 +21,7 @@ pub mod levels;
 pub mod poisson;
 pub mod readings;
 pub mod slots;
+pub mod trial;
 pub mod usual;
 pub mod wilson;
 

@@ -12,10 +12,10 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::board::Board;
-use super::evaluate::datasets;
+use super::evaluate::{Answers, Scans, datasets};
 use super::observe::observe;
 use super::{EngineError, Plant};
-use crate::domain::incident::{self, Incident, Transition};
+use crate::domain::incident::{self, Transition};
 use crate::domain::notification;
 use crate::domain::rule::readings::{Group, Observation, cap_groups, overflow_rule};
 use crate::domain::rule::slots::{Slot, due_slots};
@@ -42,32 +42,15 @@ pub struct Rehearsal<'a> {
     pub follow: Option<String>,
 }
 
-/// What is seen of a rule's groups at a slot, when the virtual clock says the second argument;
-/// `None`: nothing can be known. The last are the rule's open incidents by their group's key.
-pub type Observer<'o> = dyn FnMut(
-        &Rule,
-        DateTime<Utc>,
-        &Slot,
-        &BTreeMap<String, Incident>,
-    ) -> Result<Option<Vec<Observation>>, StoreError>
-    + 'o;
-
-/// Sees what is stored.
-pub fn stored<'o>(
-    store: &'o Store,
-    plant: &'o Plant,
-) -> impl FnMut(
-    &Rule,
-    DateTime<Utc>,
-    &Slot,
-    &BTreeMap<String, Incident>,
-) -> Result<Option<Vec<Observation>>, StoreError>
-+ 'o {
-    move |rule, _, slot, open| match observe(store, plant, rule, slot, open) {
-        Ok(seen) => Ok(Some(seen)),
-        Err(StoreError::Loading(_)) => Ok(None),
-        Err(err) => Err(err),
-    }
+/// What is seen in a rehearsal.
+pub enum Sight<'s> {
+    /// What is stored.
+    Records(&'s Store),
+    /// What is stored, more of it as time goes on: what is called with the virtual clock's time
+    /// before each look may bring more.
+    Coming(&'s Store, &'s mut dyn FnMut(&Store, DateTime<Utc>) -> Result<(), StoreError>),
+    /// What is seen itself, of each rule at each slot; `None`: nothing can be known.
+    Given(&'s mut dyn FnMut(&Rule, &Slot) -> Option<Vec<Observation>>),
 }
 
 impl Rehearsal<'_> {
@@ -84,15 +67,17 @@ impl Rehearsal<'_> {
     /// Runs it. `progress` is told how many slots are done, from time to time.
     ///
     /// # Errors
-    /// The observer fails.
+    /// The records cannot be asked.
     pub fn run(
         &self,
-        observer: &mut Observer<'_>,
+        sight: &mut Sight<'_>,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Timeline, EngineError> {
         let acts = self.rules.iter().map(|rule| Act::of(self.plant, rule, self.from));
+        let asked: Vec<_> = self.rules.iter().map(|rule| Arc::clone(&rule.query)).collect();
         let mut stage = Stage {
             rehearsal: self,
+            scans: Scans::of(&asked),
             acts: acts.collect(),
             board: Board::default(),
             timeline: Timeline::new(self.from, self.to),
@@ -100,7 +85,7 @@ impl Rehearsal<'_> {
         stage.timeline.counts = stage.acts.iter().map(Act::counts).collect();
         let mut done = 0;
         while let Some(now) = stage.next() {
-            done += stage.beat(observer, now)?;
+            done += stage.beat(sight, now)?;
             progress(done);
         }
         Ok(stage.end())
@@ -111,13 +96,11 @@ impl Rehearsal<'_> {
 struct Act {
     rule: Arc<Rule>,
     /// Stands for the groups beyond the rule's cap.
-    overflow: Rule,
+    overflow: Arc<Rule>,
     /// Up to which slot it has been evaluated.
     evaluated_to: DateTime<Utc>,
     /// How often the slowest of its datasets is pulled.
     cadence: TimeDelta,
-    /// Open incidents by their group's key.
-    open: BTreeMap<String, Incident>,
 }
 
 fn every(rule: &Rule) -> TimeDelta {
@@ -137,10 +120,9 @@ impl Act {
         let read = datasets(rule);
         let used = plant.datasets.iter().filter(|dataset| read.contains(&dataset.name));
         Act {
-            overflow: overflow_rule(rule),
+            overflow: Arc::new(overflow_rule(rule)),
             evaluated_to: first_slot(rule, from) - every(rule),
             cadence: used.map(|dataset| plant.cadence(dataset)).max().unwrap_or(rule.every),
-            open: BTreeMap::new(),
             rule: Arc::clone(rule),
         }
     }
@@ -171,9 +153,14 @@ impl Act {
 struct Stage<'a, 'p> {
     rehearsal: &'a Rehearsal<'p>,
     acts: Vec<Act>,
+    /// Rules that ask the same share the answer, as they do in earnest.
+    scans: Scans,
     board: Board,
     timeline: Timeline,
 }
+
+/// What was seen of a rule at a slot; `None`: nothing can be known.
+type Seen = Option<Vec<Observation>>;
 
 impl Stage<'_, '_> {
     /// The next instant at which something happens; `None`: the stretch is over.
@@ -186,31 +173,29 @@ impl Stage<'_, '_> {
     }
 
     /// What one beat of the engine does; how many slots it dealt with.
-    fn beat(
-        &mut self,
-        observer: &mut Observer<'_>,
-        now: DateTime<Utc>,
-    ) -> Result<u64, EngineError> {
+    fn beat(&mut self, sight: &mut Sight<'_>, now: DateTime<Utc>) -> Result<u64, EngineError> {
         let mut done = 0;
-        for index in 0..self.acts.len() {
-            let act = &self.acts[index];
+        // Instant by instant, as a round does: rules that explain others stand as they did then.
+        let mut due: BTreeMap<DateTime<Utc>, Vec<(usize, Slot)>> = BTreeMap::new();
+        for (index, act) in self.acts.iter_mut().enumerate() {
             let (slot, ready) = act.next();
             if slot > self.rehearsal.to || ready > now {
                 continue;
             }
             // The source is complete up to the virtual now.
-            let (rule, until) = (Arc::clone(&act.rule), act.evaluated_to);
-            let due = due_slots(&rule, Some(until), Some(now), act.cadence, now);
-            let counts = self.timeline.counts.entry(rule.name.clone()).or_default();
-            counts.outside += due.outside.map_or(0, |outside| outside.count);
-            for slot in &due.slots {
-                self.slot(observer, index, slot, now)?;
-                done += 1;
+            let until = Some(act.evaluated_to);
+            let planned = due_slots(&act.rule, until, Some(now), act.cadence, now);
+            let outside = planned.outside.map_or(0, |outside| outside.count);
+            self.timeline.count(&act.rule.name).outside += outside;
+            done += outside;
+            for slot in planned.slots.into_iter().filter(|slot| slot.at <= self.rehearsal.to) {
+                due.entry(slot.at).or_default().push((index, slot));
             }
-            if let Some(until) = due.evaluated_to {
-                done += due.outside.map_or(0, |outside| outside.count);
-                self.acts[index].evaluated_to = until;
-            }
+            act.evaluated_to = planned.evaluated_to.unwrap_or(act.evaluated_to);
+        }
+        for slots in due.values() {
+            self.instant(sight, slots, now)?;
+            done += slots.len() as u64;
         }
         if self.board.moved || self.board.next.is_some_and(|next| next <= now) {
             self.decide(now);
@@ -218,70 +203,93 @@ impl Stage<'_, '_> {
         Ok(done)
     }
 
-    fn slot(
+    /// The slots of one instant, over one view of the records.
+    fn instant(
         &mut self,
-        observer: &mut Observer<'_>,
-        index: usize,
-        slot: &Slot,
+        sight: &mut Sight<'_>,
+        slots: &[(usize, Slot)],
         now: DateTime<Utc>,
     ) -> Result<(), EngineError> {
-        let act = &mut self.acts[index];
-        let rule = Arc::clone(&act.rule);
-        let counts = self.timeline.counts.entry(rule.name.clone()).or_default();
-        let Some(seen) = observer(&rule, now, slot, &act.open)? else {
+        let store = match sight {
+            Sight::Given(given) => {
+                for (index, slot) in slots {
+                    let seen = given(&self.acts[*index].rule, slot);
+                    self.slot(*index, slot, seen, now);
+                }
+                return Ok(());
+            }
+            Sight::Coming(store, bring) => {
+                bring(store, now)?;
+                *store
+            }
+            Sight::Records(store) => *store,
+        };
+        // Held apart, so that answers and incidents can be had at the same time.
+        let scans = std::mem::take(&mut self.scans);
+        let done = store.read_records(|view| {
+            let answers = Answers::new(view, &scans);
+            for (index, slot) in slots {
+                let rule = Arc::clone(&self.acts[*index].rule);
+                let open = self.board.open_of(&rule.name);
+                let seen = match observe(&answers, self.rehearsal.plant, &rule, slot, open) {
+                    Ok(seen) => Some(seen),
+                    Err(StoreError::Loading(_)) => None,
+                    Err(err) => return Err(err),
+                };
+                self.slot(*index, slot, seen, now);
+            }
+            Ok(())
+        });
+        self.scans = scans;
+        Ok(done?)
+    }
+
+    fn slot(&mut self, index: usize, slot: &Slot, seen: Seen, now: DateTime<Utc>) {
+        let rule = Arc::clone(&self.acts[index].rule);
+        let counts = self.timeline.count(&rule.name);
+        let Some(seen) = seen else {
             counts.unknown += 1;
-            return Ok(());
+            return;
         };
         counts.evaluated += 1;
         if self.rehearsal.follow.as_deref() == Some(rule.name.as_str()) {
             self.timeline.tracks.add(slot.at, &seen);
         }
-        let capped = cap_groups(&rule, seen, |key| act.open.contains_key(key));
+        let capped = cap_groups(&rule, seen, |key| self.board.open_in(&rule.name, key).is_some());
         for observation in &capped.kept {
-            self.step(index, false, observation, slot, now);
+            self.step(&rule, observation, slot, now);
         }
         let group = Group::overflow();
-        if capped.left_out > 0 || self.acts[index].open.contains_key(&group.key) {
+        if capped.left_out > 0 || self.board.open_in(&rule.name, &group.key).is_some() {
             let reading = Reading::Value(capped.left_out as f64);
-            self.step(index, true, &Observation::of(group, reading), slot, now);
+            let overflow = Arc::clone(&self.acts[index].overflow);
+            self.step(&overflow, &Observation::of(group, reading), slot, now);
         }
-        Ok(())
     }
 
-    fn step(
-        &mut self,
-        index: usize,
-        overflow: bool,
-        seen: &Observation,
-        slot: &Slot,
-        now: DateTime<Utc>,
-    ) {
-        let act = &mut self.acts[index];
-        let rule = if overflow { &act.overflow } else { &*act.rule };
-        let before = act.open.remove(&seen.group.key);
-        let step = incident::step(rule, before.as_ref(), seen, slot);
+    fn step(&mut self, rule: &Rule, seen: &Observation, slot: &Slot, now: DateTime<Utc>) {
+        let before = self.board.open_in(&rule.name, &seen.group.key);
+        let step = incident::step(rule, before, seen, slot);
         let moved = step.transition.is_some();
-        self.board.moved |= moved;
         match step.incident {
             Some(mut incident) => {
                 if moved {
                     incident.moved_at = Some(now);
                 }
-                self.board.put(incident.clone());
-                if incident.is_open() {
-                    act.open.insert(seen.group.key.clone(), incident);
-                } else {
-                    self.timeline.ended(incident);
+                if !incident.is_open() {
+                    self.timeline.ended(incident.clone());
                 }
+                self.board.put(incident);
             }
             None => {
                 if let (Some(before), Some(Transition::Forgotten)) = (before, step.transition) {
-                    self.board.forget(&before.id);
-                    let counts = self.timeline.counts.entry(act.rule.name.clone()).or_default();
-                    counts.forgotten += 1;
+                    let id = before.id.clone();
+                    self.board.forget(&id);
+                    self.timeline.count(&rule.name).forgotten += 1;
                 }
             }
         }
+        self.board.moved |= moved;
     }
 
     fn decide(&mut self, now: DateTime<Utc>) {
@@ -297,9 +305,10 @@ impl Stage<'_, '_> {
 
     /// What is still open at the end belongs to it too.
     fn end(mut self) -> Timeline {
-        for act in self.acts {
-            for incident in act.open.into_values().filter(|open| open.fired_at.is_some()) {
-                self.timeline.ended(incident);
+        for act in &self.acts {
+            let open = self.board.open_of(&act.rule.name).values();
+            for incident in open.filter(|open| open.fired_at.is_some()) {
+                self.timeline.ended(incident.clone());
             }
         }
         self.timeline.sorted()

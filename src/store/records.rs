@@ -34,7 +34,7 @@ pub use open::SetAside;
 pub use schema::earliest;
 pub use span::{Mended, Span};
 pub use spent::{SourceSpent, Spending};
-pub use state::{DatasetState, states};
+pub use state::{DatasetState, states, watermarks};
 
 /// The records of all datasets.
 pub struct Records {

@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by failing")]
 
 mod alerts;
+mod blind;
 mod commands;
 mod compare;
 mod config_problems;
+mod corrections;
 mod crash;
 mod deliveries;
 mod digests;
@@ -17,8 +19,10 @@ mod harness;
 mod health;
 mod heartbeat;
 mod hygiene;
+mod incidents;
 mod infer;
 mod oracle;
+mod peer_failures;
 mod recipes;
 mod reload;
 mod report_tests;

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::domain::route::Route;
+use crate::domain::route::{Repeat, Route};
 use crate::domain::rule::hold::Hold;
 use crate::domain::rule::sample;
 use crate::domain::value::Value;
@@ -23,7 +23,8 @@ fn plant(repeat: Option<i64>) -> Plant {
     let route = Route {
         when: None,
         to: vec!["mail".into(), "hook".into()],
-        repeat: repeat.map(TimeDelta::minutes),
+        repeat: repeat.map(|repeat| Repeat::every(TimeDelta::minutes(repeat))),
+        ..Route::default()
     };
     Plant {
         zone: Zone::utc(),
@@ -42,6 +43,7 @@ fn plant(repeat: Option<i64>) -> Plant {
         digests: BTreeMap::new(),
         rules: BTreeMap::new(),
         routes: vec![route],
+        inhibitions: Vec::new(),
         receivers: BTreeMap::new(),
         heartbeat: None,
     }
@@ -63,20 +65,20 @@ fn told(hold: i64, repeat: Option<i64>, readings: &str) -> (Vec<String>, Vec<Str
     assert_eq!(rehearsal.slots(), length.unsigned_abs());
     let group = Group::of(["Channel"], &[Value::Text("Web".into())], &[Value::Text("Web".into())]);
     let readings: Vec<char> = readings.chars().collect();
-    let mut observer =
-        |_: &Rule, now: DateTime<Utc>, slot: &Slot, _: &BTreeMap<String, Incident>| {
-            assert_eq!(now, slot.at + MINUTE * 2, "a slot is judged once it has settled");
-            let reading = match readings[usize::try_from(minutes(slot.at)).unwrap()] {
-                '!' => Reading::Value(5.0),
-                '#' => Reading::Value(50.0),
-                '.' => Reading::Value(0.0),
-                'x' => Reading::Gone,
-                _ => return Ok(None),
-            };
-            Ok(Some(vec![Observation::of(group.clone(), reading)]))
+    let mut observer = |_: &Rule, slot: &Slot| {
+        let reading = match readings[usize::try_from(minutes(slot.at)).unwrap()] {
+            '!' => Reading::Value(5.0),
+            '#' => Reading::Value(50.0),
+            '.' => Reading::Value(0.0),
+            'x' => Reading::Gone,
+            _ => return None,
         };
+        Some(vec![Observation::of(group.clone(), reading)])
+    };
     let mut done = 0;
-    let timeline = rehearsal.run(&mut observer, &mut |slots| done = slots).unwrap();
+    let timeline =
+        rehearsal.run(&mut Sight::Given(&mut observer), &mut |slots| done = slots).unwrap();
+    assert_eq!(done, length.unsigned_abs());
     let counts = timeline.counts["slow-answer"];
     assert_eq!(counts.evaluated + counts.unknown, length.unsigned_abs());
     let unknown = readings.iter().filter(|reading| **reading == '?').count();
@@ -159,12 +161,11 @@ fn slots_lie_on_the_grid_whatever_the_stretch() {
         let rules = vec![Arc::new(rule.clone())];
         let rehearsal = Rehearsal { plant: &plant, rules, from, to, follow: None };
         let mut seen = Vec::new();
-        let mut observer =
-            |_: &Rule, _: DateTime<Utc>, slot: &Slot, _: &BTreeMap<String, Incident>| {
-                seen.push(minutes(slot.at));
-                Ok(Some(Vec::new()))
-            };
-        rehearsal.run(&mut observer, &mut |_| ()).unwrap();
+        let mut observer = |_: &Rule, slot: &Slot| {
+            seen.push(minutes(slot.at));
+            Some(Vec::new())
+        };
+        rehearsal.run(&mut Sight::Given(&mut observer), &mut |_| ()).unwrap();
         assert_eq!(rehearsal.slots(), seen.len() as u64);
         seen
     };

@@ -99,6 +99,11 @@ impl Timeline {
         }
     }
 
+    /// What becomes of a rule's slots.
+    pub(super) fn count(&mut self, rule: &str) -> &mut Counts {
+        self.counts.entry(rule.to_owned()).or_default()
+    }
+
     /// An incident that ended, or is open at the end.
     pub(super) fn ended(&mut self, incident: Incident) {
         if self.incidents.len() < KEPT_MAX {

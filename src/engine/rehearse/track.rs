@@ -40,6 +40,8 @@ pub struct Run {
     pub count: u32,
     /// What each of them is.
     pub reading: Reading,
+    /// Between what each of them lies for sure, where that is not exact.
+    pub bounds: Option<(f64, f64)>,
 }
 
 impl Tracks {
@@ -59,13 +61,15 @@ impl Tracks {
             let Some(track) = self.groups.get_mut(&group.key) else { continue };
             match track.runs.last_mut() {
                 Some(run)
-                    if run.first + run.count == slot && run.reading == observation.reading =>
+                    if run.first + run.count == slot
+                        && run.reading == observation.reading
+                        && run.bounds == observation.bounds =>
                 {
                     run.count += 1;
                 }
                 _ if self.runs < RUNS_MAX => {
-                    let reading = observation.reading;
-                    track.runs.push(Run { first: slot, count: 1, reading });
+                    let Observation { reading, bounds, .. } = *observation;
+                    track.runs.push(Run { first: slot, count: 1, reading, bounds });
                     self.runs += 1;
                 }
                 _ => self.cut = true,
