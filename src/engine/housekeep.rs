@@ -63,9 +63,9 @@ impl Engine {
                     let packed = outbox::pack(tx, now - PACKED_AFTER, PACKED_BATCH)?;
                     let messages = outbox::prune(tx, messages_before, runs_before, BATCH)?;
                     let seen = occurrences::prune(tx, now - occurrences::KEPT, BATCH)?;
-                    let runs = archive::prune(tx, runs_before, BATCH)?;
                     let alerts = history::prune(tx, now - ALERTS_KEPT, BATCH)?;
-                    Ok(packed + messages + seen + runs + alerts)
+                    let runs = archive::prune(tx, runs_before, BATCH)?;
+                    Ok(packed + messages + seen + alerts + runs)
                 })
                 .await?;
             if gone == 0 || self.stopping() {
