@@ -12,6 +12,10 @@ mod backfill;
 mod check;
 mod context;
 mod demo;
+mod diff;
+mod explain;
+mod incidents;
+mod ledger;
 mod outbox;
 mod plan;
 mod preview;
@@ -74,6 +78,8 @@ enum Command {
     Run(run::Run),
     /// Check the config and show every mistake at once
     Check(check::Check),
+    /// What another version of the config changes, and what that means for what is open
+    Diff(diff::Diff),
     /// Run the tests that the config has of its reports
     Test(test::Test),
     /// Look at rules, test them, try them over stored records; sends nothing
@@ -94,6 +100,12 @@ enum Command {
     Plan(plan::Plan),
     /// What runs, what waits, what failed
     Status(status::Status),
+    /// Why a rule or an incident is as it is, who is told, who is not, and what comes next
+    Explain(explain::Explain),
+    /// Incidents: those that are open and those that were
+    Incidents(incidents::Incidents),
+    /// What was decided and why
+    Ledger(ledger::Ledger),
     /// What was made, and what became of it with each recipient
     Runs(runs::Runs),
     /// Make the mails of a run again and compare them with what was sent
@@ -168,6 +180,7 @@ fn dispatch(command: Command, context: &Context) -> Done {
     match command {
         Command::Run(run) => run.execute(context),
         Command::Check(check) => check.execute(context),
+        Command::Diff(diff) => diff.execute(context),
         Command::Test(test) => test.execute(context),
         Command::Rules(rules) => rules.execute(context),
         Command::Demo(demo) => demo.execute(),
@@ -177,6 +190,9 @@ fn dispatch(command: Command, context: &Context) -> Done {
         Command::Source(source) => source.execute(context),
         Command::Plan(plan) => plan.execute(context),
         Command::Status(status) => status.execute(context),
+        Command::Explain(explain) => explain.execute(context),
+        Command::Incidents(incidents) => incidents.execute(context),
+        Command::Ledger(ledger) => ledger.execute(context),
         Command::Runs(runs) => runs.execute(context),
         Command::Replay(replay) => replay.execute(context),
         Command::Resend(resend) => resend.execute(context),

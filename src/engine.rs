@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use crate::clock::Clock;
 use crate::domain::dataset::Dataset;
 use crate::domain::digest::Digest;
-use crate::domain::route::Route;
+use crate::domain::route::{Inhibition, Route};
 use crate::domain::rule::Rule;
 use crate::domain::token::Key;
 use crate::domain::zone::Zone;
@@ -28,16 +28,22 @@ use crate::store::state::StateError;
 use crate::store::{Store, StoreError};
 
 pub mod archive;
+mod blind;
 mod board;
 mod compose;
+mod correct;
 pub mod digest;
+mod edits;
 pub mod evaluate;
+pub mod explain;
 pub mod health;
+pub mod heartbeat;
 pub mod housekeep;
 mod labels;
 pub mod notice;
 pub mod notify;
 mod observe;
+mod occurrences;
 pub mod outbox;
 pub mod overdue;
 pub mod plan;
@@ -82,8 +88,12 @@ pub struct Plant {
     pub rules: BTreeMap<String, Arc<Rule>>,
     /// Routes in order.
     pub routes: Vec<Route>,
+    /// Which incidents hide which.
+    pub inhibitions: Vec<Inhibition>,
     /// Receivers by name.
     pub receivers: BTreeMap<String, ReceiverLine>,
+    /// The dead man's switch.
+    pub heartbeat: Option<heartbeat::Heartbeat>,
 }
 
 /// The mail server and the sender.
@@ -189,6 +199,8 @@ pub struct Engine {
     /// When slots without an outcome were last looked for, and those seen since when.
     watched: Mutex<Option<DateTime<Utc>>>,
     overdue_seen: Mutex<overdue::Seen>,
+    /// Whether the loops turn, and how heartbeats go.
+    pulse: Mutex<heartbeat::Pulse>,
     jitter: AtomicU64,
     /// Signs what a reader of a mail may do; read from the state when it is first needed.
     token_key: OnceLock<Key>,
@@ -214,6 +226,7 @@ impl Engine {
             expired: Mutex::new(None),
             watched: Mutex::new(None),
             overdue_seen: Mutex::default(),
+            pulse: Mutex::default(),
             jitter: AtomicU64::new(seed | 1),
             token_key: OnceLock::new(),
         }

@@ -17,7 +17,7 @@ use super::secret::Surroundings;
 use super::shape::Raw;
 use super::text::At;
 use super::wire::Text;
-use super::{Config, ReceiverSettings};
+use super::{Config, HeartbeatSettings, ReceiverSettings, Written};
 use crate::domain::calendar::Calendar;
 use crate::domain::dataset::Dataset;
 use crate::domain::expr::ReportType;
@@ -102,6 +102,8 @@ pub(super) struct General {
     alarm: Option<(usize, Text)>,
     archive: TimeDelta,
     public_url: Option<String>,
+    watch: bool,
+    heartbeat: Option<HeartbeatSettings>,
     /// Where `owner` is written, if it is.
     owner_at: Option<At>,
 }
@@ -128,10 +130,10 @@ pub(super) fn lower(
     found: &mut Findings<'_>,
     surroundings: Surroundings<'_>,
 ) -> Option<Config> {
-    let Draft { postrider, smtp, look, mut sections, routes } = draft;
+    let Draft { postrider, smtp, look, mut sections, routes, inhibitions } = draft;
     let mut section = |name: &str| sections.remove(name).unwrap_or_default();
 
-    let general = general::lower(postrider, found);
+    let general = general::lower(postrider, found, surroundings);
     let smtp_written = smtp.is_some();
     let smtp = smtp.and_then(|raw| smtp::lower(raw, found, surroundings));
     let look = look::lower(look, found, surroundings);
@@ -181,6 +183,7 @@ pub(super) fn lower(
         rules::lower(raw, found, &names).map(Arc::new)
     });
     let routes = routes::lower(routes, found, &mut names);
+    let inhibitions = routes::inhibitions(inhibitions, found);
     if !smtp_written {
         smtp::missing(found, &names);
     }
@@ -204,6 +207,10 @@ pub(super) fn lower(
         archive: general.archive,
         public_url: general.public_url,
         metrics: general.metrics,
+        watch: general.watch,
+        heartbeat: general.heartbeat,
+        // Known to whoever read the files.
+        written: Written::default(),
         look,
         smtp,
         sources: sources.known.made,
@@ -214,6 +221,7 @@ pub(super) fn lower(
         rules: rules.made,
         rule_tests,
         routes: routes?,
+        inhibitions: inhibitions?,
         receivers: names.receivers.made,
     })
 }

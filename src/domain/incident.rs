@@ -339,7 +339,7 @@ fn incident_id(rule: &str, group: &str, began: DateTime<Utc>) -> String {
 }
 
 /// A length of time for people: its two largest units, e.g. `2 h 5 min`.
-pub(super) fn words(length: TimeDelta) -> String {
+pub(crate) fn words(length: TimeDelta) -> String {
     let seconds = length.num_seconds().max(0);
     let parts = [
         (seconds / 86_400, "d"),

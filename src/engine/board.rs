@@ -12,9 +12,11 @@ use crate::domain::incident::Incident;
 use crate::domain::notification::{Correction, Decision, Occurrence, Told, World};
 use crate::domain::silence::{Ack, Silence};
 use crate::engine::Plant;
+use crate::engine::blind::Outages;
 use crate::engine::evaluate::Timetable;
 use crate::store::Store;
-use crate::store::state::{StateError, incidents};
+use crate::store::state::incidents::RuleState;
+use crate::store::state::{StateError, corrections, incidents, occurrences};
 
 /// What is live.
 #[derive(Debug, Default)]
@@ -27,7 +29,7 @@ pub(super) struct Board {
     told: BTreeMap<String, BTreeMap<String, Told>>,
     /// Records of event rules of which somebody is still to be told.
     pub(super) occurrences: Vec<Occurrence>,
-    /// Verdicts that turned out otherwise, of which somebody is still to be told.
+    /// Corrections of which somebody may still be to be told.
     pub(super) corrections: Vec<Correction>,
     /// Silences that have not ended.
     pub(super) silences: Vec<Silence>,
@@ -35,8 +37,10 @@ pub(super) struct Board {
     pub(super) acks: BTreeMap<String, Ack>,
     /// Rules that cannot see their data, with the reason.
     pub(super) blind: BTreeMap<String, String>,
-    /// Up to which slot each rule has been evaluated.
-    evaluated: BTreeMap<String, DateTime<Utc>>,
+    /// The datasets because of which they cannot.
+    pub(super) outages: Outages,
+    /// How far each rule has come.
+    rules: BTreeMap<String, RuleState>,
     /// What the rounds need of the config.
     pub(super) timetable: Timetable,
     /// Whether something moved since the last decision.
@@ -56,7 +60,9 @@ impl Board {
         for told in incidents::told_live(tx)? {
             board.remember(told);
         }
-        board.evaluated = incidents::evaluated_all(tx)?;
+        board.rules = incidents::rule_states(tx)?;
+        board.corrections = corrections::untold(tx)?;
+        board.occurrences = occurrences::untold(tx)?;
         Ok(board)
     }
 
@@ -89,7 +95,8 @@ impl Board {
         self.told.remove(id);
     }
 
-    fn remember(&mut self, told: Told) {
+    /// What a receiver was told.
+    pub(super) fn remember(&mut self, told: Told) {
         let of_incident = self.told.entry(told.incident.clone()).or_default();
         of_incident.insert(told.receiver.clone(), told);
     }
@@ -112,35 +119,52 @@ impl Board {
     /// Rules that were evaluated once, or have open incidents.
     pub(super) fn rules_known(&self) -> BTreeSet<String> {
         let open = self.open.iter().filter(|(_, groups)| !groups.is_empty());
-        open.map(|(rule, _)| rule).chain(self.evaluated.keys()).cloned().collect()
+        open.map(|(rule, _)| rule).chain(self.rules.keys()).cloned().collect()
+    }
+
+    /// How far a rule has come; `None`: it was never evaluated.
+    pub(super) fn rule_state(&self, rule: &str) -> Option<RuleState> {
+        self.rules.get(rule).copied()
     }
 
     /// Up to which slot a rule has been evaluated; `None`: never.
     pub(super) fn evaluated_until(&self, rule: &str) -> Option<DateTime<Utc>> {
-        self.evaluated.get(rule).copied()
+        self.rules.get(rule).map(|state| state.evaluated_until)
     }
 
     /// A rule has been evaluated up to a slot.
     pub(super) fn evaluated(&mut self, rule: &str, until: DateTime<Utc>) {
-        self.evaluated.insert(rule.to_owned(), until);
+        match self.rules.get_mut(rule) {
+            Some(state) => state.evaluated_until = until,
+            None => {
+                let state = RuleState { evaluated_until: until, looked_until: None };
+                self.rules.insert(rule.to_owned(), state);
+            }
+        }
+    }
+
+    /// The windows of a rule have been looked at again up to a slot.
+    pub(super) fn looked(&mut self, rule: &str, until: DateTime<Utc>) {
+        if let Some(state) = self.rules.get_mut(rule) {
+            state.looked_until = Some(until);
+        }
     }
 
     /// A rule is gone from the config.
     pub(super) fn forget_rule(&mut self, rule: &str) {
-        self.evaluated.remove(rule);
+        self.rules.remove(rule);
     }
 
     /// What decisions are made from.
     pub(super) fn world<'a>(&'a self, plant: &'a Plant) -> World<'a> {
         World {
-            incidents: &self.incidents,
-            told: &self.told,
             occurrences: &self.occurrences,
             corrections: &self.corrections,
             silences: &self.silences,
             acks: &self.acks,
-            routes: &plant.routes,
             blind: &self.blind,
+            inhibitions: &plant.inhibitions,
+            ..World::of(&self.incidents, &self.told, &plant.routes)
         }
     }
 
@@ -151,6 +175,16 @@ impl Board {
         }
         for id in &decision.done {
             self.forget(id);
+        }
+        for (incident, number) in &decision.told_corrections {
+            self.corrections.retain(|known| known.incident != *incident || known.number != *number);
+        }
+        if !decision.told_records.is_empty() {
+            let told: BTreeSet<(&str, &str)> = (decision.told_records.iter())
+                .map(|(rule, record)| (rule.as_str(), record.as_str()))
+                .collect();
+            self.occurrences
+                .retain(|known| !told.contains(&(known.rule.as_str(), known.record.as_str())));
         }
         self.moved = false;
         self.next = decision.next;
@@ -165,6 +199,14 @@ pub(super) struct Open<'a> {
 }
 
 impl<'a> Open<'a> {
+    /// Of a rule that is not followed on the board.
+    pub(super) fn of(
+        groups: &'a BTreeMap<String, String>,
+        incidents: &'a BTreeMap<String, Incident>,
+    ) -> Open<'a> {
+        Open { groups: Some(groups), incidents }
+    }
+
     /// That of a group, by the group's key.
     pub(super) fn get(&self, group: &str) -> Option<&'a Incident> {
         self.incidents.get(self.groups?.get(group)?)

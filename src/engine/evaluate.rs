@@ -13,12 +13,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use chrono::{DateTime, Utc};
 
 use super::board::Board;
+use super::correct::{self, Look, Looking};
 use super::observe::observe;
+use super::occurrences::Seeing;
 use super::{Engine, EngineError, Plant, blocking, notify};
 use crate::domain::incident::{self, Reason};
 use crate::domain::rule::readings::{Group, Observation, cap_groups, overflow_rule};
 use crate::domain::rule::slots::{self, Slot, due_slots};
-use crate::domain::rule::{Reading, Rule};
+use crate::domain::rule::{Kind, Reading, Rule};
+use crate::store::state::{corrections, incidents, occurrences};
 use crate::store::{Store, StoreError};
 
 mod answers;
@@ -26,12 +29,15 @@ mod moves;
 mod timetable;
 
 pub(super) use answers::{Answers, Scans};
-use moves::Moves;
+pub(super) use moves::Moves;
 pub(super) use timetable::Timetable;
 
 /// At most so many slots of a rule are evaluated in one round: what it holds in memory until its
 /// commit is bounded, however long postrider was away.
 const SLOTS_A_ROUND: usize = 120;
+
+/// At most so many windows of a rule are looked at again in one round.
+const LOOKS_A_ROUND: usize = 4;
 
 /// What evaluating rules has cost since the start.
 #[derive(Debug, Default)]
@@ -52,10 +58,14 @@ impl Engine {
         let (store, plant, now) = (Arc::clone(&self.store), self.plant(), self.clock.now());
         let stopping = self.stopping.subscribe();
         let figures = Arc::clone(&self.rule_figures);
+        let outages = self.outages();
         let work = move || {
             let mut board = Board::kept_or_read(board, &store)?;
+            let new_plant = !board.timetable.is_of(&plant);
+            board.note_blind(&plant, outages, new_plant);
             let mut round = Round::of(&store, &plant, now);
             round.evaluate(&mut board, || *stopping.borrow())?;
+            round.look_again(&mut board, || *stopping.borrow())?;
             figures.slots.fetch_add(round.slots as u64, Ordering::Relaxed);
             figures.passes.fetch_add(round.passes, Ordering::Relaxed);
             // What many missed slots came to is told when all of them are dealt with.
@@ -116,7 +126,14 @@ fn commit(
     if owes || !moves.is_nothing() {
         store.state.write(|tx| {
             moves.store(tx, board, now)?;
-            owed.as_ref().map_or(Ok(()), |owed| owed.commit(tx, now))
+            let Some(owed) = &owed else { return Ok(()) };
+            for (rule, record) in &owed.decision.told_records {
+                occurrences::told(tx, rule, record)?;
+            }
+            for (incident, number) in &owed.decision.told_corrections {
+                corrections::told(tx, incident, *number)?;
+            }
+            owed.commit(tx, now)
         })?;
     }
     if let Some(owed) = owed {
@@ -215,7 +232,7 @@ impl<'a> Round<'a> {
             let (rule, cadence) = (&entry.rule, cadences[entry.set].unwrap_or(entry.rule.every));
             let until = board.evaluated_until(&rule.name);
             let due = due_slots(rule, until, watermark, cadence, self.now);
-            let Some(plan) = planned_of(place, due, watermark) else {
+            let Some(plan) = planned_of(place, rule, due, watermark) else {
                 timetable.entries[place].done_at = watermark;
                 continue;
             };
@@ -258,9 +275,12 @@ impl<'a> Round<'a> {
                     continue;
                 }
                 let (rule, slot) = (&timetable.entries[plan.entry].rule, &plan.slots[*index]);
-                match observe(&answers, self.plant, rule, slot, board.open_of(&rule.name)) {
-                    Ok(seen) => {
-                        self.step(board, rule, slot, seen);
+                let evaluated = match rule.kind {
+                    Kind::State => self.state(&answers, rule, slot, board),
+                    Kind::Event => self.events(&answers, rule, slot, board),
+                };
+                match evaluated {
+                    Ok(()) => {
                         let last = *index + 1 == plan.slots.len();
                         let until = if last { plan.evaluated_to } else { slot.at };
                         self.done(board, rule, plan, until);
@@ -279,6 +299,116 @@ impl<'a> Round<'a> {
             self.passes += answers.passes();
             Ok(())
         })?)
+    }
+
+    /// Looks at windows again that were judged an hour ago. It is in no hurry: only in rounds that
+    /// evaluated something and are not behind, and of each rule a few windows at a time.
+    fn look_again(
+        &mut self,
+        board: &mut Board,
+        stop: impl Fn() -> bool,
+    ) -> Result<(), EngineError> {
+        if self.slots == 0 || self.behind {
+            return Ok(());
+        }
+        let timetable = std::mem::take(&mut board.timetable);
+        for _ in 0..LOOKS_A_ROUND {
+            let due = self.looks_due(&timetable, board)?;
+            if due.is_empty() || stop() {
+                break;
+            }
+            for looks in due.into_values() {
+                self.looks(&timetable, &looks, board)?;
+            }
+        }
+        board.timetable = timetable;
+        Ok(())
+    }
+
+    /// The next look of each rule that has one due, by the slot looked at.
+    fn looks_due(
+        &mut self,
+        timetable: &Timetable,
+        board: &mut Board,
+    ) -> Result<BTreeMap<DateTime<Utc>, Vec<(usize, Look)>>, EngineError> {
+        let mut due: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        let mut new = Vec::new();
+        self.store.state.read(|tx| {
+            for (place, entry) in timetable.entries.iter().enumerate() {
+                let rule = &entry.rule;
+                let Some(state) = board.rule_state(&rule.name) else { continue };
+                let Some(looked) = state.looked_until else {
+                    new.push((&rule.name, state.evaluated_until));
+                    continue;
+                };
+                let horizon = state.evaluated_until - correct::LOOK_AFTER;
+                if horizon <= looked || rule.window.is_none() {
+                    continue;
+                }
+                let fired = incidents::fired_between(tx, &rule.name, looked, horizon)?;
+                let look = correct::next_look(rule, state.evaluated_until, looked, &fired);
+                if let Some(look) = look {
+                    due.entry(look.slot.at).or_default().push((place, look));
+                }
+            }
+            Ok(())
+        })?;
+        // A new rule has judged nothing before.
+        for (rule, until) in new {
+            self.moves.looked(board, rule, until);
+        }
+        Ok(due)
+    }
+
+    fn looks(
+        &mut self,
+        timetable: &Timetable,
+        looks: &[(usize, Look)],
+        board: &mut Board,
+    ) -> Result<(), EngineError> {
+        Ok(self.store.read_records(|view| {
+            let answers = Answers::new(view, &timetable.scans);
+            for (place, look) in looks {
+                let (store, plant, now) = (self.store, self.plant, self.now);
+                let rule = &timetable.entries[*place].rule;
+                let looking = Looking { store, plant, answers: &answers, rule, now };
+                match looking.look(look, board, &mut self.moves) {
+                    // Looked at later.
+                    Ok(()) | Err(StoreError::Loading(_)) => {}
+                    Err(err) => self.failed = Some(err.into()),
+                }
+            }
+            self.passes += answers.passes();
+            Ok(())
+        })?)
+    }
+
+    /// Reads a state rule at a slot.
+    fn state(
+        &mut self,
+        answers: &Answers<'_>,
+        rule: &Rule,
+        slot: &Slot,
+        board: &mut Board,
+    ) -> Result<(), StoreError> {
+        let seen = observe(answers, self.plant, rule, slot, board.open_of(&rule.name))?;
+        self.step(board, rule, slot, seen);
+        Ok(())
+    }
+
+    /// Reads an event rule up to a slot.
+    fn events(
+        &mut self,
+        answers: &Answers<'_>,
+        rule: &Rule,
+        slot: &Slot,
+        board: &mut Board,
+    ) -> Result<(), StoreError> {
+        let (store, plant, now) = (self.store, self.plant, self.now);
+        let seeing = Seeing { store, plant, answers, rule, now };
+        let seen = seeing.see(board.evaluated_until(&rule.name), slot.at)?;
+        self.moves.saw(board, &rule.name, seen);
+        Ok(())
     }
 
     /// Moves the incidents of a rule by what was seen at a slot.
@@ -304,10 +434,16 @@ impl<'a> Round<'a> {
 /// What a round takes of what is due of a rule.
 fn planned_of(
     entry: usize,
+    rule: &Rule,
     mut due: slots::Due,
     watermark: Option<DateTime<Utc>>,
 ) -> Option<Planned> {
     let evaluated_to = due.evaluated_to?;
+    if rule.kind == Kind::Event {
+        // Its records are read in one go, however long ago it read last, and in closed hours too.
+        due.slots = vec![Slot { at: evaluated_to, window: None, reach: rule.every }];
+        due.left_out = None;
+    }
     let more = due.slots.len() > SLOTS_A_ROUND;
     due.slots.truncate(SLOTS_A_ROUND);
     let last = due.slots.last().filter(|_| more).map(|slot| slot.at);

@@ -151,11 +151,13 @@ pub(in crate::config) fn of_file(
     found: &mut Findings<'_>,
     config: &Config,
 ) -> BTreeMap<String, Vec<Arc<RuleTest>>> {
-    let Draft { postrider, smtp, look, mut sections, routes } = draft;
+    let Draft { postrider, smtp, look, mut sections, routes, inhibitions } = draft;
     let mut rules = sections.remove("rules").unwrap_or_default();
     let written = take(found, &mut rules);
     let others = sections.into_values().flat_map(BTreeMap::into_values);
-    for raw in [postrider, smtp, look].into_iter().flatten().chain(routes).chain(others) {
+    for raw in
+        [postrider, smtp, look].into_iter().flatten().chain(routes).chain(inhibitions).chain(others)
+    {
         let message = format!("{} in a file of tests", raw.title);
         found.problem(raw.at, message, "it has `[[rules.NAME.test]]` alone");
     }

@@ -100,7 +100,7 @@ pub fn step(rule: &Rule, incident: Option<&Incident>, seen: &Observation, slot: 
         Reading::Value(value) if !value.is_finite() => Reading::Empty,
         reading => reading,
     };
-    let verdict = judge(rule, open, reading, seen.bounds);
+    let verdict = judge(rule, open, reading, seen);
     let Some(open) = open else {
         return match verdict {
             Verdict::Breach { level, value } => begin(rule, seen, reading, level, value, slot),
@@ -142,12 +142,7 @@ fn level_now(rule: &Rule, incident: &Incident) -> Option<usize> {
     (incident.state == State::Firing).then(|| incident.level.index_among(names))
 }
 
-fn judge(
-    rule: &Rule,
-    open: Option<&Incident>,
-    reading: Reading,
-    bounds: Option<(f64, f64)>,
-) -> Verdict {
+fn judge(rule: &Rule, open: Option<&Incident>, reading: Reading, seen: &Observation) -> Verdict {
     let current = open.and_then(|incident| level_now(rule, incident));
     // Without a value nothing says that a higher level was left.
     let by_policy = |level: usize| {
@@ -156,7 +151,7 @@ fn judge(
     };
     match reading {
         Reading::Unknown => Verdict::Hold("unknown: nothing moves"),
-        Reading::Value(value) => match level_after(&rule.levels, current, value, bounds) {
+        Reading::Value(value) => match level_after(&rule.levels, current, value, seen.bounds) {
             Some(level) => Verdict::Breach { level, value: Some(value) },
             None => Verdict::Clear { value: Some(value) },
         },
@@ -165,6 +160,7 @@ fn judge(
             WhenEmpty::Ok => Verdict::Clear { value: None },
             WhenEmpty::Level(level) => by_policy(level),
         },
+        Reading::Gone if seen.unexpected => Verdict::Gone { after: chrono::TimeDelta::zero() },
         Reading::Gone => match rule.when_gone {
             WhenGone::Hold => Verdict::Hold("no records: nothing moves"),
             // The state as it is shows no such record: that is an answer, not a lack of one.

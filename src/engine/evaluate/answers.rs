@@ -110,9 +110,39 @@ impl<'a> Answers<'a> {
         Ok(scan.answer(&answer, *member))
     }
 
+    /// Answers a question that nobody else asks; the answer is not held.
+    ///
+    /// # Errors
+    /// As [`View::answer`]'s.
+    pub(in crate::engine) fn list(
+        &self,
+        question: &Query,
+        frame: &Frame,
+    ) -> Result<Answer, StoreError> {
+        self.passes.set(self.passes.get() + 1);
+        self.view.answer(question, frame)
+    }
+
     /// The instant up to which all of some datasets are complete; `None` while one is not loaded.
     pub(in crate::engine) fn complete_to(&self, datasets: &[String]) -> Option<DateTime<Utc>> {
         self.view.complete_to(datasets)
+    }
+
+    /// The earliest value of a dataset's timestamp; `None` without any.
+    ///
+    /// # Errors
+    /// The records cannot be read.
+    pub(in crate::engine) fn earliest(
+        &self,
+        dataset: &str,
+        field: &str,
+    ) -> Result<Option<DateTime<Utc>>, StoreError> {
+        self.view.earliest(dataset, field)
+    }
+
+    /// Records that changed before it were never loaded; `None`: there is no such bound.
+    pub(in crate::engine) fn history_from(&self, dataset: &str) -> Option<DateTime<Utc>> {
+        self.view.history_from(dataset)
     }
 
     /// Passes over the records so far.

@@ -7,9 +7,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::Transaction;
 
 use crate::domain::incident::{Incident, Step, Transition};
+use crate::domain::notification::{Correction, Told};
 use crate::domain::rule::Reading;
 use crate::engine::board::Board;
-use crate::store::state::{StateError, incidents, ledger};
+use crate::engine::occurrences::Seen;
+use crate::store::state::{StateError, corrections, incidents, ledger, occurrences};
 
 /// An open incident is written down again when its last writing is so old, whatever happened.
 const FRESHENED_EVERY: TimeDelta = TimeDelta::minutes(10);
@@ -25,6 +27,12 @@ pub(in crate::engine) struct Moves {
     lines: Vec<(String, String)>,
     /// Up to which slot rules have now been evaluated.
     evaluated: BTreeMap<String, DateTime<Utc>>,
+    /// Up to which slot the windows of rules have been looked at again.
+    looked: BTreeMap<String, DateTime<Utc>>,
+    /// Verdicts that turned out otherwise.
+    corrections: Vec<Correction>,
+    /// What event rules saw: rule and what.
+    seen: Vec<(String, Seen)>,
     /// Rules that are no longer in the config.
     removed: Vec<String>,
 }
@@ -32,8 +40,12 @@ pub(in crate::engine) struct Moves {
 impl Moves {
     /// Whether there is nothing to write.
     pub(super) fn is_nothing(&self) -> bool {
-        let Moves { changed, forgotten, lines, evaluated, removed } = self;
+        let Moves { changed, forgotten, lines, evaluated, looked, corrections, seen, removed } =
+            self;
         changed.is_empty()
+            && seen.is_empty()
+            && looked.is_empty()
+            && corrections.is_empty()
             && forgotten.is_empty()
             && lines.is_empty()
             && evaluated.is_empty()
@@ -41,7 +53,7 @@ impl Moves {
     }
 
     /// A line for the ledger.
-    pub(super) fn say(&mut self, rule: &str, text: String) {
+    pub(in crate::engine) fn say(&mut self, rule: &str, text: String) {
         self.lines.push((rule.to_owned(), text));
     }
 
@@ -49,6 +61,46 @@ impl Moves {
     pub(super) fn evaluated(&mut self, board: &mut Board, rule: &str, until: DateTime<Utc>) {
         board.evaluated(rule, until);
         self.evaluated.insert(rule.to_owned(), until);
+    }
+
+    /// The windows of a rule have been looked at again up to a slot.
+    pub(in crate::engine) fn looked(
+        &mut self,
+        board: &mut Board,
+        rule: &str,
+        until: DateTime<Utc>,
+    ) {
+        board.looked(rule, until);
+        self.looked.insert(rule.to_owned(), until);
+    }
+
+    /// A verdict turned out otherwise. Its incident is put on the board again, where it had been
+    /// forgotten, with what was told of it.
+    pub(in crate::engine) fn correct(
+        &mut self,
+        board: &mut Board,
+        correction: Correction,
+        incident: Incident,
+        told: Vec<Told>,
+    ) {
+        if board.incident(&incident.id).is_none() {
+            self.changed.insert(incident.id.clone());
+            board.put(incident);
+            told.into_iter().for_each(|told| board.remember(told));
+        }
+        board.moved = true;
+        board.corrections.push(correction.clone());
+        self.corrections.push(correction);
+    }
+
+    /// What an event rule saw.
+    pub(super) fn saw(&mut self, board: &mut Board, rule: &str, seen: Seen) {
+        if !seen.new.is_empty() {
+            self.say(rule, format!("{} new records", seen.new.len()));
+            board.moved = true;
+            board.occurrences.extend(seen.new.iter().cloned());
+        }
+        self.seen.push((rule.to_owned(), seen));
     }
 
     /// A rule is gone: should it come back it is a new rule, which fills nothing in.
@@ -125,6 +177,23 @@ impl Moves {
         }
         for (rule, until) in &self.evaluated {
             incidents::evaluated(tx, rule, *until)?;
+        }
+        for (rule, until) in &self.looked {
+            incidents::looked(tx, rule, *until)?;
+        }
+        for (rule, seen) in &self.seen {
+            for occurrence in &seen.new {
+                occurrences::put(tx, occurrence)?;
+            }
+            for key in &seen.passed {
+                occurrences::pass(tx, rule, key, now)?;
+            }
+            for key in &seen.kept {
+                occurrences::keep(tx, rule, key, now)?;
+            }
+        }
+        for correction in &self.corrections {
+            corrections::put(tx, correction)?;
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::domain::route::Route;
+use crate::domain::route::{Repeat, Route};
 use crate::domain::rule::hold::Hold;
 use crate::domain::rule::sample;
 use crate::domain::value::Value;
@@ -23,7 +23,8 @@ fn plant(repeat: Option<i64>) -> Plant {
     let route = Route {
         when: None,
         to: vec!["mail".into(), "hook".into()],
-        repeat: repeat.map(TimeDelta::minutes),
+        repeat: repeat.map(|repeat| Repeat::every(TimeDelta::minutes(repeat))),
+        ..Route::default()
     };
     Plant {
         zone: Zone::utc(),
@@ -42,7 +43,9 @@ fn plant(repeat: Option<i64>) -> Plant {
         digests: BTreeMap::new(),
         rules: BTreeMap::new(),
         routes: vec![route],
+        inhibitions: Vec::new(),
         receivers: BTreeMap::new(),
+        heartbeat: None,
     }
 }
 
@@ -70,7 +73,7 @@ fn told(hold: i64, repeat: Option<i64>, readings: &str) -> (Vec<String>, Vec<Str
             'x' => Reading::Gone,
             _ => return None,
         };
-        Ok(Some(vec![Observation::of(group.clone(), reading)]))
+        Some(vec![Observation::of(group.clone(), reading)])
     };
     let mut done = 0;
     let timeline =
