@@ -23,6 +23,7 @@ mod print;
 mod pull;
 mod replay;
 mod resend;
+mod rules;
 mod run;
 mod runs;
 mod schema;
@@ -81,6 +82,9 @@ enum Command {
     Diff(diff::Diff),
     /// Run the tests that the config has of its reports
     Test(test::Test),
+    /// Look at rules, test them, try them over stored records; sends nothing
+    #[command(subcommand)]
+    Rules(rules::Rules),
     /// See everything work: a small org, an inbox and the daemon, in this process, at 60 times speed
     Demo(demo::Demo),
     /// Make a digest or a report and print it; sends nothing
@@ -178,6 +182,7 @@ fn dispatch(command: Command, context: &Context) -> Done {
         Command::Check(check) => check.execute(context),
         Command::Diff(diff) => diff.execute(context),
         Command::Test(test) => test.execute(context),
+        Command::Rules(rules) => rules.execute(context),
         Command::Demo(demo) => demo.execute(),
         Command::Preview(preview) => preview.execute(context),
         Command::Send(send) => send.execute(context),
