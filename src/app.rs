@@ -6,21 +6,26 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
-use tokio::sync::watch;
+use tokio::sync::watch as beats;
 use tokio_cron_scheduler::{Job, JobScheduler};
 
 use crate::clock::Clock;
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::engine::{Engine, Plant};
 use crate::receiver::{smtp, webhook};
 use crate::source;
 use crate::store::{Store, StoreError};
 
+pub mod looking;
 mod loops;
 mod plant;
+mod reload;
 pub mod report_tests;
+pub mod rule_tests;
+pub mod watch;
 
 pub use plant::source;
+pub use reload::told;
 
 /// How long things may take, in real time.
 #[derive(Clone, Copy, Debug)]
@@ -80,25 +85,6 @@ impl App {
         Arc::clone(&self.config.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Puts a new config in force, whole or not at all, and returns what changed. Moving the state
-    /// folder or changing a dataset's fields takes a restart.
-    pub async fn reload(&self, new: Config) -> anyhow::Result<Vec<String>> {
-        let old = self.config();
-        anyhow::ensure!(
-            old.state == new.state,
-            "`state` moved from `{}` to `{}`: that takes a restart",
-            old.state.display(),
-            new.state.display()
-        );
-        let plant = plant::build(&new, &self.clock, &self.limits)?;
-        let changes = config::diff(&old, &new);
-        prepare(self.engine.store(), &plant)?;
-        self.engine.replace_plant(plant);
-        self.engine.close_removed_rules().await?;
-        *self.config.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
-        Ok(changes)
-    }
-
     /// Runs until `shutdown` is done, then drains: no new work is begun, what is under way gets its
     /// grace. Fails at once when another daemon holds the state folder.
     pub async fn run(&self, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
@@ -111,7 +97,7 @@ impl App {
             let name = aside.path.file_name().unwrap_or_default().to_string_lossy();
             self.engine.tell_records_set_aside(&name, &aside.reason).await?;
         }
-        let (beat, heart) = watch::channel(0u64);
+        let (beat, heart) = beats::channel(0u64);
         let beat = Arc::new(beat);
         let mut scheduler = self.heartbeat(&beat).await?;
         let mut loops = loops::start(&self.engine, &beat, &heart);
@@ -144,7 +130,7 @@ impl App {
 
     /// One beat a second, in UTC. A lost or doubled beat costs nothing: every loop looks for rows
     /// that are due.
-    async fn heartbeat(&self, beat: &Arc<watch::Sender<u64>>) -> anyhow::Result<JobScheduler> {
+    async fn heartbeat(&self, beat: &Arc<beats::Sender<u64>>) -> anyhow::Result<JobScheduler> {
         let scheduler = JobScheduler::new().await.context("the heartbeat cannot be made")?;
         let beat = Arc::clone(beat);
         let job = Job::new("* * * * * *", move |_, _| beat.send_modify(|count| *count += 1))

@@ -12,6 +12,10 @@ mod backfill;
 mod check;
 mod context;
 mod demo;
+mod diff;
+mod explain;
+mod incidents;
+mod ledger;
 mod outbox;
 mod plan;
 mod preview;
@@ -73,6 +77,8 @@ enum Command {
     Run(run::Run),
     /// Check the config and show every mistake at once
     Check(check::Check),
+    /// What another version of the config changes, and what that means for what is open
+    Diff(diff::Diff),
     /// Run the tests that the config has of its reports
     Test(test::Test),
     /// See everything work: a small org, an inbox and the daemon, in this process, at 60 times speed
@@ -90,6 +96,12 @@ enum Command {
     Plan(plan::Plan),
     /// What runs, what waits, what failed
     Status(status::Status),
+    /// Why a rule or an incident is as it is, who is told, who is not, and what comes next
+    Explain(explain::Explain),
+    /// Incidents: those that are open and those that were
+    Incidents(incidents::Incidents),
+    /// What was decided and why
+    Ledger(ledger::Ledger),
     /// What was made, and what became of it with each recipient
     Runs(runs::Runs),
     /// Make the mails of a run again and compare them with what was sent
@@ -164,6 +176,7 @@ fn dispatch(command: Command, context: &Context) -> Done {
     match command {
         Command::Run(run) => run.execute(context),
         Command::Check(check) => check.execute(context),
+        Command::Diff(diff) => diff.execute(context),
         Command::Test(test) => test.execute(context),
         Command::Demo(demo) => demo.execute(),
         Command::Preview(preview) => preview.execute(context),
@@ -172,6 +185,9 @@ fn dispatch(command: Command, context: &Context) -> Done {
         Command::Source(source) => source.execute(context),
         Command::Plan(plan) => plan.execute(context),
         Command::Status(status) => status.execute(context),
+        Command::Explain(explain) => explain.execute(context),
+        Command::Incidents(incidents) => incidents.execute(context),
+        Command::Ledger(ledger) => ledger.execute(context),
         Command::Runs(runs) => runs.execute(context),
         Command::Replay(replay) => replay.execute(context),
         Command::Resend(resend) => resend.execute(context),

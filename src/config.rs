@@ -14,8 +14,9 @@ use crate::domain::calendar::Calendar;
 use crate::domain::dataset::Dataset;
 use crate::domain::digest::Digest;
 use crate::domain::report::Report;
-use crate::domain::route::Route;
+use crate::domain::route::{Inhibition, Route};
 use crate::domain::rule::Rule;
+use crate::domain::rule::trial::RuleTest;
 use crate::domain::zone::Zone;
 use crate::receiver::smtp::SmtpSettings;
 use crate::receiver::webhook::WebhookSettings;
@@ -30,15 +31,20 @@ mod overlay;
 mod problem;
 pub mod schema;
 mod secret;
+mod seen;
 mod shape;
 mod text;
 mod units;
 mod wire;
+mod written;
 
-pub use self::diff::diff;
+pub use self::diff::{Change, Edit, How, diff};
 pub use self::overlay::Overlay;
+pub(crate) use self::problem::suggestion;
 pub use self::problem::{Note, Place, Problem, Problems};
 pub use self::secret::{Environment, Given, Process};
+pub use self::seen::{Recording, Seen};
+pub use self::written::Written;
 
 /// What a config is read for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +54,14 @@ pub enum Mode {
     Check,
     /// To act on it: a reference that leads nowhere is a problem.
     Run,
+}
+
+/// A length of time as it is written in a config, e.g. `90 days`.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn length(text: &str) -> Result<TimeDelta, String> {
+    units::reach(text)
 }
 
 /// Reads the config at `path` and what it includes. Relative paths in a file are relative to that
@@ -86,13 +100,30 @@ fn load_source(
     let name = sources.first().map(|source| source.name.clone()).unwrap_or_default();
     let notes = found.finish()?;
     match config {
-        Some(config) => Ok((config, notes)),
+        Some(config) => Ok((Config { written: written::Written::of(&sources), ..config }, notes)),
         // Every `None` above is noted; should one ever not be, it must not pass for a config.
         None => {
             let message = "the config cannot be read, and no reason was noted".to_owned();
             Err(Problems(vec![Problem::of_file(&name, message, None)]))
         }
     }
+}
+
+/// Reads a file of tests for the rules of a config: `[[rules.NAME.test]]` and nothing else.
+///
+/// # Errors
+/// Every mistake in the file; a rule or receiver that the config does not have is one.
+pub fn rule_tests(
+    path: &Path,
+    config: &Config,
+    env: &dyn Environment,
+) -> Result<BTreeMap<String, Vec<Arc<RuleTest>>>, Problems> {
+    let sources = [load::read(path, env)?];
+    let mut found = problem::Findings::new(&sources);
+    let tests = load::draft(&sources, Vec::new(), &mut found)
+        .map(|draft| lower::rule_tests::of_file(draft, &mut found, config));
+    found.finish()?;
+    Ok(tests.unwrap_or_default())
 }
 
 /// A whole, valid config.
@@ -116,6 +147,12 @@ pub struct Config {
     pub public_url: Option<String>,
     /// Where postrider's own figures are written, for a collector of metrics.
     pub metrics: Option<PathBuf>,
+    /// Whether edits of its files are put in force by themselves.
+    pub watch: bool,
+    /// Told again and again that all is well, as long as it is.
+    pub heartbeat: Option<HeartbeatSettings>,
+    /// Its tables as they were written.
+    pub written: Written,
     /// The company's look of mails.
     pub look: Look,
     /// The mail server.
@@ -132,10 +169,23 @@ pub struct Config {
     pub digests: BTreeMap<String, Arc<Digest>>,
     /// Rules, by name.
     pub rules: BTreeMap<String, Arc<Rule>>,
+    /// Tests of rules, by rule.
+    pub rule_tests: BTreeMap<String, Vec<Arc<RuleTest>>>,
     /// Routes, in order; the last one is the default.
     pub routes: Vec<Route>,
+    /// Which incidents hide which.
+    pub inhibitions: Vec<Inhibition>,
     /// Receivers, by name.
     pub receivers: BTreeMap<String, ReceiverSettings>,
+}
+
+/// A dead man's switch: who is told that postrider works, and raises the alarm when that stops.
+#[derive(Clone, Debug)]
+pub struct HeartbeatSettings {
+    /// The address that is asked; it can hold a token, so it is a secret.
+    pub url: secrecy::SecretString,
+    /// How often.
+    pub every: TimeDelta,
 }
 
 /// One place records come from, as configured.

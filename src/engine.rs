@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use crate::clock::Clock;
 use crate::domain::dataset::Dataset;
 use crate::domain::digest::Digest;
-use crate::domain::route::Route;
+use crate::domain::route::{Inhibition, Route};
 use crate::domain::rule::Rule;
 use crate::domain::token::Key;
 use crate::domain::zone::Zone;
@@ -28,20 +28,27 @@ use crate::store::state::StateError;
 use crate::store::{Store, StoreError};
 
 pub mod archive;
+mod blind;
 mod board;
 mod compose;
+mod correct;
 pub mod digest;
+mod edits;
 pub mod evaluate;
+pub mod explain;
 pub mod health;
+pub mod heartbeat;
 pub mod housekeep;
 mod labels;
 pub mod notice;
 pub mod notify;
 mod observe;
+mod occurrences;
 pub mod outbox;
 pub mod overdue;
 pub mod plan;
 pub mod pull;
+pub mod rehearse;
 pub mod restate;
 mod spending;
 pub mod tables;
@@ -73,16 +80,20 @@ pub struct Plant {
     pub sources: BTreeMap<String, SourceLine>,
     /// Datasets of all sources.
     pub datasets: Vec<Arc<Dataset>>,
-    /// Those of them that reports and rules read, once somebody has asked.
-    pub in_use: OnceLock<Vec<Arc<Dataset>>>,
+    /// What of them reports and rules read, once somebody has asked.
+    pub in_use: OnceLock<pull::InUse>,
     /// Digests by name.
     pub digests: BTreeMap<String, Arc<Digest>>,
     /// Rules by name.
     pub rules: BTreeMap<String, Arc<Rule>>,
     /// Routes in order.
     pub routes: Vec<Route>,
+    /// Which incidents hide which.
+    pub inhibitions: Vec<Inhibition>,
     /// Receivers by name.
     pub receivers: BTreeMap<String, ReceiverLine>,
+    /// The dead man's switch.
+    pub heartbeat: Option<heartbeat::Heartbeat>,
 }
 
 /// The mail server and the sender.
@@ -174,6 +185,7 @@ pub struct Engine {
     paced: Mutex<HashSet<String>>,
     /// Rules and reloads move incidents one at a time; `None`: to be read from the state.
     board: tokio::sync::Mutex<Option<board::Board>>,
+    rule_figures: Arc<evaluate::Figures>,
     pulls: Mutex<HashMap<String, pull::Memo>>,
     /// What is written down of each source's requests.
     spent: Mutex<BTreeMap<String, Spent>>,
@@ -187,6 +199,8 @@ pub struct Engine {
     /// When slots without an outcome were last looked for, and those seen since when.
     watched: Mutex<Option<DateTime<Utc>>>,
     overdue_seen: Mutex<overdue::Seen>,
+    /// Whether the loops turn, and how heartbeats go.
+    pulse: Mutex<heartbeat::Pulse>,
     jitter: AtomicU64,
     /// Signs what a reader of a mail may do; read from the state when it is first needed.
     token_key: OnceLock<Key>,
@@ -203,6 +217,7 @@ impl Engine {
             rounds: Mutex::new(HashSet::new()),
             paced: Mutex::new(HashSet::new()),
             board: tokio::sync::Mutex::new(None),
+            rule_figures: Arc::default(),
             pulls: Mutex::new(HashMap::new()),
             spent: Mutex::new(BTreeMap::new()),
             retired: Mutex::new(Vec::new()),
@@ -211,6 +226,7 @@ impl Engine {
             expired: Mutex::new(None),
             watched: Mutex::new(None),
             overdue_seen: Mutex::default(),
+            pulse: Mutex::default(),
             jitter: AtomicU64::new(seed | 1),
             token_key: OnceLock::new(),
         }

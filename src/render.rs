@@ -28,11 +28,13 @@ pub mod words;
 
 pub use digest::{DigestMail, HTML_BYTES_MAX, render_digest};
 pub use format::{Locale, UnknownLocale};
-pub use incident::{IncidentKind, IncidentMail, PassedIncident, render_incident};
+pub use incident::{
+    Context, Evidence, IncidentKind, IncidentMail, PassedIncident, render_incident,
+};
 pub use look::{Logo, Look};
 pub use mail::{Envelope, EnvelopeError, mail_bytes};
 pub use notice::{NoticeMail, render_notice};
-pub use notification::{NotificationMail, Shape, body, render_notification};
+pub use notification::{NotificationMail, Shape, SourceState, body, render_notification};
 pub use payload::{digest_payload, incident_payload, notice_payload};
 
 /// A mail's content, before it is given to somebody.

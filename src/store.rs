@@ -3,6 +3,7 @@
 //! `state.db` is precious; `records.db` could be pulled again. Reading records opens further
 //! connections, so that a long load never holds up a report.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -58,6 +59,18 @@ pub struct View<'a> {
     states: Vec<DatasetState>,
 }
 
+/// How far datasets are complete: those that are loaded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Watermarks(BTreeMap<String, DateTime<Utc>>);
+
+impl Watermarks {
+    /// The instant up to which all of some datasets are complete; `None` while one is not loaded.
+    pub fn complete_to(&self, datasets: &[String]) -> Option<DateTime<Utc>> {
+        let each = datasets.iter().map(|name| self.0.get(name).copied());
+        each.collect::<Option<Vec<_>>>()?.into_iter().min()
+    }
+}
+
 impl Store {
     /// Opens both databases in a folder, made if missing. A damaged records file is set aside, told,
     /// and pulled again.
@@ -67,6 +80,22 @@ impl Store {
         let (records, set_aside) = Records::open(&folder.join("records.db"))?;
         let readers = Mutex::new(Vec::new());
         Ok(Store { state, records, set_aside, readers })
+    }
+
+    /// Looks at the records in `folder` and writes nothing there: its own state lies in `scratch`, a
+    /// folder that is thrown away. For trials of rules beside a running daemon, also of a config that
+    /// is not in force.
+    ///
+    /// # Errors
+    /// There are no records, or they cannot be read.
+    pub fn look(
+        folder: &Path,
+        scratch: &Path,
+        datasets: &[Arc<Dataset>],
+    ) -> Result<Store, StoreError> {
+        let records = Records::look(&folder.join("records.db"), datasets)?;
+        let state = State::open(scratch)?;
+        Ok(Store { state, records, set_aside: None, readers: Mutex::new(Vec::new()) })
     }
 
     /// The records file that was found damaged at the start, if it was.
@@ -126,6 +155,14 @@ impl Store {
         Ok(complete_to(&self.dataset_states()?, datasets))
     }
 
+    /// How far every dataset is complete.
+    pub fn watermarks(&self) -> Result<Watermarks, StoreError> {
+        let connection = self.reader()?;
+        let watermarks = records::watermarks(&connection);
+        self.give_back(connection);
+        Ok(Watermarks(watermarks?))
+    }
+
     /// Runs `work` on one consistent view of the records.
     pub fn read_records<T>(
         &self,
@@ -137,11 +174,15 @@ impl Store {
             let states = records::states(&transaction, &self.records.datasets())?;
             work(&View { connection: &transaction, states })
         };
+        self.give_back(connection);
+        done
+    }
+
+    fn give_back(&self, reader: Connection) {
         let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
         if readers.len() < READERS_KEPT {
-            readers.push(connection);
+            readers.push(reader);
         }
-        done
     }
 
     fn reader(&self) -> Result<Connection, StoreError> {

@@ -1,6 +1,8 @@
 //! Records of the made-up org straight into the store, without JSON and sockets: for benches that
 //! need many records and do not measure the pull.
 
+#![allow(dead_code, reason = "each bench uses a part of it")]
+
 use chrono::DateTime;
 
 use postrider::domain::dataset::{Batch, Cell, Dataset, Pulled};
@@ -33,6 +35,21 @@ pub(crate) fn load(
     let pulled = Pulled { records: count, ..Pulled::nothing(now) };
     load.finish(&pulled, now)?;
     Ok(())
+}
+
+/// Some records of an object as one batch.
+pub(crate) fn batch(
+    org: Org,
+    object: Object,
+    dataset: &Dataset,
+    numbers: std::ops::Range<u64>,
+) -> Batch {
+    let mut sink = Rows { dataset, batch: Batch::default() };
+    for number in numbers {
+        org.record(object, number, &mut sink);
+        sink.batch.deleted.push(false);
+    }
+    sink.batch
 }
 
 struct Rows<'a> {

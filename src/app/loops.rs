@@ -27,6 +27,7 @@ pub(super) fn start(
     loops.spawn(part("digests").run(beat(), heart(), |e| async move { e.digests_due().await }));
     loops.spawn(part("housekeeping").run(beat(), heart(), |e| async move { e.housekeep().await }));
     loops.spawn(part("metrics").run(beat(), heart(), Engine::metrics_due));
+    loops.spawn(part("heartbeat").run(beat(), heart(), Engine::heartbeat_due));
     loops.spawn(part("deliveries").deliver(heart()));
     loops
 }
@@ -130,6 +131,7 @@ impl Part {
         match done {
             Ok(some) => {
                 self.failing = None;
+                self.engine.turned(&self.name, None);
                 some
             }
             Err(err) => {
@@ -138,6 +140,7 @@ impl Part {
                     tracing::error!(part = %self.name, error = %text, "failed; tried again");
                     self.engine.remember_trouble(&self.name, &text).await;
                 }
+                self.engine.turned(&self.name, Some(&text));
                 self.failing = Some(text);
                 0
             }

@@ -8,12 +8,13 @@ use secrecy::ExposeSecret;
 
 use super::Limits;
 use crate::clock::Clock;
-use crate::config::{Config, ReceiverSettings, SourceSettings};
+use crate::config::{Config, HeartbeatSettings, ReceiverSettings, SourceSettings};
 use crate::domain::delivery::{Message, Outcome};
+use crate::engine::heartbeat::Heartbeat;
 use crate::engine::{Destination, Mail, Plant, ReceiverLine, SourceLine};
 use crate::receiver::Receiver;
 use crate::receiver::smtp::Smtp;
-use crate::receiver::webhook::Webhook;
+use crate::receiver::webhook::{Webhook, WebhookSettings};
 use crate::render::Shape;
 use crate::source::rest::Rest;
 use crate::source::salesforce::Salesforce;
@@ -60,7 +61,13 @@ pub(super) fn build(
         digests: config.digests.clone(),
         rules: config.rules.clone(),
         routes: config.routes.clone(),
+        inhibitions: config.inhibitions.clone(),
         receivers: Default::default(),
+        heartbeat: config
+            .heartbeat
+            .as_ref()
+            .map(|settings| heartbeat(settings, clock, limits))
+            .transpose()?,
     };
     for (name, settings) in &config.sources {
         let (pull_every, history) = (settings.pull_every(), settings.history());
@@ -87,6 +94,22 @@ pub(super) fn build(
         plant.receivers.insert(name.clone(), line);
     }
     Ok(plant)
+}
+
+/// Beats are unsigned POSTs: the address alone says whose they are.
+fn heartbeat(
+    settings: &HeartbeatSettings,
+    clock: &Arc<dyn Clock>,
+    limits: &Limits,
+) -> anyhow::Result<Heartbeat> {
+    let webhook = WebhookSettings {
+        name: "heartbeat".to_owned(),
+        url: settings.url.clone(),
+        secrets: Vec::new(),
+    };
+    let to = Webhook::with_bounds(webhook, Arc::clone(clock), limits.webhook)
+        .context("the heartbeat cannot be sent")?;
+    Ok(Heartbeat { to: Arc::new(to), every: settings.every })
 }
 
 /// Prepares one source; nothing is sent before it is asked. `bounds`: `None` is what its kind needs.

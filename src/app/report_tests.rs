@@ -1,10 +1,11 @@
 //! The tests that a config has of its reports: their records in, the report's cells out, through
 //! the very store and engine that make the mails.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use chrono::{DateTime, Utc};
 
 use super::{App, Limits};
 use crate::clock::ManualClock;
@@ -15,6 +16,7 @@ use crate::domain::table::{Section, Table};
 use crate::domain::value::Value;
 use crate::render::Locale;
 use crate::render::format::plain;
+use crate::store::{Store, StoreError};
 
 /// Runs one test of a report. What differs comes as lines for people; none means that it passed.
 ///
@@ -44,15 +46,27 @@ fn load(app: &App, report: &Report, test: &ReportTest) -> anyhow::Result<()> {
     read.extend(report.coverage.iter().flat_map(|fact| fact.query.reads().into_keys()));
     let plant = app.engine().plant();
     for dataset in plant.datasets.iter().filter(|dataset| read.contains(&dataset.name)) {
-        let mut load = app.engine().store().begin_load(&dataset.name, test.at)?;
-        let mut batch = Batch::default();
-        for record in test.records.get(&dataset.name).into_iter().flatten() {
-            append(&mut batch, dataset, |field| record.get(field));
-        }
-        load.append(&batch)?;
-        let records = batch.rows() as u64;
-        load.finish(&Pulled { records, ..Pulled::nothing(test.at) }, test.at)?;
+        let records = test.records.get(&dataset.name).into_iter().flatten();
+        fill(app.engine().store(), dataset, records, test.at)?;
     }
+    Ok(())
+}
+
+/// Puts records of a dataset into the store, as a pull that is complete up to an instant.
+pub(super) fn fill<'r>(
+    store: &Store,
+    dataset: &Dataset,
+    records: impl Iterator<Item = &'r BTreeMap<String, Value>>,
+    at: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let mut load = store.begin_load(&dataset.name, at)?;
+    let mut batch = Batch::default();
+    for record in records {
+        append(&mut batch, dataset, |field| record.get(field));
+    }
+    load.append(&batch)?;
+    let records = batch.rows() as u64;
+    load.finish(&Pulled { records, ..Pulled::nothing(at) }, at)?;
     Ok(())
 }
 

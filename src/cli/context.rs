@@ -6,9 +6,9 @@ use std::sync::Arc;
 use anyhow::anyhow;
 
 use super::{Failure, print};
-use crate::app::{App, Limits};
+use crate::app::{App, Limits, watch};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{self, Config, Mode};
+use crate::config::{self, Config, Mode, Seen};
 
 /// Looked for where `-c` is not given.
 const PLACES: &[&str] = &["config.toml", "/etc/postrider/config.toml"];
@@ -42,16 +42,25 @@ impl Context {
         self.load(Mode::Run)
     }
 
+    /// As [`Context::run`], with what it was read from.
+    pub(super) fn run_and_seen(&self) -> Result<(Config, Seen), Failure> {
+        self.load_and_seen(Mode::Run)
+    }
+
     fn load(&self, mode: Mode) -> Result<Config, Failure> {
-        let path = self.path()?;
-        match config::load(&path, &config::Process, mode) {
+        self.load_and_seen(mode).map(|(config, _)| config)
+    }
+
+    fn load_and_seen(&self, mode: Mode) -> Result<(Config, Seen), Failure> {
+        let (read, seen) = watch::read(&self.path()?, &config::Process, mode);
+        match read {
             Ok((config, notes)) => {
                 if mode == Mode::Run {
                     for note in notes {
                         tracing::warn!("{note}");
                     }
                 }
-                Ok(config)
+                Ok((config, seen))
             }
             Err(problems) => {
                 print::remark(problems.to_string());

@@ -1,6 +1,5 @@
 //! `postrider run`: the daemon.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use chrono::DateTime;
@@ -9,14 +8,20 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::context::{Context, clock, runtime};
 use super::{Done, print};
+use crate::app::watch::{Reloaded, Watch};
 use crate::app::{App, Limits};
 use crate::clock::{Clock, ScaledClock, SystemClock};
-use crate::config::{self, Mode};
+use crate::config;
 
 #[derive(Debug, Args)]
-#[command(after_help = "Signals:
-  SIGHUP            reload the config: whole, or not at all
-  SIGTERM, Ctrl-C   stop: finish what is under way, then exit 0; a second one exits at once")]
+#[command(
+    after_help = "An edit of the config, or of a file it is read from, is put in force by itself within a few
+seconds, whole or not at all ([postrider] watch = false turns that off).
+
+Signals:
+  SIGHUP            reload the config now
+  SIGTERM, Ctrl-C   stop: finish what is under way, then exit 0; a second one exits at once"
+)]
 pub(super) struct Run {
     /// For trials: run on a clock that stood at START (ms since 1970) when the real one stood at
     /// ANCHOR, and goes SPEED times as fast
@@ -26,7 +31,7 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) fn execute(&self, context: &Context) -> Done {
-        let config = context.run()?;
+        let (config, seen) = context.run_and_seen()?;
         let clock: Arc<dyn Clock> = match &self.clock {
             Some(scaled) => Arc::new(*scaled),
             None => clock(),
@@ -36,7 +41,8 @@ impl Run {
         let path = context.path()?;
         runtime()?.block_on(async {
             tracing::info!(config = %path.display(), digests, rules, "postrider runs");
-            let reloads = tokio::spawn(reload_on_hup(Arc::clone(&app), path));
+            let watch = Watch::new(Arc::clone(&app), path, Arc::new(config::Process), seen);
+            let reloads = tokio::spawn(reload_when_edited(watch));
             let done = app.run(stopped()).await;
             reloads.abort();
             tracing::info!("postrider stopped");
@@ -75,34 +81,38 @@ async fn wait_for_stop() {
     }
 }
 
-/// At every SIGHUP reads the config again; one that has a problem changes nothing.
-async fn reload_on_hup(app: Arc<App>, path: PathBuf) {
+/// At every SIGHUP, and whenever its files were edited, reads the config again; one that has a
+/// problem changes nothing.
+async fn reload_when_edited(mut watch: Watch) {
     let Ok(mut hup) = signal(SignalKind::hangup()) else { return };
-    while hup.recv().await.is_some() {
-        match config::load(&path, &config::Process, Mode::Run) {
-            Err(problems) => {
-                tracing::error!("config not reloaded, the old one stays in force");
-                print::remark(problems.to_string());
-            }
-            Ok((config, notes)) => {
+    loop {
+        let asked = tokio::select! {
+            heard = hup.recv() => match heard {
+                Some(()) => true,
+                None => return,
+            },
+            () = watch.edited() => false,
+        };
+        match watch.reload().await {
+            Reloaded::Changed(changes, notes) => {
                 for note in notes {
                     tracing::warn!("{note}");
                 }
-                match app.reload(config).await {
-                    Ok(changes) if changes.is_empty() => {
-                        tracing::info!("config reloaded: no change")
-                    }
-                    Ok(changes) => {
-                        for change in changes {
-                            tracing::info!("config reloaded: {change}");
-                        }
-                    }
-                    Err(err) => tracing::error!(
-                        error = %format!("{err:#}"),
-                        "config not reloaded, the old one stays in force"
-                    ),
+                for change in changes {
+                    tracing::info!("config reloaded: {change}");
                 }
             }
+            // An edit of a comment, or of a file beside those that count.
+            Reloaded::Same if !asked => tracing::debug!("config reloaded: no change"),
+            Reloaded::Same => tracing::info!("config reloaded: no change"),
+            Reloaded::Broken(problems) => {
+                tracing::error!("config not reloaded, the old one stays in force");
+                print::remark(problems.to_string());
+            }
+            Reloaded::Refused(err) => tracing::error!(
+                error = %format!("{err:#}"),
+                "config not reloaded, the old one stays in force"
+            ),
         }
     }
 }

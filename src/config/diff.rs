@@ -1,69 +1,252 @@
-//! What a reload changed, by name.
+//! What an edit of the config changed: each thing by name, with the keys that are other than they
+//! were, old and new values beside each other.
+//!
+//! What counts is the meaning: comments, order and spelling change nothing. How it is told is the
+//! file's: the keys as they were written.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
 
-use super::{Config, ReceiverSettings, SourceSettings};
+use super::written::{Keys, Written};
+use super::{Config, HeartbeatSettings, ReceiverSettings, SourceSettings};
 use crate::domain::dataset::Dataset;
 use crate::receiver::smtp::SmtpSettings;
 use crate::source::rest::{RestAuth, RestDataset, RestSettings};
 use crate::source::salesforce::SalesforceAuth;
 
-/// One line for each thing that is not as it was, e.g. "rule `slow-answer` changed". Nothing where
-/// the two mean the same; comments, order and spelling do not count.
-pub fn diff(old: &Config, new: &Config) -> Vec<String> {
-    let mut lines = Vec::new();
-    let mut changed = |what: &str, is: bool| lines.extend(is.then(|| format!("{what} changed")));
-    changed("the time zone", old.timezone != new.timezone);
-    changed("the locale", old.locale != new.locale);
-    changed("the first weekday", old.week_starts != new.week_starts);
-    changed("the owner", old.owner != new.owner);
-    changed("the alarm", old.alarm != new.alarm);
-    changed("how long runs are kept", old.archive != new.archive);
-    changed("the public address", old.public_url != new.public_url);
-    changed("the place of the metrics", old.metrics != new.metrics);
-    changed("the look of mails", old.look != new.look);
-    changed("the mail server", !same_option(&old.smtp, &new.smtp, same_smtp));
-    if old.state != new.state {
-        lines.push("the place of the state changed: that takes a restart".to_owned());
-    }
-    named("source", &old.sources, &new.sources, same_source, &mut lines);
-    named("dataset", &datasets(old), &datasets(new), PartialEq::eq, &mut lines);
-    named("calendar", &old.calendars, &new.calendars, PartialEq::eq, &mut lines);
-    named("report", &old.reports, &new.reports, |a, b| a.hash == b.hash, &mut lines);
-    named(
-        "digest",
-        &old.digests,
-        &new.digests,
-        |a, b| a.hash == b.hash && a.addresses().eq(b.addresses()),
-        &mut lines,
-    );
-    named("rule", &old.rules, &new.rules, |a, b| a.hash == b.hash, &mut lines);
-    named("receiver", &old.receivers, &new.receivers, same_receiver, &mut lines);
-    if old.routes != new.routes {
-        lines.push("the routes changed".to_owned());
-    }
-    lines
+mod words;
+
+pub use self::words::Edit;
+
+/// One thing that is not as it was. Its `Display` is a line for people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// What a person calls it: "rule `slow-answer`", "the mail server".
+    pub what: String,
+    /// What became of it.
+    pub how: How,
+    /// The keys that are other than they were, where it was changed.
+    pub edits: Vec<Edit>,
+    /// What it is changed through, where nothing of its own is: "report type `sessions`".
+    pub through: Vec<String>,
 }
 
-fn named<T>(
-    noun: &str,
-    old: &BTreeMap<String, T>,
-    new: &BTreeMap<String, T>,
-    same: impl Fn(&T, &T) -> bool,
-    lines: &mut Vec<String>,
-) {
-    let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
-    for name in names {
-        let word = match (old.get(name), new.get(name)) {
-            (Some(old), Some(new)) if same(old, new) => continue,
-            (Some(_), Some(_)) => "changed",
-            (Some(_), None) => "removed",
-            (None, _) => "added",
+/// What became of a thing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum How {
+    /// It is new.
+    Added,
+    /// It is gone.
+    Removed,
+    /// It is other than it was.
+    Changed,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let how = match self.how {
+            How::Added => "added",
+            How::Removed => "removed",
+            How::Changed => "changed",
         };
-        lines.push(format!("{noun} `{name}` {word}"));
+        write!(f, "{} {how}", self.what)?;
+        if !self.edits.is_empty() {
+            let edits: Vec<String> = self.edits.iter().map(Edit::to_string).collect();
+            write!(f, ": {}", edits.join("; "))?;
+        }
+        if !self.through.is_empty() {
+            write!(f, " through {}", self.through.join(", "))?;
+        }
+        Ok(())
     }
+}
+
+/// Each thing that is not as it was. Nothing where the two mean the same.
+pub fn diff(old: &Config, new: &Config) -> Vec<Change> {
+    let mut found = Found { old: &old.written, new: &new.written, changes: Vec::new() };
+    found.general(old, new);
+    found.named("source", "sources", &old.sources, &new.sources, same_source);
+    found.named("dataset", "datasets", &datasets(old), &datasets(new), PartialEq::eq);
+    found.named("calendar", "calendars", &old.calendars, &new.calendars, PartialEq::eq);
+    found.named("report", "reports", &old.reports, &new.reports, |a, b| a.hash == b.hash);
+    found.named("digest", "digests", &old.digests, &new.digests, |a, b| {
+        a.hash == b.hash && a.addresses().eq(b.addresses())
+    });
+    found.named("rule", "rules", &old.rules, &new.rules, |a, b| a.hash == b.hash);
+    found.named("receiver", "receivers", &old.receivers, &new.receivers, same_receiver);
+    found.list("route", "routes");
+    found.list("inhibition", "inhibitions");
+    found.changes
+}
+
+/// Sections whose tables others refer to by name, with the word for one.
+const REFERRED: [(&str, &str); 5] = [
+    ("report_types", "report type"),
+    ("calendars", "calendar"),
+    ("reports", "report"),
+    ("datasets", "dataset"),
+    ("receivers", "receiver"),
+];
+
+/// What was found to be other than it was.
+struct Found<'a> {
+    old: &'a Written,
+    new: &'a Written,
+    changes: Vec<Change>,
+}
+
+impl Found<'_> {
+    fn general(&mut self, old: &Config, new: &Config) {
+        let mut changed = |what: &str, is: bool, keys: &[&str]| {
+            if is {
+                let of = |written: &Written| {
+                    let (section, keys) = keys.split_first()?;
+                    let table = written.single.get(*section)?.iter();
+                    let wanted = |key: &str| keys.is_empty() || keys.contains(&key);
+                    let pairs = table.filter(|(key, _)| wanted(key));
+                    Some(pairs.map(|(key, value)| (key.clone(), value.clone())).collect::<Keys>())
+                };
+                let (old, new) =
+                    (of(self.old).unwrap_or_default(), of(self.new).unwrap_or_default());
+                let edits = words::edits(&old, &new);
+                self.changes.push(changed_thing(what.to_owned(), edits, Vec::new()));
+            }
+        };
+        let general = |key| ["postrider", key];
+        changed("the time zone", old.timezone != new.timezone, &general("timezone"));
+        changed("the locale", old.locale != new.locale, &general("locale"));
+        changed("the first weekday", old.week_starts != new.week_starts, &general("week_starts"));
+        changed("the owner", old.owner != new.owner, &general("owner"));
+        changed("the alarm", old.alarm != new.alarm, &general("alarm"));
+        changed("how long runs are kept", old.archive != new.archive, &general("archive"));
+        changed("the public address", old.public_url != new.public_url, &general("public_url"));
+        changed("the place of the metrics", old.metrics != new.metrics, &general("metrics"));
+        changed("watching for edits", old.watch != new.watch, &general("watch"));
+        let same_beat = |old: &HeartbeatSettings, new: &HeartbeatSettings| {
+            same_secret(&old.url, &new.url) && old.every == new.every
+        };
+        changed(
+            "the heartbeat",
+            !same_option(&old.heartbeat, &new.heartbeat, same_beat),
+            &["postrider", "heartbeat", "heartbeat_every"],
+        );
+        changed("the look of mails", old.look != new.look, &["look"]);
+        changed("the mail server", !same_option(&old.smtp, &new.smtp, same_smtp), &["smtp"]);
+        if old.state != new.state {
+            let what = "the place of the state, which takes a restart,".to_owned();
+            self.changes.push(changed_thing(what, Vec::new(), Vec::new()));
+        }
+    }
+
+    fn named<T>(
+        &mut self,
+        noun: &str,
+        section: &str,
+        old: &BTreeMap<String, T>,
+        new: &BTreeMap<String, T>,
+        same: impl Fn(&T, &T) -> bool,
+    ) {
+        let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+        for name in names {
+            let what = format!("{noun} `{name}`");
+            let thing =
+                |how| Change { what: what.clone(), how, edits: Vec::new(), through: Vec::new() };
+            match (old.get(name), new.get(name)) {
+                (Some(old), Some(new)) if same(old, new) => {}
+                (Some(_), Some(_)) => {
+                    let written = self.new.of_name(section, name);
+                    let edits = words::edits(&self.old.of_name(section, name), &written);
+                    let through = self.through(section, &written);
+                    self.changes.push(changed_thing(what, edits, through));
+                }
+                (Some(_), None) => self.changes.push(thing(How::Removed)),
+                (None, _) => self.changes.push(thing(How::Added)),
+            }
+        }
+    }
+
+    /// What a table refers to that was changed itself.
+    fn through(&self, section: &str, keys: &Keys) -> Vec<String> {
+        let mut through = Vec::new();
+        for (referred, noun) in REFERRED.iter().filter(|(referred, _)| *referred != section) {
+            let tables = self.new.named.get(*referred).into_iter().flatten();
+            for (name, table) in tables {
+                let quoted = format!("\"{name}\"");
+                let refers = keys.iter().any(|(key, value)| {
+                    matches!(key.as_str(), "type" | "calendar" | "during" | "clock" | "reports")
+                        && (value == name || value.contains(&quoted))
+                });
+                let was = self.old.named.get(*referred).and_then(|tables| tables.get(name));
+                let what = format!("{noun} `{name}`");
+                let told = self.changes.iter().any(|change| change.what == what);
+                if refers && (told || was.is_some_and(|was| was != table)) {
+                    through.push(what);
+                }
+            }
+        }
+        through
+    }
+
+    /// Tables without names: they are told apart by their condition.
+    fn list(&mut self, noun: &str, section: &str) {
+        let of = |written: &Written| written.lists.get(section).cloned().unwrap_or_default();
+        let (old, new) = (of(self.old), of(self.new));
+        let conditions = |list: &[Keys]| list.iter().map(condition).collect::<Vec<_>>();
+        let (were, are) = (conditions(&old), conditions(&new));
+        for (was, table) in were.iter().zip(&old) {
+            let what = format!("{noun} {was}");
+            match are.iter().position(|is| is == was) {
+                Some(at) => {
+                    let edits = words::edits(table, &new[at]);
+                    if !edits.is_empty() {
+                        self.changes.push(changed_thing(what, edits, Vec::new()));
+                    }
+                }
+                None => self.changes.push(Change {
+                    what,
+                    how: How::Removed,
+                    edits: Vec::new(),
+                    through: Vec::new(),
+                }),
+            }
+        }
+        for (is, table) in are.iter().zip(&new).filter(|(is, _)| !were.contains(is)) {
+            self.changes.push(Change {
+                what: format!("{noun} {is}"),
+                how: How::Added,
+                edits: words::edits(&Keys::new(), table),
+                through: Vec::new(),
+            });
+        }
+        let kept = |list: &[String], other: &[String]| {
+            list.iter().filter(|one| other.contains(one)).cloned().collect::<Vec<_>>()
+        };
+        if kept(&were, &are) != kept(&are, &were) {
+            self.changes.push(changed_thing(
+                format!("the order of {noun}s"),
+                Vec::new(),
+                Vec::new(),
+            ));
+        }
+    }
+}
+
+/// What a route or an inhibition is known by.
+fn condition(table: &Keys) -> String {
+    let when = |key: &str| table.get(key).map(|when| format!("`{when}`"));
+    match (when("when"), when("hides")) {
+        (Some(when), Some(hides)) => format!("{when} hides {hides}"),
+        (Some(when), None) => when,
+        (None, _) => "for the rest".to_owned(),
+    }
+}
+
+fn changed_thing(what: String, edits: Vec<Edit>, through: Vec<String>) -> Change {
+    Change { what, how: How::Changed, edits, through }
 }
 
 /// What is kept and how it is read, by name.

@@ -32,7 +32,7 @@ pub(super) const NAMED: [&str; 8] = [
     "receivers",
 ];
 /// All keys at the top of a file.
-const TOP: [&str; 13] = [
+const TOP: [&str; 14] = [
     "include",
     "postrider",
     "smtp",
@@ -46,6 +46,7 @@ const TOP: [&str; 13] = [
     "calendars",
     "receivers",
     "routes",
+    "inhibitions",
 ];
 
 /// The tables of all files, by section and name.
@@ -56,6 +57,7 @@ pub(super) struct Draft<'a> {
     pub(super) look: Option<Raw<'a>>,
     pub(super) sections: BTreeMap<&'static str, BTreeMap<String, Raw<'a>>>,
     pub(super) routes: Vec<Raw<'a>>,
+    pub(super) inhibitions: Vec<Raw<'a>>,
 }
 
 /// Reads the main file.
@@ -241,6 +243,7 @@ impl<'a> Draft<'a> {
                 once(&mut self.look, raw(file, "[look]", "look", at, table), found);
             }
             ("routes", _, DeValue::Array(list)) => self.take_routes(file, at, list, found),
+            ("inhibitions", _, DeValue::Array(list)) => self.take_inhibitions(file, list, found),
             (_, Some(section), DeValue::Table(tables)) => {
                 for (name, table) in tables {
                     self.take_named(section, file, name, table, found);
@@ -248,6 +251,10 @@ impl<'a> Draft<'a> {
             }
             ("routes", ..) => {
                 found.problem(at, "`routes` is a list of tables", "write `[[routes]]`")
+            }
+            ("inhibitions", ..) => {
+                let message = "`inhibitions` is a list of tables";
+                found.problem(at, message, "write `[[inhibitions]]`");
             }
             (_, Some(section), _) => {
                 let message = format!("`{section}` must hold tables");
@@ -329,6 +336,25 @@ impl<'a> Draft<'a> {
                     self.routes.push(raw(file, &title, &title, at, table));
                 }
                 _ => found.problem(at, "a route must be a table", "write `[[routes]]`"),
+            }
+        }
+    }
+
+    /// Their order means nothing: they may be in several files.
+    fn take_inhibitions(
+        &mut self,
+        file: usize,
+        list: toml::de::DeArray<'a>,
+        found: &mut Findings<'_>,
+    ) {
+        for entry in list {
+            let at = At::new(file, entry.span());
+            match entry.into_inner() {
+                DeValue::Table(table) => {
+                    let title = format!("inhibition {}", self.inhibitions.len() + 1);
+                    self.inhibitions.push(raw(file, &title, &title, at, table));
+                }
+                _ => found.problem(at, "an inhibition must be a table", "write `[[inhibitions]]`"),
             }
         }
     }

@@ -17,7 +17,7 @@ use super::secret::Surroundings;
 use super::shape::Raw;
 use super::text::At;
 use super::wire::Text;
-use super::{Config, ReceiverSettings};
+use super::{Config, HeartbeatSettings, ReceiverSettings, Written};
 use crate::domain::calendar::Calendar;
 use crate::domain::dataset::Dataset;
 use crate::domain::expr::ReportType;
@@ -28,11 +28,13 @@ mod calendars;
 mod datasets;
 mod digests;
 mod general;
+mod given;
 mod look;
 mod receivers;
 mod reports;
 mod rest;
 mod routes;
+pub(super) mod rule_tests;
 mod rules;
 mod salesforce;
 mod smtp;
@@ -100,6 +102,8 @@ pub(super) struct General {
     alarm: Option<(usize, Text)>,
     archive: TimeDelta,
     public_url: Option<String>,
+    watch: bool,
+    heartbeat: Option<HeartbeatSettings>,
     /// Where `owner` is written, if it is.
     owner_at: Option<At>,
 }
@@ -126,17 +130,18 @@ pub(super) fn lower(
     found: &mut Findings<'_>,
     surroundings: Surroundings<'_>,
 ) -> Option<Config> {
-    let Draft { postrider, smtp, look, mut sections, routes } = draft;
+    let Draft { postrider, smtp, look, mut sections, routes, inhibitions } = draft;
     let mut section = |name: &str| sections.remove(name).unwrap_or_default();
 
-    let general = general::lower(postrider, found);
+    let general = general::lower(postrider, found, surroundings);
     let smtp_written = smtp.is_some();
     let smtp = smtp.and_then(|raw| smtp::lower(raw, found, surroundings));
     let look = look::lower(look, found, surroundings);
     let mut sources = sources::lower(section("sources"), found, surroundings);
     let raw_datasets = section("datasets");
-    let (raw_types, raw_reports, raw_rules) =
+    let (raw_types, raw_reports, mut raw_rules) =
         (section("report_types"), section("reports"), section("rules"));
+    let rule_tests = rule_tests::take(found, &mut raw_rules);
     let first = [&raw_types, &raw_reports, &raw_rules].into_iter().flat_map(|raws| raws.values());
     let first = first.map(|raw| raw.at.clone()).min();
     if let (Some(at), true) = (first, sources.kinds.is_empty() && raw_datasets.is_empty()) {
@@ -178,12 +183,19 @@ pub(super) fn lower(
         rules::lower(raw, found, &names).map(Arc::new)
     });
     let routes = routes::lower(routes, found, &mut names);
+    let inhibitions = routes::inhibitions(inhibitions, found);
     if !smtp_written {
         smtp::missing(found, &names);
     }
     let read = rules.made.values().map(|rule| (rule.name.as_str(), &*rule.query, rule.window));
     datasets::keep::note(found, &keeps, &names, read);
     let alarm = general::alarm(found, &names);
+    let about = rule_tests::About {
+        rules: &rules.made,
+        datasets: &names.datasets,
+        receivers: names.receivers.declared.iter().map(String::as_str).collect(),
+    };
+    let rule_tests = rule_tests::lower(found, rule_tests, &about);
     let general = names.general;
     Some(Config {
         timezone: general.zone,
@@ -195,6 +207,10 @@ pub(super) fn lower(
         archive: general.archive,
         public_url: general.public_url,
         metrics: general.metrics,
+        watch: general.watch,
+        heartbeat: general.heartbeat,
+        // Known to whoever read the files.
+        written: Written::default(),
         look,
         smtp,
         sources: sources.known.made,
@@ -203,7 +219,9 @@ pub(super) fn lower(
         reports: names.reports.made,
         digests: digests.made,
         rules: rules.made,
+        rule_tests,
         routes: routes?,
+        inhibitions: inhibitions?,
         receivers: names.receivers.made,
     })
 }

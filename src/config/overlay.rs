@@ -58,6 +58,11 @@ impl Config {
                 webhook.secrets = vec![overlay.webhook_secret.clone()];
             }
         }
+        if let Some(heartbeat) = &mut self.heartbeat {
+            let url = format!("{}/heartbeat", overlay.webhooks.trim_end_matches('/'));
+            lines.push(format!("[postrider] the heartbeat goes to {url}"));
+            heartbeat.url = SecretString::from(url);
+        }
         lines.push(format!("[postrider] the state is in {}", overlay.state.display()));
         self.state.clone_from(&overlay.state);
         lines

@@ -391,7 +391,7 @@ pub(super) fn closest<'c>(
 }
 
 /// "did you mean `x`?", or else the list of what there is.
-pub(super) fn suggestion<'c>(
+pub(crate) fn suggestion<'c>(
     written: &str,
     candidates: impl IntoIterator<Item = &'c str> + Clone,
 ) -> Option<String> {

@@ -28,6 +28,9 @@ struct Key {
 /// Sections that are tables of their own at the top of the file.
 const TABLES: [&str; 3] = ["postrider", "smtp", "look"];
 
+/// Sections that are lists of tables at the top of the file.
+const LISTS: [&str; 2] = ["routes", "inhibitions"];
+
 /// The JSON Schema (draft 7) of the config.
 pub fn json_schema() -> Value {
     let (mut properties, mut definitions) = (Map::new(), Map::new());
@@ -43,7 +46,7 @@ pub fn json_schema() -> Value {
                 let tables = json!({ "type": "object", "additionalProperties": table });
                 properties.insert(name.to_owned(), tables);
             }
-            None if section.path == "routes" => {
+            None if LISTS.contains(&section.path) => {
                 let list = json!({ "type": "array", "items": table });
                 properties.insert(section.path.to_owned(), list);
             }
@@ -76,9 +79,13 @@ pub fn reference() -> String {
     for section in sections() {
         let title = match section.path {
             path if path.ends_with(".NAME") || TABLES.contains(&path) => format!("`[{path}]`"),
-            "routes" => "`[[routes]]`".to_owned(),
+            path if LISTS.contains(&path) => format!("`[[{path}]]`"),
             "test" => "`[[reports.NAME.test]]`".to_owned(),
+            "rule_test" => "`[[rules.NAME.test]]`".to_owned(),
+            "expected_incident" => "an entry of a rule test's `incidents`".to_owned(),
+            "expected_notice" => "an entry of a rule test's `notices`".to_owned(),
             "entry" => "a report of a digest".to_owned(),
+            "escalation" => "a step of `escalate`".to_owned(),
             path => format!("`{path} = {{ ... }}`"),
         };
         // Writing to a string cannot fail.
@@ -190,7 +197,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::super::shape::fields_of;
-    use super::super::wire;
+    use super::super::{lower::rule_tests, wire};
     use super::*;
 
     /// The keys of the list are those of the structs, and those taken out before.
@@ -222,9 +229,15 @@ mod tests {
         check("digests.NAME", &[fields_of::<wire::DigestToml>()], &apart);
         check("entry", &[fields_of::<wire::EntryToml>()], &[]);
         check("mask_outside", &[fields_of::<wire::MaskOutsideToml>()], &[]);
-        check("rules.NAME", &[fields_of::<wire::RuleToml>()], &[]);
+        check("rules.NAME", &[fields_of::<wire::RuleToml>()], &["test"]);
+        check("rule_test", &[fields_of::<rule_tests::RuleTestToml>()], &[]);
+        check("expected_incident", &[fields_of::<rule_tests::IncidentToml>()], &[]);
+        check("expected_notice", &[fields_of::<rule_tests::NoticeToml>()], &[]);
         check("calendars.NAME", &[fields_of::<wire::CalendarToml>()], &[]);
         check("routes", &[fields_of::<wire::RouteToml>()], &[]);
+        check("repeat", &[fields_of::<wire::RepeatToml>()], &[]);
+        check("escalation", &[fields_of::<wire::EscalationToml>()], &[]);
+        check("inhibitions", &[fields_of::<wire::InhibitionToml>()], &[]);
         let receivers = [fields_of::<wire::EmailToml>(), fields_of::<wire::WebhookToml>()];
         check("receivers.NAME", &receivers, &["kind"]);
     }

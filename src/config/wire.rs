@@ -26,6 +26,9 @@ pub(super) struct PostriderToml {
     pub(super) alarm: Option<Text>,
     pub(super) archive: Option<Text>,
     pub(super) public_url: Option<Text>,
+    pub(super) watch: Option<bool>,
+    pub(super) heartbeat: Option<Text>,
+    pub(super) heartbeat_every: Option<Text>,
 }
 
 /// `[smtp]`.
@@ -480,13 +483,52 @@ pub(super) struct CalendarToml {
     pub(super) holidays: Vec<Text>,
 }
 
-/// One `[[routes]]`.
+/// One `[[routes]]`; a `repeat` that is a table is taken out before.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RouteToml {
     pub(super) when: Option<Text>,
     pub(super) to: Option<Spanned<Vec<Text>>>,
+    #[serde(default)]
+    pub(super) group_by: Vec<Text>,
+    pub(super) wait: Option<Text>,
+    pub(super) interval: Option<Text>,
     pub(super) repeat: Option<Text>,
+    pub(super) hours: Option<Text>,
+    #[serde(default)]
+    pub(super) mute: Vec<Text>,
+    #[serde(default)]
+    pub(super) escalate: Vec<Spanned<EscalationToml>>,
+    pub(super) ack_for: Option<Text>,
+    pub(super) clock: Option<Text>,
+}
+
+/// `repeat` of a route, as a table.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RepeatToml {
+    pub(super) every: Option<Text>,
+    pub(super) growth: Option<Spanned<f64>>,
+    pub(super) max: Option<Text>,
+    pub(super) times: Option<Spanned<u32>>,
+}
+
+/// One step of a route's `escalate`.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EscalationToml {
+    pub(super) after: Option<Text>,
+    pub(super) to: Option<Spanned<Vec<Text>>>,
+}
+
+/// One `[[inhibitions]]`.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct InhibitionToml {
+    pub(super) when: Option<Text>,
+    pub(super) hides: Option<Text>,
+    #[serde(default)]
+    pub(super) equal: Vec<Text>,
 }
 
 /// `[receivers.NAME]` with `kind = "email"`.

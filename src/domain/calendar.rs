@@ -11,6 +11,8 @@ use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveTime, TimeDelta, Utc, Wee
 use super::holidays::Holidays;
 use super::zone::Zone;
 
+mod open;
+
 /// Hours of the week in a zone, without holidays.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Calendar {
@@ -133,8 +135,8 @@ impl Calendar {
         })
     }
 
-    /// The end of the opening that holds an instant; of several, the latest.
-    fn open_until(&self, at: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    /// The end of the opening that holds an instant; of several, the latest. Another may begin there.
+    pub(super) fn open_until(&self, at: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let date = self.zone.date(at);
         // An opening of the day before may wrap; one of the day after has begun already where
         // clocks were put back over midnight.
@@ -148,7 +150,7 @@ impl Calendar {
     }
 
     /// The openings that belong to a civil date, as instants.
-    fn openings_on(&self, date: NaiveDate) -> Vec<(DateTime<Utc>, DateTime<Utc>)> {
+    pub(super) fn openings_on(&self, date: NaiveDate) -> Vec<(DateTime<Utc>, DateTime<Utc>)> {
         if self.is_holiday(date) || !self.zone.has_date(date) {
             return Vec::new();
         }

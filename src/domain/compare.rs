@@ -20,7 +20,7 @@ mod earlier;
 mod tests;
 
 pub use delta::Noise;
-pub use earlier::{Earlier, beside, noise};
+pub use earlier::{Earlier, beside, noise, of_absent};
 
 /// What a report's figures are compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

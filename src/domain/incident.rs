@@ -20,10 +20,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::calendar::Calendar;
 use super::report::Format;
 use super::route::Labels;
 use super::rule::readings::Group;
-use super::rule::{Level, Reading, Rule};
+use super::rule::slots::Slot;
+use super::rule::{Hold, Level, Reading, Rule};
 
 mod step;
 pub(crate) mod stored;
@@ -55,12 +57,17 @@ pub struct Incident {
     pub level_since: DateTime<Utc>,
     /// The highest level it was at.
     pub peak: Severity,
-    /// The value of the last reading; `None` where that was not a value.
+    /// The value of the last reading, what levels judge; `None` where that was not a value.
     pub value: Option<f64>,
+    /// The value as it was measured, where levels judge how it compares: 12, where `usual` is 48 and
+    /// the `value` -0.75.
+    #[serde(default)]
+    pub measured: Option<f64>,
     /// How many records the last value was computed from.
     #[serde(default)]
     pub records: Option<u64>,
-    /// What the last value was compared with, or is usual at that time of the week.
+    /// What the last value was compared with. Of a comparison with the previous window it is the one
+    /// before the incident began, as long as it is open.
     #[serde(default)]
     pub usual: Option<f64>,
     /// When the clock said that it last moved: the commit of its last transition, which is later than
@@ -151,16 +158,57 @@ pub struct Timer {
     /// The slot of the last reading that counted.
     #[serde(with = "stored::instant")]
     pub last: DateTime<Utc>,
+    /// How many readings counted, the first included. One that was stored before readings were
+    /// counted has counted the first.
+    #[serde(default = "one")]
+    pub evaluations: u32,
+}
+
+fn one() -> u32 {
+    1
 }
 
 impl Timer {
-    fn start(at: DateTime<Utc>) -> Timer {
-        Timer { since: at, counted: TimeDelta::zero(), last: at }
+    /// Begins with the reading of a slot. Where a `clock` is given only its open hours count.
+    fn start(slot: &Slot, clock: Option<&Calendar>) -> Timer {
+        let counts = clock.is_none_or(|clock| clock.contains(slot.at));
+        Timer {
+            since: slot.at,
+            counted: TimeDelta::zero(),
+            last: slot.at,
+            evaluations: u32::from(counts),
+        }
     }
 
-    fn advance(&mut self, at: DateTime<Utc>, reach: TimeDelta) {
-        self.counted += (at - self.last).clamp(TimeDelta::zero(), reach.max(TimeDelta::zero()));
-        self.last = self.last.max(at);
+    fn advance(&mut self, slot: &Slot, clock: Option<&Calendar>) {
+        if slot.at <= self.last {
+            return;
+        }
+        // What lies further back than the slot vouches for was seen by nobody.
+        let from = self.last.max(slot.at - slot.reach.max(TimeDelta::zero()));
+        let (seen, counts) = match clock {
+            Some(clock) => (clock.open_between(from, slot.at), clock.contains(slot.at)),
+            None => (slot.at - from, true),
+        };
+        self.counted += seen;
+        self.evaluations = self.evaluations.saturating_add(u32::from(counts));
+        self.last = slot.at;
+    }
+
+    /// Whether it has lasted as long as it must.
+    fn has_lasted(&self, hold: Hold) -> bool {
+        match hold {
+            Hold::Length(length) => self.counted >= length,
+            Hold::Evaluations(count) => self.evaluations >= count,
+        }
+    }
+
+    /// How long it has lasted, as the hold counts: `10 min`, `2 evaluations`.
+    fn lasted(&self, hold: Hold) -> String {
+        match hold {
+            Hold::Length(_) => words(self.counted),
+            Hold::Evaluations(_) => Hold::Evaluations(self.evaluations).to_string(),
+        }
     }
 }
 
@@ -210,6 +258,9 @@ pub struct About {
     /// How the value is written.
     #[serde(with = "stored::format")]
     pub format: Format,
+    /// How what was measured and what is usual are written; `None`: as the value.
+    #[serde(default, with = "stored::format_if_any")]
+    pub format_measured: Option<Format>,
     /// What to do.
     pub runbook: Option<String>,
     /// Who looks after the rule.
@@ -225,6 +276,7 @@ impl About {
             labels: rule.labels.clone(),
             levels: rule.levels.iter().map(text).collect(),
             format: rule.format,
+            format_measured: rule.usual.as_ref().map(|_| rule.format_measured),
             runbook: rule.runbook.clone(),
             owner: rule.owner.clone(),
         }
@@ -287,7 +339,7 @@ fn incident_id(rule: &str, group: &str, began: DateTime<Utc>) -> String {
 }
 
 /// A length of time for people: its two largest units, e.g. `2 h 5 min`.
-pub(super) fn words(length: TimeDelta) -> String {
+pub(crate) fn words(length: TimeDelta) -> String {
     let seconds = length.num_seconds().max(0);
     let parts = [
         (seconds / 86_400, "d"),

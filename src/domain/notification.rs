@@ -12,17 +12,18 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
-use super::incident::{Incident, Severity, State, stored, words};
-use super::route::{Labels, Route, pick};
-use super::silence::{Ack, Silence};
+use sha2::{Digest as _, Sha256};
+
+use super::incident::{Incident, Severity, stored, words};
+use super::route::{Inhibition, Labels, Route};
+use super::silence::{Ack, Hidden, Silence};
 
 mod decide;
 
 pub use decide::decide;
-#[cfg(test)]
-use decide::decide_group;
 
 /// What one receiver was last told of one incident, as it is stored (serde; instants in
 /// milliseconds). Its key is the incident and the receiver.
@@ -38,10 +39,60 @@ pub struct Told {
     /// When it was last told.
     #[serde(with = "stored::instant")]
     pub last_told_at: DateTime<Utc>,
-    /// How often it was told.
+    /// How often it was told. 0: not yet, and it is owed (others were told); with `closed`: it is not
+    /// owed either, since the incident was hidden from its beginning to its end.
     pub times: u32,
-    /// Whether it was told the end: nothing follows.
+    /// Whether it was told the end: nothing follows but corrections.
     pub closed: bool,
+    /// The thread it was told in, where that is not the incident's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thread: Option<String>,
+    /// How many reminders it got since there was news.
+    #[serde(default)]
+    pub reminders: u32,
+    /// The number of the last correction it was told.
+    #[serde(default)]
+    pub corrected: u32,
+}
+
+impl Told {
+    /// Whether it was told at all.
+    pub fn knows(&self) -> bool {
+        self.times > 0
+    }
+}
+
+/// What one receiver got in a thread of several incidents, of records, or of summaries, as it is
+/// stored (serde; instants in milliseconds). Its key is the thread and the receiver; it is kept when
+/// all that was told in it is over, so that no notice gets the key of another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Thread {
+    /// The thread's id.
+    pub thread: String,
+    /// The receiver's name.
+    pub receiver: String,
+    /// How many notices it got.
+    pub seq: u32,
+    /// When it got the last one.
+    #[serde(with = "stored::instant")]
+    pub at: DateTime<Utc>,
+    /// How many reminders it got since there was news.
+    #[serde(default)]
+    pub reminders: u32,
+}
+
+/// That late or edited records changed what was told of an incident.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Correction {
+    /// The incident's id.
+    pub incident: String,
+    /// Which correction of this incident it is, from 1.
+    pub number: u32,
+    /// When it was found.
+    #[serde(with = "stored::instant")]
+    pub at: DateTime<Utc>,
+    /// What was told and what is true now, a sentence.
+    pub words: String,
 }
 
 /// What a notice is about.
@@ -235,21 +286,33 @@ pub struct Quiet {
     pub incident: String,
     /// The receiver's name; `None`: all.
     pub receiver: Option<String>,
-    /// Why.
+    /// Why, with who or what is the cause.
     pub reason: String,
+    /// Until when, where that is known and nothing else happens.
+    pub until: Option<DateTime<Utc>>,
 }
 
 /// What is owed now.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Decision {
-    /// To send, oldest incident first.
+    /// To send.
     pub notices: Vec<Notice>,
     /// The rows to store: new and changed ones only.
     pub told: Vec<Told>,
+    /// The threads to store: new and changed ones only.
+    pub threads: Vec<Thread>,
+    /// What silences hid: new and changed rows only.
+    pub hidden: Vec<Hidden>,
+    /// Silences that are over because nothing that they hide is open: their ids.
+    pub ended_silences: Vec<String>,
     /// Ended incidents of which nobody is owed anything any more.
     pub done: Vec<String>,
     /// Records of event rules that now have been told to everybody: rule and key.
     pub told_records: Vec<(String, String)>,
+    /// Records that have been told to one receiver while others wait: rule, key, receiver.
+    pub told_in_part: Vec<(String, String, String)>,
+    /// Corrections that everybody has been told who is concerned: incident and number.
+    pub told_corrections: Vec<(String, u32)>,
     /// Who is told nothing, and why: for `explain`, not for a ledger line at each slot.
     pub quiet: Vec<Quiet>,
     /// If nothing changes, nothing becomes due before; `None`: never.
@@ -265,38 +328,86 @@ pub struct World<'a> {
     pub told: &'a BTreeMap<String, BTreeMap<String, Told>>,
     /// Records of event rules of which somebody is still to be told.
     pub occurrences: &'a [Occurrence],
-    /// Silences that have not ended.
+    /// Who has been told of those already: by rule and key, receivers.
+    pub told_in_part: &'a BTreeMap<(String, String), BTreeSet<String>>,
+    /// Corrections of which somebody may still be to be told.
+    pub corrections: &'a [Correction],
+    /// Silences that have not ended, and those that have lately.
     pub silences: &'a [Silence],
+    /// What they hid: by silence, then by incident.
+    pub hidden: &'a BTreeMap<String, BTreeMap<String, Hidden>>,
     /// Acknowledgements by incident.
     pub acks: &'a BTreeMap<String, Ack>,
+    /// What was told in threads of several incidents: by thread, then by receiver.
+    pub threads: &'a BTreeMap<String, BTreeMap<String, Thread>>,
     /// The routes.
     pub routes: &'a [Route],
+    /// Which incidents hide which.
+    pub inhibitions: &'a [Inhibition],
+    /// By rule, the rules it depends on.
+    pub depends_on: &'a BTreeMap<String, Vec<String>>,
     /// Rules that cannot see their data, with the reason.
     pub blind: &'a BTreeMap<String, String>,
+    /// By receiver, how many notices it takes in which time.
+    pub limits: &'a BTreeMap<String, (u32, TimeDelta)>,
+    /// By receiver, when it was sent notices lately, in order.
+    pub sent: &'a BTreeMap<String, Vec<DateTime<Utc>>>,
 }
 
-/// The next instant at which [`decide`] would remind somebody of this incident, if nothing else
-/// happens. An absolute deadline: so long after the receiver was last told.
-pub fn next_reminder(
-    incident: &Incident,
-    told: &[Told],
-    routes: &[Route],
-) -> Option<DateTime<Utc>> {
-    if incident.state != State::Firing {
-        return None;
+impl<'a> World<'a> {
+    /// A world of incidents, what was told of them, and routes; nothing else in it.
+    pub fn of(
+        incidents: &'a BTreeMap<String, Incident>,
+        told: &'a BTreeMap<String, BTreeMap<String, Told>>,
+        routes: &'a [Route],
+    ) -> World<'a> {
+        static IN_PART: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
+        static HIDDEN: BTreeMap<String, BTreeMap<String, Hidden>> = BTreeMap::new();
+        static ACKS: BTreeMap<String, Ack> = BTreeMap::new();
+        static THREADS: BTreeMap<String, BTreeMap<String, Thread>> = BTreeMap::new();
+        static DEPENDS_ON: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        static BLIND: BTreeMap<String, String> = BTreeMap::new();
+        static LIMITS: BTreeMap<String, (u32, TimeDelta)> = BTreeMap::new();
+        static SENT: BTreeMap<String, Vec<DateTime<Utc>>> = BTreeMap::new();
+        World {
+            incidents,
+            told,
+            occurrences: &[],
+            told_in_part: &IN_PART,
+            corrections: &[],
+            silences: &[],
+            hidden: &HIDDEN,
+            acks: &ACKS,
+            threads: &THREADS,
+            routes,
+            inhibitions: &[],
+            depends_on: &DEPENDS_ON,
+            blind: &BLIND,
+            limits: &LIMITS,
+            sent: &SENT,
+        }
     }
-    let route = &routes[pick(routes, &incident.labels())?];
-    let repeat = route.repeat?;
-    let picked = told.iter().filter(|told| {
-        told.incident == incident.id && !told.closed && route.to.contains(&told.receiver)
-    });
-    picked.map(|told| told.last_told_at + repeat).min()
 }
 
-/// How late something that happened then is told now, where it is late at all.
-fn lateness(happened: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Option<TimeDelta> {
-    happened.map(|at| now - at).filter(|late| *late > LATE_AFTER)
+/// The id of a thread that is not one incident's: a hash of labels and their values, never of a
+/// route's words, so that a route written anew repeats nothing. 16 hexadecimal digits.
+fn group_id(kind: &str, labels: &Labels) -> String {
+    let mut hash = Sha256::new();
+    let pairs = labels.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]);
+    for part in std::iter::once(kind).chain(pairs) {
+        // Lengths first: no two lists give the same bytes.
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    let mut id = String::with_capacity(16);
+    for byte in &hash.finalize()[..8] {
+        write!(id, "{byte:02x}").expect("writing to a string");
+    }
+    id
 }
+
+/// What the threads of summaries are made of.
+const SUMMARY: &str = "summary";
 
 /// `, 2 h 5 min ago while postrider was down or without data`, or nothing.
 fn late_words(late: Option<TimeDelta>) -> String {

@@ -20,6 +20,7 @@ mod reads;
 #[cfg(test)]
 pub(crate) mod samples;
 pub(crate) mod shape;
+pub mod shared;
 #[cfg(test)]
 mod tests;
 mod texts;

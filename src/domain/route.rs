@@ -1,21 +1,66 @@
-//! Routes: which receivers are told of an incident.
+//! Routes: which receivers are told of an incident, together with which others, and when.
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use chrono::TimeDelta;
 
+use super::calendar::Calendar;
+
+pub(crate) mod hours;
 mod parse;
+mod repeat;
+
+pub use hours::Shut;
+pub use repeat::Repeat;
 
 /// One `[[routes]]` entry. The first whose condition holds is taken; the last has none.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Route {
     /// The condition; `None`: the default route.
     pub when: Option<RouteCondition>,
     /// Names of receivers.
     pub to: Vec<String>,
-    /// Tell again after so long, while it fires.
-    pub repeat: Option<TimeDelta>,
+    /// Labels: incidents that have the same values of them are told together. Empty: each incident
+    /// by itself.
+    pub group_by: Vec<String>,
+    /// How long the first notice of a group waits for others to join.
+    pub wait: TimeDelta,
+    /// The least time between two notices of a group to one receiver.
+    pub interval: TimeDelta,
+    /// When to tell again while it fires; `None`: never.
+    pub repeat: Option<Repeat>,
+    /// Told only inside these hours; what was missed is told when they open.
+    pub hours: Option<Arc<Calendar>>,
+    /// Not told inside any of these hours.
+    pub mute: Vec<Arc<Calendar>>,
+    /// Whom else to tell when nobody takes it, soonest first.
+    pub escalate: Vec<Escalation>,
+    /// How long an acknowledgement holds that does not say it.
+    pub ack_for: Option<TimeDelta>,
+    /// Repeating and escalating count the open hours of this calendar alone.
+    pub clock: Option<Arc<Calendar>>,
+}
+
+/// One step of a route's `escalate`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Escalation {
+    /// Unacknowledged and firing for so long.
+    pub after: TimeDelta,
+    /// Names of receivers.
+    pub to: Vec<String>,
+}
+
+/// One `[[inhibitions]]` entry: incidents that explain others hide them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Inhibition {
+    /// Which incidents hide others while they fire.
+    pub when: RouteCondition,
+    /// Which are hidden.
+    pub hides: RouteCondition,
+    /// Labels that must have the same value in both; one that neither has is the same.
+    pub equal: Vec<String>,
 }
 
 /// A checked route condition over labels: `level`, `rule`, group headings, and the rule's labels.
@@ -43,6 +88,18 @@ pub fn pick(routes: &[Route], labels: &Labels) -> Option<usize> {
 }
 
 impl Route {
+    /// Whether it tells a receiver at all, at once or when it escalates.
+    pub fn reaches(&self, receiver: &str) -> bool {
+        let mut all = self.to.iter().chain(self.escalate.iter().flat_map(|step| &step.to));
+        all.any(|to| to == receiver)
+    }
+
+    /// The labels it groups by, with their values; one that is not there is the empty text.
+    pub fn grouped(&self, labels: &Labels) -> Labels {
+        let value = |name: &String| labels.get(name).cloned().unwrap_or_default();
+        self.group_by.iter().map(|name| (name.clone(), value(name))).collect()
+    }
+
     /// The route in words, for reasons.
     pub fn words(&self) -> String {
         match &self.when {

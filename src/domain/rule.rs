@@ -16,9 +16,16 @@ use super::calendar::Calendar;
 use super::query::Query;
 use super::zone::Zone;
 
+pub mod hold;
 pub mod levels;
+pub mod poisson;
 pub mod readings;
 pub mod slots;
+pub mod trial;
+pub mod usual;
+pub mod wilson;
+
+pub use hold::Hold;
 
 /// What a rule is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,8 +52,22 @@ pub struct Rule {
     pub evidence: Option<Arc<Query>>,
     /// What is wrong when it fires.
     pub title: String,
-    /// Grouped by the rule's groups; column 0 is the value, column 1 the count of records.
+    /// Of a state rule grouped by the rule's groups: column 0 is the value, column 1 the count of
+    /// records, column 2 of a ratio what it is out of. [`readings`] makes of a row what levels judge.
+    /// Of an event rule a list: see [`EventColumns`].
     pub query: Arc<Query>,
+    /// Of an event rule what its list's columns are.
+    pub event: Option<EventColumns>,
+    /// The value is a share of what `out_of` counts.
+    pub ratio: Option<Ratio>,
+    /// What the value is compared with; `None`: levels judge the value itself.
+    pub usual: Option<Usual>,
+    /// A group counts only if it had no records in so long a stretch before the window.
+    pub new_within: Option<TimeDelta>,
+    /// Groups that must be there: those missing are *gone* although they were never seen.
+    pub expect: Option<Expect>,
+    /// A group is not judged before so long after it was first seen.
+    pub warm_up: TimeDelta,
     /// Evaluate over `[end - window, end)`; `None`: the state as it is at the slot.
     pub window: Option<TimeDelta>,
     /// The grid of slots: multiples of it since 1970 UTC.
@@ -56,10 +77,12 @@ pub struct Rule {
     /// Rising levels.
     pub levels: Vec<Level>,
     /// How long a breach must last before it fires.
-    pub hold: TimeDelta,
+    pub hold: Hold,
     /// How long a clear must last before it resolves.
-    pub keep_firing_for: TimeDelta,
-    /// Fewer records than this is an *empty* reading.
+    pub keep_firing_for: Hold,
+    /// The lengths of time of this rule count only the open hours of this calendar.
+    pub clock: Option<Arc<Calendar>>,
+    /// Fewer records than this (of a ratio: a smaller `out_of`) is an *empty* reading.
     pub min_records: u64,
     /// Evaluate only windows wholly inside these hours.
     pub during: Option<Arc<Calendar>>,
@@ -71,14 +94,84 @@ pub struct Rule {
     pub max_groups: usize,
     /// For routes and for people.
     pub labels: BTreeMap<String, String>,
-    /// How the value is written.
+    /// How what the levels judge is written.
     pub format: super::report::Format,
+    /// How the value itself is written, and what it is compared with; the same as `format` unless
+    /// there is a comparison.
+    pub format_measured: super::report::Format,
     /// The zone of calendar functions.
     pub zone: Zone,
     /// A line for the reader: what to do.
     pub runbook: Option<String>,
     /// Fingerprint of the definition's text.
     pub hash: String,
+}
+
+/// What the columns of an event rule's list are, in this order: the record (an alias: the row's first
+/// key is the record's), when it became visible (if `dated`), `groups` labels, the value that
+/// `changes`, and then what is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventColumns {
+    /// Whether the second column is when the record became visible.
+    pub dated: bool,
+    /// How many columns are labels.
+    pub groups: usize,
+    /// Whether a record is told once for each value of the column behind the labels, instead of once.
+    pub changes: bool,
+}
+
+/// The value is how many of how many.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ratio {
+    /// How sure a level must be reached: the confidence of the two-sided Wilson score interval, from
+    /// 0.5 to 0.9999; 0: the ratio alone decides.
+    pub confidence: f64,
+}
+
+/// What the value is compared with, and how.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Usual {
+    /// Which earlier windows.
+    pub baseline: Baseline,
+    /// What levels judge.
+    pub judge: Judge,
+    /// Compared with less than this, a reading is *empty*.
+    pub min_baseline: f64,
+    /// Weeks that touch one of its holidays are left out.
+    pub calendar: Option<Arc<Calendar>>,
+}
+
+/// Which earlier windows a value is compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Baseline {
+    /// The one right before; while an incident is open, the one before it began.
+    PreviousWindow,
+    /// The same local time of the week before.
+    LastWeek,
+    /// The same local time of so many weeks before, their median.
+    MedianOfWeeks(u32),
+}
+
+/// What levels judge of a value and its baseline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Judge {
+    /// `value / baseline - 1`: -0.5 is half of it.
+    Change,
+    /// `value - baseline`.
+    Difference,
+    /// How many robust standard deviations (1.4826 MAD) above the median of the weeks.
+    Deviations,
+    /// The probability of so few or fewer, where the baseline is usual (Poisson).
+    Chance,
+}
+
+/// Groups that must be there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expect {
+    /// These, by what people read or by key.
+    Groups(Vec<String>),
+    /// Those with records in so long a stretch up to the window's end.
+    SeenWithin(TimeDelta),
 }
 
 /// One severity step.
@@ -270,6 +363,12 @@ pub(crate) mod sample {
             evidence: None,
             title: "Customers wait too long".into(),
             query: Arc::new(query),
+            event: None,
+            ratio: None,
+            usual: None,
+            new_within: None,
+            expect: None,
+            warm_up: TimeDelta::zero(),
             window: Some(TimeDelta::minutes(30)),
             every: TimeDelta::minutes(1),
             settle: TimeDelta::minutes(2),
@@ -281,8 +380,9 @@ pub(crate) mod sample {
                     recover: recover.map(parse),
                 })
                 .collect(),
-            hold: TimeDelta::zero(),
-            keep_firing_for: TimeDelta::zero(),
+            hold: Hold::default(),
+            keep_firing_for: Hold::default(),
+            clock: None,
             min_records: 0,
             during: None,
             when_empty: WhenEmpty::Hold,
@@ -290,6 +390,7 @@ pub(crate) mod sample {
             max_groups: 1000,
             labels: BTreeMap::new(),
             format: Format::Auto,
+            format_measured: Format::Auto,
             zone: Zone::utc(),
             runbook: None,
             hash: String::new(),

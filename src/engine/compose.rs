@@ -6,7 +6,7 @@ use super::{EngineError, Plant};
 use crate::domain::incident::Reason;
 use crate::domain::notification::{self, Change, Item, Notice};
 use crate::domain::period::Window;
-use crate::render::{IncidentKind, IncidentMail, NotificationMail, PassedIncident};
+use crate::render::{Context, IncidentKind, IncidentMail, NotificationMail, PassedIncident};
 use crate::store::Store;
 
 /// The content of a notice. A record store that cannot be read costs the evidence, not the notice.
@@ -29,6 +29,8 @@ pub(super) fn compose(
         records: notice.records.clone(),
         records_more: notice.records_more,
         instead_of: notice.instead_of.clone(),
+        late: notice.late,
+        data: Vec::new(),
         zone: plant.zone.clone(),
         locale: plant.locale.clone(),
         owner: plant.owner.clone(),
@@ -49,7 +51,8 @@ fn incident_mail(plant: &Plant, notice: &Notice, item: &Item) -> IncidentMail {
         kind: match item.change {
             Change::Fired => IncidentKind::Fired,
             Change::LevelUp => IncidentKind::LevelUp,
-            Change::Still | Change::Corrected => IncidentKind::Reminder,
+            Change::Still => IncidentKind::Reminder,
+            Change::Corrected => IncidentKind::Corrected,
             Change::Resolved => IncidentKind::Resolved,
         },
         incident: incident.id.clone(),
@@ -63,7 +66,8 @@ fn incident_mail(plant: &Plant, notice: &Notice, item: &Item) -> IncidentMail {
         format: incident.about.format,
         threshold: incident.threshold().parse().ok(),
         recover: lowest.map(|level| level.recover.unwrap_or(level.breach.negation())),
-        keep_firing_for: rule.map_or(TimeDelta::zero(), |rule| rule.keep_firing_for),
+        keep_firing_for: rule
+            .map_or(TimeDelta::zero(), |rule| rule.keep_firing_for.length(rule.every)),
         records: incident.records,
         window: rule.and_then(|rule| rule.window).map(|length| Window {
             from: incident.last_read_at - length,
@@ -90,6 +94,17 @@ fn incident_mail(plant: &Plant, notice: &Notice, item: &Item) -> IncidentMail {
         instance: None,
         owner: plant.owner.clone(),
         look: plant.look.clone(),
+        context: Context {
+            usual: incident.usual,
+            usual_is: None,
+            rule_owner: incident.about.owner.clone(),
+            ack: item.ack.clone(),
+            recent: item.recent,
+            remarks: item.remarks.clone(),
+            evidence: None,
+            evidence_lost: None,
+            course: None,
+        },
     }
 }
 

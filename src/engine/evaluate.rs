@@ -1,40 +1,51 @@
 //! Evaluating rules: slots whose data is there become readings, readings move incidents, and what
 //! changed is written in one commit with the notices it owes.
+//!
+//! A round looks at every rule and costs what is due: at most beats the watermarks stand still and
+//! nothing is. Slots of one instant are evaluated together over one view of the records, and rules
+//! that ask the same of it share the answer. Incidents are moved on the [`Board`]; whatever fails
+//! throws the board away, and the next round begins from what is stored.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use super::board::Board;
+use super::correct::{self, Look, Looking};
 use super::observe::observe;
+use super::occurrences::Seeing;
 use super::{Engine, EngineError, Plant, blocking, notify};
-use crate::domain::incident::{self, Incident, Reason, Step, Transition};
+use crate::domain::incident::{self, Reason};
 use crate::domain::rule::readings::{Group, Observation, cap_groups, overflow_rule};
-use crate::domain::rule::slots::{Due, Slot, due_slots};
-use crate::domain::rule::{Reading, Rule};
-use crate::store::state::{incidents, ledger};
+use crate::domain::rule::slots::{self, Slot, due_slots};
+use crate::domain::rule::{Kind, Reading, Rule};
+use crate::store::state::{corrections, incidents, occurrences};
 use crate::store::{Store, StoreError};
 
-/// What evaluating some slots of a rule came to, before it is stored.
+mod answers;
+mod moves;
+mod timetable;
+
+pub(super) use answers::{Answers, Scans};
+pub(super) use moves::Moves;
+pub(super) use timetable::Timetable;
+
+/// At most so many slots of a rule are evaluated in one round: what it holds in memory until its
+/// commit is bounded, however long postrider was away.
+const SLOTS_A_ROUND: usize = 120;
+
+/// At most so many windows of a rule are looked at again in one round.
+const LOOKS_A_ROUND: usize = 4;
+
+/// What evaluating rules has cost since the start.
 #[derive(Debug, Default)]
-pub(super) struct Outcome {
-    /// The rule's name.
-    rule: String,
-    /// Open incidents by their group's key.
-    open: BTreeMap<String, Incident>,
-    /// Incidents that ended, in order.
-    ended: Vec<Incident>,
-    /// Ids of incidents that cleared before they fired.
-    forgotten: Vec<String>,
-    /// Lines for the ledger.
-    lines: Vec<String>,
-    /// Up to which slot the rule has now been evaluated.
-    evaluated_to: Option<DateTime<Utc>>,
-    /// Whether an incident made a transition.
-    moved: bool,
-    /// Whether the rule is no longer in the config.
-    removed: bool,
+pub struct Figures {
+    /// Slots of rules evaluated.
+    pub slots: AtomicU64,
+    /// Passes over the records that answered them.
+    pub passes: AtomicU64,
 }
 
 impl Engine {
@@ -45,43 +56,26 @@ impl Engine {
         // Should anything fail, it is read again.
         let board = kept.take();
         let (store, plant, now) = (Arc::clone(&self.store), self.plant(), self.clock.now());
-        let cadences: BTreeMap<String, TimeDelta> = (plant.rules.values())
-            .map(|rule| (rule.name.clone(), self.slowest_cadence(&plant, rule)))
-            .collect();
         let stopping = self.stopping.subscribe();
+        let figures = Arc::clone(&self.rule_figures);
+        let outages = self.outages();
         let work = move || {
-            let mut board = match board {
-                Some(board) => board,
-                None => store.state.read(Board::read)?,
-            };
-            let mut round = Round::default();
-            for rule in plant.rules.values() {
-                if *stopping.borrow() {
-                    break;
-                }
-                // One rule that cannot be evaluated never stops the others.
-                match evaluate(&store, &plant, &board, rule, cadences[&rule.name], now) {
-                    Ok(Some((slots, outcome))) => {
-                        round.slots += slots;
-                        round.outcomes.push(outcome);
-                    }
-                    Ok(None) => {}
-                    Err(err) => round.failed = Some(err),
-                }
-            }
-            commit(&store, &plant, &mut board, &mut round.outcomes, now)?;
-            Ok((board, round))
+            let mut board = Board::kept_or_read(board, &store)?;
+            let new_plant = !board.timetable.is_of(&plant);
+            board.note_blind(&plant, outages, new_plant);
+            let mut round = Round::of(&store, &plant, now);
+            round.evaluate(&mut board, || *stopping.borrow())?;
+            round.look_again(&mut board, || *stopping.borrow())?;
+            figures.slots.fetch_add(round.slots as u64, Ordering::Relaxed);
+            figures.passes.fetch_add(round.passes, Ordering::Relaxed);
+            // What many missed slots came to is told when all of them are dealt with.
+            let tell = !round.behind;
+            commit(&store, &plant, &mut board, &round.moves, tell, now)?;
+            Ok((board, round.slots, round.failed))
         };
-        let (board, round) = blocking(work).await?;
+        let (board, slots, failed) = blocking(work).await?;
         *kept = Some(board);
-        round.failed.map_or(Ok(round.slots), Err)
-    }
-
-    /// How often the slowest of a rule's datasets is pulled.
-    fn slowest_cadence(&self, plant: &Plant, rule: &Rule) -> TimeDelta {
-        let read = datasets(rule);
-        let used = plant.datasets.iter().filter(|dataset| read.contains(&dataset.name));
-        used.map(|dataset| plant.cadence(dataset)).max().unwrap_or(rule.every)
+        failed.map_or(Ok(slots), Err)
     }
 
     /// Closes the incidents of rules that are no longer in the config, with that reason.
@@ -90,86 +84,58 @@ impl Engine {
         let board = kept.take();
         let (store, plant, now) = (Arc::clone(&self.store), self.plant(), self.clock.now());
         let work = move || {
-            let mut board = match board {
-                Some(board) => board,
-                None => store.state.read(Board::read)?,
-            };
+            let mut board = Board::kept_or_read(board, &store)?;
             // Routes may have changed with the config.
             board.moved = true;
-            let known = store.state.read(incidents::rules_known)?;
-            let removed = known.into_iter().filter(|name| !plant.rules.contains_key(name));
-            let mut outcomes: Vec<Outcome> = removed
-                .map(|name| {
-                    let mut outcome = Outcome { removed: true, ..Outcome::of(&board, &name) };
-                    for incident in std::mem::take(&mut outcome.open).into_values() {
-                        let step = incident::close(&incident, Reason::RuleRemoved, now);
-                        outcome.take(&incident.group.key.clone(), Some(incident), step);
-                    }
-                    outcome
-                })
-                .collect();
-            commit(&store, &plant, &mut board, &mut outcomes, now)?;
+            let mut moves = Moves::default();
+            let known = board.rules_known();
+            for rule in known.iter().filter(|name| !plant.rules.contains_key(*name)) {
+                let open: Vec<_> = board.open_of(rule).values().cloned().collect();
+                for incident in open {
+                    let step = incident::close(&incident, Reason::RuleRemoved, now);
+                    moves.take(&mut board, rule, &incident.group.key, step, now);
+                }
+                moves.removed(&mut board, rule);
+            }
+            commit(&store, &plant, &mut board, &moves, true, now)?;
             Ok(board)
         };
         *kept = Some(blocking(work).await?);
         Ok(())
     }
-}
 
-/// What all rules came to at a beat.
-#[derive(Default)]
-struct Round {
-    outcomes: Vec<Outcome>,
-    slots: usize,
-    failed: Option<EngineError>,
-}
-
-/// Evaluates the slots of a rule that are due; `None`: there are none.
-fn evaluate(
-    store: &Store,
-    plant: &Plant,
-    board: &Board,
-    rule: &Rule,
-    cadence: TimeDelta,
-    now: DateTime<Utc>,
-) -> Result<Option<(usize, Outcome)>, EngineError> {
-    let until = store.state.read(|tx| incidents::evaluated_until(tx, &rule.name))?;
-    let watermark = store.complete_to(&datasets(rule))?;
-    let due = due_slots(rule, until, watermark, cadence, now);
-    if due.evaluated_to.is_none() {
-        return Ok(None);
+    /// What evaluating rules has cost since the start.
+    pub fn rule_figures(&self) -> &Figures {
+        &self.rule_figures
     }
-    let mut outcome = Outcome::of(board, &rule.name);
-    run_slots(store, plant, rule, &due, &mut outcome)?;
-    Ok(Some((due.slots.len(), outcome)))
 }
 
-/// Decides what is owed after some outcomes, and commits both together.
+/// Decides what is owed after some moves, and commits both together.
 fn commit(
     store: &Store,
     plant: &Plant,
     board: &mut Board,
-    outcomes: &mut [Outcome],
+    moves: &Moves,
+    tell: bool,
     now: DateTime<Utc>,
 ) -> Result<(), EngineError> {
-    for outcome in outcomes.iter_mut() {
-        outcome.follow(board, now);
-    }
-    let due = board.moved || board.next.is_some_and(|next| next <= now);
+    let due = tell && (board.moved || board.next.is_some_and(|next| next <= now));
     let owed = due.then(|| notify::decide(store, plant, board, now)).transpose()?;
-    if outcomes.is_empty() && owed.as_ref().is_none_or(notify::Owing::is_nothing) {
-        if let Some(owed) = owed {
-            board.follow(&owed.decision);
-        }
-        // Looked at every second, written when there is something to write: each commit is synced.
-        return Ok(());
+    let owes = owed.as_ref().is_some_and(|owed| !owed.is_nothing());
+    // Looked at every second, written when there is something to write: each commit is synced.
+    if owes || !moves.is_nothing() {
+        store.state.write(|tx| {
+            moves.store(tx, board, now)?;
+            let Some(owed) = &owed else { return Ok(()) };
+            for (rule, record) in &owed.decision.told_records {
+                occurrences::told(tx, rule, record)?;
+            }
+            for (incident, number) in &owed.decision.told_corrections {
+                corrections::told(tx, incident, *number)?;
+            }
+            owed.commit(tx, now)
+        })?;
     }
-    store.state.write(|tx| {
-        for outcome in outcomes.iter() {
-            outcome.store(tx, now)?;
-        }
-        owed.as_ref().map_or(Ok(()), |owed| owed.commit(tx, now))
-    })?;
     if let Some(owed) = owed {
         board.follow(&owed.decision);
     }
@@ -181,122 +147,312 @@ pub(super) fn datasets(rule: &Rule) -> Vec<String> {
     rule.query.reads().into_keys().collect()
 }
 
-/// Evaluates the slots that are due, in order.
-fn run_slots(
-    store: &Store,
-    plant: &Plant,
-    rule: &Rule,
-    due: &Due,
-    outcome: &mut Outcome,
-) -> Result<(), EngineError> {
-    outcome.evaluated_to = due.evaluated_to;
-    if let Some(left) = &due.left_out {
-        outcome.lines.push(format!(
-            "{} slots from {} to {} were left out: older than a day",
-            left.count, left.first, left.last
-        ));
-    }
-    let overflow = overflow_rule(rule);
-    for slot in &due.slots {
-        let seen = match observe(store, plant, rule, slot, &outcome.open) {
-            Ok(seen) => seen,
-            // Data that cannot be read is unknown: nothing moves, the slot is read again later.
-            Err(StoreError::Loading(_)) => {
-                outcome.evaluated_to = None;
-                return Ok(());
-            }
-            Err(err) => return Err(err.into()),
-        };
-        let capped = cap_groups(rule, seen, |key| outcome.open.contains_key(key));
-        for observation in capped.kept {
-            outcome.step(rule, &observation, slot);
-        }
-        let group = Group::overflow();
-        if capped.left_out > 0 || outcome.open.contains_key(&group.key) {
-            let reading = Reading::Value(capped.left_out as f64);
-            outcome.step(&overflow, &Observation { group, reading }, slot);
-        }
-    }
-    Ok(())
+/// One look at all rules.
+struct Round<'a> {
+    store: &'a Store,
+    plant: &'a Arc<Plant>,
+    now: DateTime<Utc>,
+    moves: Moves,
+    /// Slots evaluated.
+    slots: usize,
+    /// Passes over the records.
+    passes: u64,
+    /// Whether some rule has more slots due than one round takes.
+    behind: bool,
+    failed: Option<EngineError>,
 }
 
-impl Outcome {
-    /// Of a rule, as the board has it.
-    fn of(board: &Board, rule: &str) -> Outcome {
-        let open = board.open_of(rule);
-        let open = open.map(|incident| (incident.group.key.clone(), incident.clone()));
-        Outcome { rule: rule.to_owned(), open: open.collect(), ..Outcome::default() }
+/// The slots of one rule that a round takes.
+struct Planned {
+    /// The rule's place in the timetable.
+    entry: usize,
+    slots: Vec<Slot>,
+    /// Up to which slot it is evaluated when all of them are.
+    evaluated_to: DateTime<Utc>,
+    /// What it was planned by; `None`: there is more.
+    watermark: Option<DateTime<Utc>>,
+    /// Slots that are never evaluated.
+    left_out: Option<slots::Skipped>,
+    /// Whether one of its slots could not be evaluated: the later ones wait.
+    stopped: bool,
+}
+
+impl<'a> Round<'a> {
+    fn of(store: &'a Store, plant: &'a Arc<Plant>, now: DateTime<Utc>) -> Round<'a> {
+        let moves = Moves::default();
+        Round { store, plant, now, moves, slots: 0, passes: 0, behind: false, failed: None }
     }
 
-    fn step(&mut self, rule: &Rule, seen: &Observation, slot: &Slot) {
-        let before = self.open.remove(&seen.group.key);
-        let step = incident::step(rule, before.as_ref(), &seen.group, seen.reading, slot);
-        self.take(&seen.group.key, before, step);
-    }
-
-    fn take(&mut self, key: &str, before: Option<Incident>, step: Step) {
-        if let Some(transition) = &step.transition {
-            let about = step.incident.as_ref().or(before.as_ref());
-            let name = about.map(|incident| incident.group.name()).unwrap_or_default();
-            let id = about.map_or("", |incident| incident.id.as_str());
-            self.lines.push(format!("{} {id} {name}: {}", transition.word(), step.why));
-            self.moved = true;
+    fn evaluate(&mut self, board: &mut Board, stop: impl Fn() -> bool) -> Result<(), EngineError> {
+        let mut timetable = std::mem::take(&mut board.timetable);
+        if !timetable.is_of(self.plant) {
+            timetable = Timetable::of(self.plant);
         }
-        let stamp = step.transition.is_some();
-        match step.incident {
-            Some(mut incident) => {
-                if stamp {
-                    // The clock's time is put in when it is committed.
-                    incident.moved_at = None;
-                }
-                if incident.is_open() {
-                    self.open.insert(key.to_owned(), incident);
-                } else {
-                    self.ended.push(incident);
-                }
-            }
-            None => {
-                if let (Some(before), Some(Transition::Forgotten)) = (before, step.transition) {
-                    self.forgotten.push(before.id);
-                }
+        let mut planned = self.plan(&mut timetable, board)?;
+        // Instant by instant; within one in the order of the timetable.
+        let mut order: BTreeMap<DateTime<Utc>, Vec<(usize, usize)>> = BTreeMap::new();
+        for (place, plan) in planned.iter().enumerate() {
+            for (index, slot) in plan.slots.iter().enumerate() {
+                order.entry(slot.at).or_default().push((place, index));
             }
         }
-    }
-
-    /// Puts what came out on the board.
-    fn follow(&mut self, board: &mut Board, now: DateTime<Utc>) {
-        for incident in self.ended.iter_mut().chain(self.open.values_mut()) {
-            incident.moved_at.get_or_insert(now);
-            board.put(incident.clone());
+        for due in order.values() {
+            if stop() {
+                break;
+            }
+            self.instant(&timetable, &mut planned, due, board)?;
         }
-        for id in &self.forgotten {
-            board.forget(id);
+        for plan in &planned {
+            let entry = &mut timetable.entries[plan.entry];
+            let done = board.evaluated_until(&entry.rule.name) == Some(plan.evaluated_to);
+            entry.done_at = plan.watermark.filter(|_| done);
+            self.behind |= done && plan.watermark.is_none();
         }
-        board.moved |= self.moved;
-    }
-
-    fn store(
-        &self,
-        tx: &rusqlite::Transaction<'_>,
-        now: DateTime<Utc>,
-    ) -> Result<(), crate::store::state::StateError> {
-        if self.removed {
-            // Should it come back it is a new rule, which fills nothing in.
-            incidents::forget_rule(tx, &self.rule)?;
-        }
-        for id in &self.forgotten {
-            incidents::forget(tx, id)?;
-        }
-        // The ended first: an open one may have the same group.
-        for incident in self.ended.iter().chain(self.open.values()) {
-            incidents::put(tx, incident)?;
-        }
-        for line in &self.lines {
-            ledger::note(tx, now, "incident", &self.rule, line)?;
-        }
-        if let Some(until) = self.evaluated_to {
-            incidents::evaluated(tx, &self.rule, until)?;
-        }
+        board.timetable = timetable;
         Ok(())
     }
+
+    /// What is due of each rule.
+    fn plan(
+        &mut self,
+        timetable: &mut Timetable,
+        board: &mut Board,
+    ) -> Result<Vec<Planned>, EngineError> {
+        let known = self.store.watermarks()?;
+        let watermarks = timetable.watermarks(|set| known.complete_to(set));
+        let mut cadences = None;
+        let mut planned = Vec::new();
+        for place in 0..timetable.entries.len() {
+            let entry = &timetable.entries[place];
+            let watermark = watermarks[entry.set];
+            if watermark.is_none() || watermark == entry.done_at {
+                continue;
+            }
+            let cadences = cadences.get_or_insert_with(|| timetable.cadences(self.plant));
+            let (rule, cadence) = (&entry.rule, cadences[entry.set].unwrap_or(entry.rule.every));
+            let until = board.evaluated_until(&rule.name);
+            let due = due_slots(rule, until, watermark, cadence, self.now);
+            let Some(plan) = planned_of(place, rule, due, watermark) else {
+                timetable.entries[place].done_at = watermark;
+                continue;
+            };
+            // Nothing to look at: closed hours are passed over.
+            if plan.slots.is_empty() {
+                let rule = Arc::clone(rule);
+                self.done(board, &rule, &plan, plan.evaluated_to);
+            }
+            planned.push(plan);
+        }
+        Ok(planned)
+    }
+
+    /// A rule has been evaluated up to a slot.
+    fn done(&mut self, board: &mut Board, rule: &Rule, plan: &Planned, until: DateTime<Utc>) {
+        let before = board.evaluated_until(&rule.name);
+        if let Some(left) = plan.left_out.filter(|left| before.is_none_or(|at| at < left.last)) {
+            let text = format!(
+                "{} slots from {} to {} were left out: older than a day",
+                left.count, left.first, left.last
+            );
+            self.moves.say(&rule.name, text);
+        }
+        self.moves.evaluated(board, &rule.name, until);
+    }
+
+    /// Evaluates the slots of one instant, over one view of the records.
+    fn instant(
+        &mut self,
+        timetable: &Timetable,
+        planned: &mut [Planned],
+        due: &[(usize, usize)],
+        board: &mut Board,
+    ) -> Result<(), EngineError> {
+        Ok(self.store.read_records(|view| {
+            let answers = Answers::new(view, &timetable.scans);
+            for (place, index) in due {
+                let plan = &mut planned[*place];
+                if plan.stopped {
+                    continue;
+                }
+                let (rule, slot) = (&timetable.entries[plan.entry].rule, &plan.slots[*index]);
+                let evaluated = match rule.kind {
+                    Kind::State => self.state(&answers, rule, slot, board),
+                    Kind::Event => self.events(&answers, rule, slot, board),
+                };
+                match evaluated {
+                    Ok(()) => {
+                        let last = *index + 1 == plan.slots.len();
+                        let until = if last { plan.evaluated_to } else { slot.at };
+                        self.done(board, rule, plan, until);
+                        self.slots += 1;
+                    }
+                    // Data that cannot be read is unknown: nothing moves, the slot is read again
+                    // later.
+                    Err(StoreError::Loading(_)) => plan.stopped = true,
+                    // One rule that cannot be evaluated never stops the others.
+                    Err(err) => {
+                        plan.stopped = true;
+                        self.failed = Some(err.into());
+                    }
+                }
+            }
+            self.passes += answers.passes();
+            Ok(())
+        })?)
+    }
+
+    /// Looks at windows again that were judged an hour ago. It is in no hurry: only in rounds that
+    /// evaluated something and are not behind, and of each rule a few windows at a time.
+    fn look_again(
+        &mut self,
+        board: &mut Board,
+        stop: impl Fn() -> bool,
+    ) -> Result<(), EngineError> {
+        if self.slots == 0 || self.behind {
+            return Ok(());
+        }
+        let timetable = std::mem::take(&mut board.timetable);
+        for _ in 0..LOOKS_A_ROUND {
+            let due = self.looks_due(&timetable, board)?;
+            if due.is_empty() || stop() {
+                break;
+            }
+            for looks in due.into_values() {
+                self.looks(&timetable, &looks, board)?;
+            }
+        }
+        board.timetable = timetable;
+        Ok(())
+    }
+
+    /// The next look of each rule that has one due, by the slot looked at.
+    fn looks_due(
+        &mut self,
+        timetable: &Timetable,
+        board: &mut Board,
+    ) -> Result<BTreeMap<DateTime<Utc>, Vec<(usize, Look)>>, EngineError> {
+        let mut due: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        let mut new = Vec::new();
+        self.store.state.read(|tx| {
+            for (place, entry) in timetable.entries.iter().enumerate() {
+                let rule = &entry.rule;
+                let Some(state) = board.rule_state(&rule.name) else { continue };
+                let Some(looked) = state.looked_until else {
+                    new.push((&rule.name, state.evaluated_until));
+                    continue;
+                };
+                let horizon = state.evaluated_until - correct::LOOK_AFTER;
+                if horizon <= looked || rule.window.is_none() {
+                    continue;
+                }
+                let fired = incidents::fired_between(tx, &rule.name, looked, horizon)?;
+                let look = correct::next_look(rule, state.evaluated_until, looked, &fired);
+                if let Some(look) = look {
+                    due.entry(look.slot.at).or_default().push((place, look));
+                }
+            }
+            Ok(())
+        })?;
+        // A new rule has judged nothing before.
+        for (rule, until) in new {
+            self.moves.looked(board, rule, until);
+        }
+        Ok(due)
+    }
+
+    fn looks(
+        &mut self,
+        timetable: &Timetable,
+        looks: &[(usize, Look)],
+        board: &mut Board,
+    ) -> Result<(), EngineError> {
+        Ok(self.store.read_records(|view| {
+            let answers = Answers::new(view, &timetable.scans);
+            for (place, look) in looks {
+                let (store, plant, now) = (self.store, self.plant, self.now);
+                let rule = &timetable.entries[*place].rule;
+                let looking = Looking { store, plant, answers: &answers, rule, now };
+                match looking.look(look, board, &mut self.moves) {
+                    // Looked at later.
+                    Ok(()) | Err(StoreError::Loading(_)) => {}
+                    Err(err) => self.failed = Some(err.into()),
+                }
+            }
+            self.passes += answers.passes();
+            Ok(())
+        })?)
+    }
+
+    /// Reads a state rule at a slot.
+    fn state(
+        &mut self,
+        answers: &Answers<'_>,
+        rule: &Rule,
+        slot: &Slot,
+        board: &mut Board,
+    ) -> Result<(), StoreError> {
+        let seen = observe(answers, self.plant, rule, slot, board.open_of(&rule.name))?;
+        self.step(board, rule, slot, seen);
+        Ok(())
+    }
+
+    /// Reads an event rule up to a slot.
+    fn events(
+        &mut self,
+        answers: &Answers<'_>,
+        rule: &Rule,
+        slot: &Slot,
+        board: &mut Board,
+    ) -> Result<(), StoreError> {
+        let (store, plant, now) = (self.store, self.plant, self.now);
+        let seeing = Seeing { store, plant, answers, rule, now };
+        let seen = seeing.see(board.evaluated_until(&rule.name), slot.at)?;
+        self.moves.saw(board, &rule.name, seen);
+        Ok(())
+    }
+
+    /// Moves the incidents of a rule by what was seen at a slot.
+    fn step(&mut self, board: &mut Board, rule: &Rule, slot: &Slot, seen: Vec<Observation>) {
+        let capped = cap_groups(rule, seen, |key| board.open_in(&rule.name, key).is_some());
+        for seen in capped.kept {
+            self.step_one(board, rule, slot, &seen);
+        }
+        let group = Group::overflow();
+        if capped.left_out > 0 || board.open_in(&rule.name, &group.key).is_some() {
+            let reading = Reading::Value(capped.left_out as f64);
+            self.step_one(board, &overflow_rule(rule), slot, &Observation::of(group, reading));
+        }
+    }
+
+    fn step_one(&mut self, board: &mut Board, rule: &Rule, slot: &Slot, seen: &Observation) {
+        let before = board.open_in(&rule.name, &seen.group.key);
+        let step = incident::step(rule, before, seen, slot);
+        self.moves.take(board, &rule.name, &seen.group.key, step, self.now);
+    }
+}
+
+/// What a round takes of what is due of a rule.
+fn planned_of(
+    entry: usize,
+    rule: &Rule,
+    mut due: slots::Due,
+    watermark: Option<DateTime<Utc>>,
+) -> Option<Planned> {
+    let evaluated_to = due.evaluated_to?;
+    if rule.kind == Kind::Event {
+        // Its records are read in one go, however long ago it read last, and in closed hours too.
+        due.slots = vec![Slot { at: evaluated_to, window: None, reach: rule.every }];
+        due.left_out = None;
+    }
+    let more = due.slots.len() > SLOTS_A_ROUND;
+    due.slots.truncate(SLOTS_A_ROUND);
+    let last = due.slots.last().filter(|_| more).map(|slot| slot.at);
+    Some(Planned {
+        entry,
+        slots: due.slots,
+        evaluated_to: last.unwrap_or(evaluated_to),
+        watermark: watermark.filter(|_| !more),
+        left_out: due.left_out,
+        stopped: false,
+    })
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Engine, EngineError, blocking, is_due};
-use crate::store::state::{archive, ledger, outbox};
+use crate::store::state::{archive, corrections, ledger, occurrences, outbox};
 
 /// Ended messages are kept this long, for `outbox show` and for questions.
 const OUTBOX_KEPT: TimeDelta = TimeDelta::days(30);
@@ -60,14 +60,19 @@ impl Engine {
                 .write(move |tx| {
                     let packed = outbox::pack(tx, now - PACKED_AFTER, PACKED_BATCH)?;
                     let messages = outbox::prune(tx, messages_before, runs_before, BATCH)?;
-                    Ok(packed + messages + archive::prune(tx, runs_before, BATCH)?)
+                    let seen = occurrences::prune(tx, now - occurrences::KEPT, BATCH)?;
+                    Ok(packed + messages + seen + archive::prune(tx, runs_before, BATCH)?)
                 })
                 .await?;
             if gone == 0 || self.stopping() {
                 break;
             }
         }
-        self.write(move |tx| ledger::prune(tx, now - LEDGER_KEPT)).await?;
+        self.write(move |tx| {
+            corrections::prune(tx, now - LEDGER_KEPT)?;
+            ledger::prune(tx, now - LEDGER_KEPT)
+        })
+        .await?;
         Ok(())
     }
 

@@ -362,9 +362,11 @@ fn source_down(
     said: &Said,
     now: DateTime<Utc>,
 ) -> OwnerNotice {
-    const BLIND: &str = "Rules on it see nothing until it is back: open incidents stay as they are, \
-                         none is resolved and none begins. Digests go out marked provisional.";
+    const BLIND: &str = "Until it is back, open incidents stay as they are, none is resolved and none \
+                         begins. Digests go out marked provisional.";
     let (digests, rules) = blind(plant, down);
+    let blind = super::blind::sentence(plant, rules.len(), since);
+    let blind = blind.map_or(BLIND.to_owned(), |blind| format!("{blind}. {BLIND}"));
     let names: Vec<String> = down.iter().map(|dataset| dataset.name.clone()).collect();
     let source = down.first().map_or("", |dataset| dataset.source.as_str());
     let civil = |at| plant.zone.civil(at).format("%Y-%m-%d %H:%M").to_string();
@@ -393,7 +395,7 @@ fn source_down(
         identity: vec!["source".into(), source.into(), names.join(","), since.to_rfc3339()],
         subject: source.into(),
         title,
-        paragraphs: vec![format!("{BLIND} {goes_on}")],
+        paragraphs: vec![format!("{blind} {goes_on}")],
         facts: vec![
             ("It said".into(), reason.clone()),
             ("Since".into(), civil(since)),
@@ -424,6 +426,13 @@ fn civil(plant: &Plant, at: DateTime<Utc>) -> String {
     format!("{} ({})", plant.zone.civil(at).format("%Y-%m-%d %H:%M"), plant.zone.name())
 }
 
+/// At most so many names are listed; the others are counted.
+const LISTED_MAX: usize = 50;
+
 fn listed(names: &[String]) -> String {
-    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+    match names.len() {
+        0 => "none".to_owned(),
+        1..=LISTED_MAX => names.join(", "),
+        all => format!("{} and {} more", names[..LISTED_MAX].join(", "), all - LISTED_MAX),
+    }
 }

@@ -5,11 +5,11 @@
 //! a dataset. A source that fails is tried again with growing waits; the owner is told once when it
 //! is down and once when it is back, with the digests and rules that are blind meanwhile.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::mpsc;
 
 use super::{Engine, EngineError, Plant, SourceLine, blocking};
@@ -49,14 +49,25 @@ pub enum PullError {
 impl Plant {
     /// The datasets that some report or rule reads, in the order of the sources' lists.
     pub fn datasets_in_use(&self) -> Vec<Arc<Dataset>> {
-        // Asked at every beat, and the same as long as the plant is.
-        let in_use = self.in_use.get_or_init(|| {
+        self.in_use().datasets.clone()
+    }
+
+    /// What of the datasets is read: asked at every beat, and the same as long as the plant is.
+    pub(super) fn in_use(&self) -> &InUse {
+        self.in_use.get_or_init(|| {
             let queries = self.queries();
             let used: BTreeSet<String> =
                 queries.iter().flat_map(|query| query.reads().into_keys()).collect();
-            self.datasets.iter().filter(|dataset| used.contains(&dataset.name)).cloned().collect()
-        });
-        in_use.clone()
+            let datasets = self.datasets.iter().filter(|dataset| used.contains(&dataset.name));
+            let mut by_rules: BTreeMap<String, TimeDelta> = BTreeMap::new();
+            for rule in self.rules.values() {
+                for name in rule.query.reads().into_keys() {
+                    let every = by_rules.entry(name).or_insert(rule.every);
+                    *every = rule.every.min(*every);
+                }
+            }
+            InUse { datasets: datasets.cloned().collect(), by_rules }
+        })
     }
 
     /// Every query of reports, their parts and coverage, and rules.
@@ -74,8 +85,17 @@ impl Plant {
 
     /// Whether a rule reads a dataset.
     pub(super) fn ruled(&self, dataset: &Dataset) -> bool {
-        self.rules.values().any(|rule| rule.query.reads().contains_key(&dataset.name))
+        self.in_use().by_rules.contains_key(&dataset.name)
     }
+}
+
+/// What of a config's datasets is read.
+#[derive(Debug)]
+pub struct InUse {
+    /// The datasets that some report or rule reads, in the order of the sources' lists.
+    datasets: Vec<Arc<Dataset>>,
+    /// Those that rules read, with how often the most frequent of the rules is evaluated.
+    by_rules: BTreeMap<String, TimeDelta>,
 }
 
 impl Engine {

@@ -12,6 +12,7 @@ use super::palette;
 
 mod alt;
 mod bars;
+mod course;
 mod font;
 mod histogram;
 mod lines;
@@ -25,6 +26,7 @@ mod svg;
 #[cfg(test)]
 mod tests;
 
+pub use course::{Course, course};
 pub use spark::{spark, spark_words};
 
 use page::{Style, WIDTH};

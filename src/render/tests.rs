@@ -296,7 +296,8 @@ fn text_lines_keep_within_78_columns() {
         render_incident(&incident(IncidentKind::Reminder)),
     ];
     for mail in mails {
-        for line in mail.text.lines() {
+        // What is copied into a shell stays whole.
+        for line in mail.text.lines().filter(|line| !line.starts_with("  postrider ")) {
             assert!(line.width() <= 78, "{}: {line}", line.width());
         }
     }

@@ -34,7 +34,7 @@ pub use open::SetAside;
 pub use schema::earliest;
 pub use span::{Mended, Span};
 pub use spent::{SourceSpent, Spending};
-pub use state::{DatasetState, states};
+pub use state::{DatasetState, states, watermarks};
 
 /// The records of all datasets.
 pub struct Records {
@@ -133,6 +133,28 @@ impl Records {
         let records =
             Records { path: path.to_owned(), writer: Mutex::new(writer), known: Mutex::default() };
         Ok((Arc::new(records), set_aside))
+    }
+
+    /// Looks at an existing file and never writes to it, whoever else does: what is asked of it is
+    /// asked as the datasets given here have it. Nothing can be pulled through it.
+    ///
+    /// # Errors
+    /// There is no file, or it cannot be read.
+    pub fn look(path: &Path, datasets: &[Arc<Dataset>]) -> Result<Arc<Records>, RecordsError> {
+        let failed = |source| RecordsError::Database { path: path.to_owned(), source };
+        // Fails here where there is nothing to look at.
+        open::reader(path).map_err(failed)?;
+        let mut known = Known::default();
+        for dataset in datasets {
+            let wanted = Wanted { dataset: dataset.clone(), history: None };
+            known.datasets.insert(dataset.name.clone(), wanted);
+        }
+        Ok(Arc::new(Records {
+            path: path.to_owned(),
+            // The writer of a file of its own, which is gone with it.
+            writer: Mutex::new(Connection::open_in_memory().map_err(failed)?),
+            known: Mutex::new(known),
+        }))
     }
 
     /// Where the file is.

@@ -15,11 +15,15 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub mod archive;
+pub mod corrections;
+pub mod history;
 pub mod incidents;
 pub mod keys;
 pub mod ledger;
 pub mod notices;
+pub mod occurrences;
 pub mod outbox;
+pub mod pulse;
 pub mod slots;
 pub mod sources;
 pub mod suppression;

@@ -8,7 +8,7 @@ mod when;
 
 use std::path::Path;
 
-use postrider::config::{Config, Given, Mode, Note, Problems, ReceiverSettings, diff, load};
+use postrider::config::{Config, Given, Mode, Note, Problems, ReceiverSettings, load};
 use postrider::config::{Overlay, SourceSettings, load_text};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -346,6 +346,10 @@ fn mail_wants_a_server_and_rules_want_somebody_to_tell() {
     assert!(routed.receivers.contains_key("you@example.com"));
 }
 
+fn diff(old: &Config, new: &Config) -> Vec<String> {
+    postrider::config::diff(old, new).iter().map(ToString::to_string).collect()
+}
+
 #[test]
 fn a_reload_says_what_changed_by_name() {
     let old = valid(SHIPPED);
@@ -364,14 +368,14 @@ fn a_reload_says_what_changed_by_name() {
     assert_eq!(
         diff(&old, &valid(&text)),
         [
-            "the mail server changed",
+            "the mail server changed: `host` smtp.example.com -> mail.example.com",
             "report `people` added",
             "report `users` removed",
-            "digest `morning` changed",
-            "digest `weekly` changed",
-            "rule `unaccepted` changed",
-            "receiver `ops-mail` changed",
-            "the routes changed",
+            "digest `morning` changed: `schedule` 30 7 * * mon-fri -> 0 7 * * mon-fri",
+            "digest `weekly` changed: `reports` with people and without users",
+            "rule `unaccepted` changed: `levels.warning` > 0.10 -> > 0.20",
+            "receiver `ops-mail` changed: `to` with night@example.com",
+            "route `level = 'critical'` changed: `repeat` 4 h -> 2 h",
         ]
     );
     // A report is what it is made from: another join is another report, and a digest is what its
@@ -382,7 +386,11 @@ fn a_reload_says_what_changed_by_name() {
     );
     assert_eq!(
         diff(&old, &valid(&text)),
-        ["report `users` changed", "report `users-by-account` changed", "digest `weekly` changed",]
+        [
+            "report `users` changed through report type `people`",
+            "report `users-by-account` changed through report type `people`",
+            "digest `weekly` changed through report `users`, report `users-by-account`",
+        ]
     );
 }
 
@@ -413,7 +421,7 @@ fn the_demo_replaces_addresses_and_secrets_and_says_so() {
         diff(&before, &config),
         [
             "the mail server changed",
-            "the place of the state changed: that takes a restart",
+            "the place of the state, which takes a restart, changed",
             "source `salesforce` changed",
             "receiver `ops-hook` changed",
         ]

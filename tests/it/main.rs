@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by failing")]
 
 mod alerts;
+mod blind;
 mod commands;
 mod compare;
 mod config_problems;
+mod corrections;
 mod crash;
 mod deliveries;
 mod digests;
@@ -14,6 +16,7 @@ mod files;
 mod golden;
 mod harness;
 mod health;
+mod heartbeat;
 mod incidents;
 mod infer;
 mod oracle;
@@ -34,3 +37,4 @@ mod sources_down;
 mod thirteen;
 mod tidy;
 mod verify;
+mod watch;

@@ -47,7 +47,11 @@ async fn an_added_report_is_in_the_next_digest_with_the_data_it_needs() {
     let more = DAILY.replace("\"traffic\"", "\"traffic\", \"ended\", \"work\"");
     let edited = t.config(&format!("{HEAD}{TRAFFIC}{ENDED}{more}"));
     let changes = t.app.reload(edited).await.unwrap();
-    let expected = ["report `ended` added", "report `work` added", "digest `daily` changed"];
+    let expected = [
+        "report `ended` added",
+        "report `work` added",
+        "digest `daily` changed: `reports` with ended, work",
+    ];
     assert_eq!(changes, expected);
     t.advance_to("2026-11-23T07:05:00Z").await;
     let letters = t.letters_to("ana@example.com");
@@ -65,7 +69,8 @@ async fn what_was_sent_is_not_sent_again_and_who_is_taken_off_gets_nothing() {
     t.advance_to("2026-11-23T07:05:00Z").await;
     let other = config.replace("ana@example.com", "ben@example.com");
     let changes = t.app.reload(t.config(&other)).await.unwrap();
-    assert_eq!(changes, ["digest `daily` changed"]);
+    let changed = "digest `daily` changed: `to` with ben@example.com and without ana@example.com";
+    assert_eq!(changes, [changed]);
     assert_eq!(t.app.reload(t.config(&other)).await.unwrap(), [""; 0], "no change, no word");
     t.advance(TimeDelta::minutes(30)).await;
     assert_eq!(t.inbox.received(), 1, "today's slot was dealt with");

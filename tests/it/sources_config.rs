@@ -526,17 +526,33 @@ fn a_reload_names_the_datasets_that_changed() {
     let (old, _) = valid(GOOD);
     let changed = |old_text: &str, new_text: &str| {
         assert!(GOOD.contains(old_text), "{old_text}");
-        diff(&old, &valid(&GOOD.replacen(old_text, new_text, 1)).0)
+        let changes = diff(&old, &valid(&GOOD.replacen(old_text, new_text, 1)).0);
+        changes.iter().map(ToString::to_string).collect::<Vec<String>>()
     };
-    assert_eq!(changed("per_page", "page_size"), ["dataset `tickets` changed"]);
-    assert_eq!(changed("\"24 months\"", "\"30 months\""), ["dataset `MessagingSession` changed"]);
-    assert_eq!(changed("/user/name text", "/agent/name text"), ["dataset `tickets` changed"]);
+    assert_eq!(
+        changed("per_page", "page_size"),
+        ["dataset `tickets` changed: `query.page_size` now 500; `query.per_page` no longer 500"]
+    );
+    assert_eq!(
+        changed("\"24 months\"", "\"30 months\""),
+        ["dataset `MessagingSession` changed: `keep` 24 months -> 30 months"]
+    );
+    assert_eq!(
+        changed("/user/name text", "/agent/name text"),
+        ["dataset `tickets` changed: `fields.assignee` /user/name text -> /agent/name text"]
+    );
     assert_eq!(
         changed("[datasets.Case]", "[datasets.Order]"),
         ["dataset `Case` removed", "dataset `Order` added"]
     );
-    assert_eq!(changed("\"60 / min\"", "\"90 / min\""), ["source `desk` changed"]);
-    assert_eq!(changed("env:DESK_TOKEN", "env:DESK_TENANT"), ["source `desk` changed"]);
+    assert_eq!(
+        changed("\"60 / min\"", "\"90 / min\""),
+        ["source `desk` changed: `rate` 60 / min -> 90 / min"]
+    );
+    assert_eq!(
+        changed("env:DESK_TOKEN", "env:DESK_TENANT"),
+        ["source `desk` changed: `auth.bearer` env:DESK_TOKEN -> env:DESK_TENANT"]
+    );
     assert_eq!(changed("\"20 min\"", "\"20min\""), Vec::<String>::new());
 }
 

@@ -13,6 +13,7 @@ use clap::Parser;
 mod alertmanager;
 #[path = "../../benches/crash/chance.rs"]
 mod chance;
+mod notifier;
 mod scenarios;
 mod timelines;
 

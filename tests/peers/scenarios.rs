@@ -8,7 +8,7 @@
 use std::fmt;
 use std::path::Path;
 
-use crate::alertmanager;
+use crate::{alertmanager, notifier};
 
 /// What happens.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -305,6 +305,9 @@ pub(crate) async fn against(program: &Path, folder: &Path) -> anyhow::Result<Fou
         alertmanager::play(program, folder.join(format!("scenario-{index}")), scenario)
     });
     let theirs = futures_util::future::try_join_all(plays).await?;
-    let rows = scenarios.into_iter().zip(theirs);
-    Ok(Found(rows.map(|(scenario, theirs)| Row { ours: Vec::new(), scenario, theirs }).collect()))
+    let rows = scenarios.into_iter().zip(theirs).map(|(scenario, theirs)| {
+        let ours = notifier::play(&scenario)?;
+        Ok(Row { scenario, theirs, ours })
+    });
+    Ok(Found(rows.collect::<anyhow::Result<_>>()?))
 }

@@ -16,7 +16,7 @@ use anyhow::{Context, bail};
 use chrono::{DateTime, TimeDelta, Utc};
 use postrider::config::{self, Mode};
 use postrider::domain::incident::{Incident, State, step};
-use postrider::domain::rule::readings::Group;
+use postrider::domain::rule::readings::{Group, Observation};
 use postrider::domain::rule::slots::Slot;
 use postrider::domain::rule::{Reading, Rule};
 use postrider::domain::value::Value;
@@ -211,7 +211,8 @@ fn firing(rule: &Rule, timeline: &Timeline) -> Vec<Vec<usize>> {
             let group = Group::of(["Name"], &[Value::Text(name(index))], &[]);
             let reading =
                 series[minute].map_or(Reading::Gone, |value| Reading::Value(value as f64));
-            let moved = step(rule, open[index].as_ref(), &group, reading, &slot);
+            let seen = Observation::of(group, reading);
+            let moved = step(rule, open[index].as_ref(), &seen, &slot);
             open[index] = moved.incident.filter(Incident::is_open);
         }
         let fires =

@@ -3,16 +3,19 @@
 use std::path::{Path, PathBuf};
 
 use chrono::TimeDelta;
+use secrecy::ExposeSecret as _;
 
 use super::super::problem::Findings;
-use super::super::shape::Raw;
+use super::super::secret::Surroundings;
+use super::super::shape::{Raw, Shaped};
 use super::super::text::At;
 use super::super::units;
 use super::super::wire::{PostriderToml, Text};
-use super::web::address_trouble;
+use super::web::{address_trouble, resolved};
 use super::{General, Names, address, word, zone};
-use crate::config::ReceiverSettings;
+use crate::config::{HeartbeatSettings, ReceiverSettings};
 use crate::domain::zone::Zone;
+use crate::receiver::webhook::check_url;
 use crate::render::Locale;
 
 const WEEKDAYS: [(&str, u8); 7] = [
@@ -30,8 +33,18 @@ const ARCHIVE: TimeDelta = TimeDelta::days(400);
 /// A run is looked at, sent again and compared with the next one: it is kept for some time.
 const ARCHIVE_MIN: TimeDelta = TimeDelta::days(1);
 
+/// Time between two heartbeats where nothing is written.
+const HEARTBEAT_EVERY: TimeDelta = TimeDelta::minutes(5);
+/// What may be written.
+const HEARTBEAT_MIN: TimeDelta = TimeDelta::seconds(10);
+const HEARTBEAT_MAX: TimeDelta = TimeDelta::days(1);
+
 /// Lowers it; every key has a default, and a broken one falls back to it, told.
-pub(super) fn lower(raw: Option<Raw<'_>>, found: &mut Findings<'_>) -> General {
+pub(super) fn lower(
+    raw: Option<Raw<'_>>,
+    found: &mut Findings<'_>,
+    surroundings: Surroundings<'_>,
+) -> General {
     let base = found.sources().first().map(|source| source.base.clone()).unwrap_or_default();
     let mut general = General {
         zone: Zone::utc(),
@@ -43,6 +56,8 @@ pub(super) fn lower(raw: Option<Raw<'_>>, found: &mut Findings<'_>) -> General {
         alarm: None,
         archive: ARCHIVE,
         public_url: None,
+        watch: true,
+        heartbeat: None,
         owner_at: None,
     };
     let Some(raw) = raw else { return general };
@@ -78,7 +93,49 @@ pub(super) fn lower(raw: Option<Raw<'_>>, found: &mut Findings<'_>) -> General {
     }
     general.public_url =
         wire.public_url.as_ref().and_then(|text| public_url(found, table.at(text), text));
+    general.watch = wire.watch.unwrap_or(true);
+    general.heartbeat = heartbeat(found, &table, surroundings);
     general
+}
+
+/// The dead man's switch. An address that leads nowhere is no switch, which `run` refuses.
+fn heartbeat(
+    found: &mut Findings<'_>,
+    table: &Shaped<PostriderToml>,
+    surroundings: Surroundings<'_>,
+) -> Option<HeartbeatSettings> {
+    let wire = &table.wire;
+    let every = match &wire.heartbeat_every {
+        None => Some(HEARTBEAT_EVERY),
+        Some(text) => heartbeat_every(found, table.at(text), text),
+    };
+    let Some(text) = &wire.heartbeat else {
+        if let Some(every) = &wire.heartbeat_every {
+            let help = "write `heartbeat = \"env:HEARTBEAT_URL\"` beside it";
+            found.problem(table.at(every), "`heartbeat_every` without `heartbeat`", help);
+        }
+        return None;
+    };
+    let url = surroundings.secret(found, table.file, text)?;
+    if !resolved(&url) {
+        return None;
+    }
+    if let Err(trouble) = check_url(url.expose_secret()) {
+        let message = format!("the address in `{}` {trouble}", text.get_ref());
+        found.problem(table.at(text), message, None);
+        return None;
+    }
+    Some(HeartbeatSettings { url, every: every? })
+}
+
+fn heartbeat_every(found: &mut Findings<'_>, at: At, text: &Text) -> Option<TimeDelta> {
+    let every = found.value(at.clone(), units::duration_above_zero(text.get_ref()))?;
+    if !(HEARTBEAT_MIN..=HEARTBEAT_MAX).contains(&every) {
+        let message = format!("`{}` is no time between two heartbeats", text.get_ref());
+        found.problem(at, message, "write 10 seconds to a day, e.g. `5 min`");
+        return None;
+    }
+    Some(every)
 }
 
 /// The receiver that is told of postrider's own troubles, once receivers are known. It must not

@@ -208,3 +208,80 @@ fn mistakes_come_all_at_once_with_their_places() {
     ];
     assert_eq!(all, expected.map(|(index, why)| (index, why.to_owned())));
 }
+
+#[track_caller]
+fn check_open(calendar: &Calendar, from: &str, to: &str, minutes: i64) {
+    let (from, to) = (at(calendar, from), at(calendar, to));
+    assert_eq!(calendar.open_between(from, to).num_minutes(), minutes);
+    // Deadlines are the other side of it: the first instant at which so much was open.
+    if minutes > 0 {
+        let reached = calendar.after_open(from, TimeDelta::minutes(minutes)).unwrap();
+        assert!(reached <= to, "{reached} is after {to}");
+        assert_eq!(calendar.open_between(from, reached).num_minutes(), minutes);
+        let before = reached - TimeDelta::seconds(1);
+        assert!(calendar.open_between(from, before) < TimeDelta::minutes(minutes));
+    }
+}
+
+#[test]
+fn only_open_hours_count_in_business_time() {
+    let office = calendar("Europe/Berlin", &[("mon-fri", "08:00-18:00")], &["2026-11-04"]);
+    // Monday, 2 November 2026; Wednesday is a holiday.
+    check_open(&office, "2026-11-02 09:00", "2026-11-02 09:30", 30);
+    check_open(&office, "2026-11-02 06:00", "2026-11-02 09:30", 90);
+    check_open(&office, "2026-11-02 17:00", "2026-11-03 09:00", 120);
+    check_open(&office, "2026-11-03 17:00", "2026-11-05 09:00", 120);
+    check_open(&office, "2026-11-06 17:00", "2026-11-09 08:01", 61);
+    check_open(&office, "2026-11-07 00:00", "2026-11-09 08:00", 0);
+    check_open(&office, "2026-11-02 12:00", "2026-11-02 11:00", 0);
+    check_open(&office, "2026-10-05 00:00", "2026-11-02 00:00", 20 * 600);
+    let nothing = office.after_open(at(&office, "2026-11-07 12:00"), TimeDelta::zero());
+    assert_eq!(nothing, Some(at(&office, "2026-11-07 12:00")));
+    let next = office.after_open(at(&office, "2026-11-06 17:30"), TimeDelta::hours(4));
+    assert_eq!(next, Some(at(&office, "2026-11-09 11:30")));
+}
+
+#[test]
+fn business_time_follows_the_clocks_and_wraps_midnight_and_week() {
+    let nights = calendar("Europe/Berlin", &[("sat-sun", "22:00-06:00")], &[]);
+    // On 25 October 2026 an hour comes twice, on 29 March 2026 one is missing.
+    check_open(&nights, "2026-10-24 12:00", "2026-10-25 12:00", 9 * 60);
+    check_open(&nights, "2026-03-28 12:00", "2026-03-29 12:00", 7 * 60);
+    // From Sunday into Monday: the end of the week is no end.
+    check_open(&nights, "2026-11-01 23:00", "2026-11-02 12:00", 7 * 60);
+    // Shifts that overlap count once.
+    let both = calendar("UTC", &[("mon", "20:00-08:00"), ("tue", "06:00-10:00")], &[]);
+    check_open(&both, "2026-11-02 00:00", "2026-11-04 00:00", 14 * 60);
+    let always = calendar("America/New_York", &[], &[]);
+    check_open(&always, "2026-10-31 00:00", "2026-11-02 00:00", 49 * 60);
+}
+
+#[test]
+fn a_calendar_that_is_hardly_ever_open_has_no_deadline() {
+    let never = calendar("UTC", &[("mon", "00:00-00:01")], &[]);
+    let from = at(&never, "2026-11-01 00:00");
+    assert_eq!(never.after_open(from, TimeDelta::days(2)), None);
+    assert!(never.after_open(from, TimeDelta::minutes(52)).is_some());
+}
+
+proptest::proptest! {
+    #[test]
+    fn business_time_adds_up(a in 0_i64..60 * 24 * 60, b in 0_i64..60 * 24 * 60, c in 0_i64..60 * 24 * 60) {
+        let mut minutes = [a, b, c];
+        minutes.sort_unstable();
+        let shifts = calendar(
+            "Europe/Berlin",
+            &[("mon-fri", "06:00-14:00, 22:00-05:00"), ("sat", "20:00-12:00")],
+            &["2026-10-06"],
+        );
+        let start = at(&shifts, "2026-10-01 00:00");
+        let [a, b, c] = minutes.map(|minute| start + TimeDelta::minutes(minute));
+        proptest::prop_assert_eq!(
+            shifts.open_between(a, b) + shifts.open_between(b, c),
+            shifts.open_between(a, c)
+        );
+        // A minute is open where its first instant is: ranges begin at whole minutes.
+        let open = shifts.open_between(a, a + TimeDelta::minutes(1));
+        proptest::prop_assert_eq!(open == TimeDelta::minutes(1), shifts.contains(a));
+    }
+}

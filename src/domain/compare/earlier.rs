@@ -72,7 +72,8 @@ fn numbers(query: &Query, values: &[Value]) -> Vec<Option<f64>> {
 }
 
 /// For each column the number of a group that is not there: what it gives over no records at all.
-fn of_absent(query: &Query, any: bool) -> Vec<Option<f64>> {
+/// `any`: whether other groups have records.
+pub fn of_absent(query: &Query, any: bool) -> Vec<Option<f64>> {
     let counts =
         |kind: &AggregateKind| matches!(kind, AggregateKind::Count | AggregateKind::CountDistinct);
     let over = |count: i64| -> Vec<Value> {

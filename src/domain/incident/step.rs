@@ -5,7 +5,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 
 use super::super::rule::levels::{is_worse, level_after};
-use super::super::rule::readings::Group;
+use super::super::rule::readings::Observation;
 use super::super::rule::slots::Slot;
 use super::super::rule::{Reading, Rule, WhenEmpty, WhenGone};
 use super::{About, Incident, Reason, Resolution, Severity, State, Timer, incident_id, words};
@@ -93,23 +93,17 @@ enum Verdict {
 /// - Clear for `keep_firing_for` ends it. While recovering, a breach is needed to return; the timer
 ///   then starts again from nothing.
 /// - *Unknown*, and *empty* or *gone* where the rule says hold: nothing moves, timers neither.
-pub fn step(
-    rule: &Rule,
-    incident: Option<&Incident>,
-    group: &Group,
-    reading: Reading,
-    slot: &Slot,
-) -> Step {
+pub fn step(rule: &Rule, incident: Option<&Incident>, seen: &Observation, slot: &Slot) -> Step {
     let open = incident.filter(|incident| incident.is_open());
-    let reading = match reading {
+    let reading = match seen.reading {
         // Not a number a threshold could say anything about.
         Reading::Value(value) if !value.is_finite() => Reading::Empty,
         reading => reading,
     };
-    let verdict = judge(rule, open, reading);
+    let verdict = judge(rule, open, reading, seen);
     let Some(open) = open else {
         return match verdict {
-            Verdict::Breach { level, value } => begin(rule, group, reading, level, value, slot),
+            Verdict::Breach { level, value } => begin(rule, seen, reading, level, value, slot),
             Verdict::Hold(why) => quiet(None, why),
             Verdict::Clear { .. } => quiet(None, "clear"),
             Verdict::Gone { .. } => quiet(None, "no records"),
@@ -119,14 +113,20 @@ pub fn step(
     next.last_reading = reading;
     next.last_read_at = slot.at;
     next.about = About::of(rule);
-    if reading != Reading::Gone && !group.shown.is_empty() {
-        next.group.shown.clone_from(&group.shown);
+    if reading != Reading::Gone && !seen.group.shown.is_empty() {
+        next.group.shown.clone_from(&seen.group.shown);
+    }
+    if !matches!(verdict, Verdict::Hold(_)) {
+        next.measured = seen.measured;
+        next.records = seen.records;
+        // A reading without one leaves what was usual: it is what the incident began with.
+        next.usual = seen.usual.or(next.usual);
     }
     match verdict {
         Verdict::Hold(why) => quiet(Some(next), why),
         Verdict::Breach { level, value } => breach(rule, next, level, value, slot),
         Verdict::Clear { value } => clear(rule, next, value, slot),
-        Verdict::Gone { after } => gone(next, after, slot),
+        Verdict::Gone { after } => gone(rule, next, after, slot),
     }
 }
 
@@ -142,7 +142,7 @@ fn level_now(rule: &Rule, incident: &Incident) -> Option<usize> {
     (incident.state == State::Firing).then(|| incident.level.index_among(names))
 }
 
-fn judge(rule: &Rule, open: Option<&Incident>, reading: Reading) -> Verdict {
+fn judge(rule: &Rule, open: Option<&Incident>, reading: Reading, seen: &Observation) -> Verdict {
     let current = open.and_then(|incident| level_now(rule, incident));
     // Without a value nothing says that a higher level was left.
     let by_policy = |level: usize| {
@@ -151,7 +151,7 @@ fn judge(rule: &Rule, open: Option<&Incident>, reading: Reading) -> Verdict {
     };
     match reading {
         Reading::Unknown => Verdict::Hold("unknown: nothing moves"),
-        Reading::Value(value) => match level_after(&rule.levels, current, value) {
+        Reading::Value(value) => match level_after(&rule.levels, current, value, seen.bounds) {
             Some(level) => Verdict::Breach { level, value: Some(value) },
             None => Verdict::Clear { value: Some(value) },
         },
@@ -160,6 +160,7 @@ fn judge(rule: &Rule, open: Option<&Incident>, reading: Reading) -> Verdict {
             WhenEmpty::Ok => Verdict::Clear { value: None },
             WhenEmpty::Level(level) => by_policy(level),
         },
+        Reading::Gone if seen.unexpected => Verdict::Gone { after: chrono::TimeDelta::zero() },
         Reading::Gone => match rule.when_gone {
             WhenGone::Hold => Verdict::Hold("no records: nothing moves"),
             // The state as it is shows no such record: that is an answer, not a lack of one.
@@ -174,7 +175,7 @@ fn judge(rule: &Rule, open: Option<&Incident>, reading: Reading) -> Verdict {
 
 fn begin(
     rule: &Rule,
-    group: &Group,
+    seen: &Observation,
     reading: Reading,
     level: usize,
     value: Option<f64>,
@@ -182,9 +183,9 @@ fn begin(
 ) -> Step {
     let level = severity(rule, level);
     let incident = Incident {
-        id: incident_id(&rule.name, &group.key, slot.at),
+        id: incident_id(&rule.name, &seen.group.key, slot.at),
         rule: rule.name.clone(),
-        group: group.clone(),
+        group: seen.group.clone(),
         state: State::Pending,
         began: slot.at,
         fired_at: None,
@@ -192,12 +193,13 @@ fn begin(
         level_since: slot.at,
         peak: level,
         value,
-        records: None,
-        usual: None,
+        measured: seen.measured,
+        records: seen.records,
+        usual: seen.usual,
         moved_at: None,
         value_at_fire: None,
         worst: value,
-        held: Timer::start(slot.at),
+        held: Timer::start(slot, rule.clock.as_deref()),
         clear: None,
         gone: None,
         last_reading: reading,
@@ -227,7 +229,7 @@ fn breach(rule: &Rule, mut next: Incident, level: usize, value: Option<f64>, slo
     }
     let was = next.state;
     if was == State::Pending {
-        next.held.advance(slot.at, slot.reach);
+        next.held.advance(slot, rule.clock.as_deref());
         return fire_if_held(rule, next, None, slot);
     }
     next.state = State::Firing;
@@ -249,10 +251,10 @@ fn fire_if_held(
     slot: &Slot,
 ) -> Step {
     let mut why = describe(rule, next.level.index, next.value);
-    if rule.hold > chrono::TimeDelta::zero() {
-        why += &format!(", held for {} of {}", words(next.held.counted), words(rule.hold));
+    if !rule.hold.is_none() {
+        why += &format!(", held for {} of {}", next.held.lasted(rule.hold), rule.hold);
     }
-    let transition = if next.held.counted >= rule.hold {
+    let transition = if next.held.has_lasted(rule.hold) {
         next.state = State::Firing;
         next.fired_at = Some(slot.at);
         next.value_at_fire = next.value;
@@ -272,26 +274,28 @@ fn clear(rule: &Rule, mut next: Incident, value: Option<f64>, slot: &Slot) -> St
         (None, _) => "empty counts as clear".to_owned(),
     };
     if next.state == State::Pending {
-        let why =
-            format!("{seen}, {} before its hold was over", words(rule.hold - next.held.counted));
+        let why = format!("{seen} after {} of {}", next.held.lasted(rule.hold), rule.hold);
         return end(next, Reason::Cleared, slot.at, why);
     }
-    let timer = next.clear.get_or_insert(Timer::start(slot.at));
-    timer.advance(slot.at, slot.reach);
-    let counted = timer.counted;
-    if counted >= rule.keep_firing_for {
+    let clock = rule.clock.as_deref();
+    let timer = next.clear.get_or_insert(Timer::start(slot, clock));
+    timer.advance(slot, clock);
+    let timer = *timer;
+    if timer.has_lasted(rule.keep_firing_for) {
         return end(next, Reason::Cleared, slot.at, seen);
     }
     let began = next.state == State::Firing;
     next.state = State::Recovering;
-    let why = format!("{seen}, for {} of {}", words(counted), words(rule.keep_firing_for));
+    let why =
+        format!("{seen}, for {} of {}", timer.lasted(rule.keep_firing_for), rule.keep_firing_for);
     Step { incident: Some(next), transition: began.then_some(Transition::Recovering), why }
 }
 
-fn gone(mut next: Incident, after: chrono::TimeDelta, slot: &Slot) -> Step {
+fn gone(rule: &Rule, mut next: Incident, after: chrono::TimeDelta, slot: &Slot) -> Step {
     next.value = None;
-    let timer = next.gone.get_or_insert(Timer::start(slot.at));
-    timer.advance(slot.at, slot.reach);
+    let clock = rule.clock.as_deref();
+    let timer = next.gone.get_or_insert(Timer::start(slot, clock));
+    timer.advance(slot, clock);
     let counted = timer.counted;
     if counted >= after {
         let why = format!("no records for {}", words(counted));

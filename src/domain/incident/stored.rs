@@ -113,3 +113,27 @@ pub(crate) mod format {
         })
     }
 }
+
+pub(crate) mod format_if_any {
+    //! How a value is written, or none.
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::super::super::report::Format;
+
+    #[derive(Serialize, Deserialize)]
+    struct Stored(#[serde(with = "super::format")] Format);
+
+    pub(crate) fn serialize<S: Serializer>(
+        format: &Option<Format>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        format.map(Stored).serialize(to)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Format>, D::Error> {
+        Ok(Option::<Stored>::deserialize(from)?.map(|stored| stored.0))
+    }
+}

@@ -3,11 +3,22 @@
 
 use proptest::prelude::*;
 
-use super::super::rule::readings::overflow_rule;
+use super::super::rule::readings::{Observation, overflow_rule};
 use super::super::rule::{Comparison, WhenEmpty, WhenGone, sample, slots::Slot};
 use super::*;
 
 const MINUTE: TimeDelta = TimeDelta::minutes(1);
+
+/// A step by a reading of which nothing more is known.
+fn step(
+    rule: &Rule,
+    incident: Option<&Incident>,
+    group: &Group,
+    reading: Reading,
+    slot: &Slot,
+) -> Step {
+    super::step(rule, incident, &Observation::of(group.clone(), reading), slot)
+}
 
 fn minute(n: i64) -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::days(20_000) + MINUTE * i32::try_from(n).expect("small")
@@ -21,8 +32,8 @@ fn slot(n: i64) -> Slot {
 fn rule(hold: i64, keep: i64) -> Rule {
     let mut rule =
         sample::rule(&[("warning", "> 300", Some("< 240")), ("critical", "> 900", Some("< 700"))]);
-    rule.hold = TimeDelta::minutes(hold);
-    rule.keep_firing_for = TimeDelta::minutes(keep);
+    rule.hold = TimeDelta::minutes(hold).into();
+    rule.keep_firing_for = TimeDelta::minutes(keep).into();
     rule
 }
 
@@ -178,14 +189,14 @@ fn a_group_that_is_gone_does_what_the_rule_says() {
     check(&rule, "!ggggg", "FfffG-");
     check(&rule, "!ggg!gggg.", "FfffffffG-");
     check(&rule, "!g?g?gg.", "FfffffG-");
-    rule.keep_firing_for = MINUTE * 9;
+    rule.keep_firing_for = (MINUTE * 9).into();
     check(&rule, "!.gggg", "FCcccG");
-    rule.hold = MINUTE * 2;
+    rule.hold = (MINUTE * 2).into();
     check(&rule, "!gg!.", "PpppX");
     check(&rule, "!gg!!.", "PpppFC");
     check(&rule, "!gggg!", "PpppXP");
     rule.when_gone = WhenGone::ResolveAfter(TimeDelta::zero());
-    rule.hold = TimeDelta::zero();
+    rule.hold = Hold::default();
     check(&rule, "!g", "FG");
     rule.when_gone = WhenGone::Hold;
     check(&rule, "!gggggggg", "Fffffffff");
@@ -233,7 +244,7 @@ fn the_reason_says_how_far_a_hold_has_come() {
         step(&rule, first.incident.as_ref(), &Group::all(), Reading::Value(950.0), &slot(1));
     assert_eq!(second.why, "950 at level critical (> 900), held for 1 min of 5 min");
     let third = step(&rule, second.incident.as_ref(), &Group::all(), Reading::Value(9.0), &slot(2));
-    assert_eq!(third.why, "9 is clear, 4 min before its hold was over");
+    assert_eq!(third.why, "9 is clear after 1 min of 5 min");
 }
 
 #[test]
@@ -257,7 +268,7 @@ fn editing_a_rule_keeps_its_incident_and_follows_levels_by_name() {
     assert_eq!(next.threshold(), "> 900");
     // Levels taken away, thresholds out of reach: no panic, an end by the new rule.
     rule.levels.truncate(1);
-    rule.hold = MINUTE * 60;
+    rule.hold = (MINUTE * 60).into();
     let next = step(&rule, Some(&next), &Group::all(), Reading::Value(101.0), &slot(2));
     assert_eq!(symbol(&next), 'f');
     assert_eq!(next.incident.as_ref().map(|i| i.level.name.as_str()), Some("notice"));
@@ -428,7 +439,8 @@ proptest! {
         ids.dedup();
         prop_assert_eq!(ids.len(), all.len());
         for incident in &all {
-            prop_assert!(incident.fired_at.is_none_or(|fired| fired - incident.began >= rule.hold));
+            let held = rule.hold.length(rule.every);
+            prop_assert!(incident.fired_at.is_none_or(|fired| fired - incident.began >= held));
             prop_assert_eq!(incident.resolved.is_some(), !incident.is_open());
         }
     }

@@ -1,217 +1,466 @@
 //! The decision: incidents as they are against what was told of them.
+//!
+//! Each incident is looked at once ([`Work::look`]): who should be told of it, and what stands in the
+//! way. What a receiver should be told in one thread is a unit ([`unit`]), which waits for its time
+//! and becomes one draft of a notice. Records of event rules ([`records`]) and corrections
+//! ([`corrections`]) make drafts as well; the receivers' limits ([`limit`]) make notices of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use chrono::{DateTime, Utc};
 
-use super::super::incident::{Incident, Reason, State, words};
-use super::super::route::{Route, pick};
-use super::{
-    Change, Decision, Item, Kind, Notice, PASSED_MAX, Passed, Quiet, Told, World, late_words,
-    lateness, next_reminder,
-};
+use super::super::incident::{Incident, Severity, State};
+use super::super::route::{Labels, Route, Shut, hours, pick};
+use super::super::silence::{Hidden, Silence, excess};
+use super::{Decision, Item, Quiet, Told, World};
+
+mod corrections;
+mod draft;
+mod hiding;
+mod limit;
+mod passed;
+mod records;
+mod unit;
+
+use self::draft::Draft;
+use self::hiding::{Causes, Silences};
 
 /// Decides what is owed to whom now.
-pub fn decide(world: &World<'_>, now: DateTime<Utc>) -> Decision {
-    let mut groups: BTreeMap<(&str, &str), Vec<Incident>> = BTreeMap::new();
-    for incident in world.incidents.values() {
-        let key = (incident.rule.as_str(), incident.group.key.as_str());
-        groups.entry(key).or_default().push(incident.clone());
-    }
-    let mut all = Decision::default();
-    for incidents in groups.values_mut() {
-        // Oldest first: one group's incidents are told together.
-        incidents.sort_by_key(|incident| incident.began);
-        let of = |incident: &Incident| world.told.get(&incident.id).into_iter().flatten();
-        let told: Vec<Told> = incidents.iter().flat_map(of).map(|(_, told)| told.clone()).collect();
-        let mut decision = decide_group(incidents, &told, world.routes, now);
-        for told in told {
-            let same = |new: &Told| new.incident == told.incident && new.receiver == told.receiver;
-            if !decision.told.iter().any(same) {
-                decision.told.push(told);
-            }
-        }
-        for incident in incidents.iter() {
-            let owed = decision.told.iter().any(|t| t.incident == incident.id && !t.closed);
-            if !incident.is_open() && !owed {
-                all.done.push(incident.id.clone());
-            }
-            let next = next_reminder(incident, &decision.told, world.routes);
-            all.next = [all.next, next].into_iter().flatten().min();
-        }
-        all.notices.append(&mut decision.notices);
-        all.told.append(&mut decision.told);
-        all.quiet.append(&mut decision.quiet);
-    }
-    all
-}
-
-/// Decides what is owed about the incidents of one rule and one group, oldest first: those that
-/// moved since the last decision (after one slot or after many replayed ones) and the open one.
-/// `told` is what was told of them; rows of other incidents are not looked at. Call it also without
-/// any new reading: reminders fall due by the clock.
 ///
 /// - Pending: nobody is told.
-/// - Firing or recovering: receivers of the route for the level it is at now. One that was not told of
-///   this incident gets *fired* (also when a rise of level, or a reload, has only now picked it); one
-///   that was told a lower level gets *level up*; one that was told `repeat` ago gets a *reminder*,
-///   but not while it recovers. A fall of level is quiet.
+/// - Firing or recovering: receivers of the route for the level it is at now, and those that it
+///   escalates to. One that was not told of this incident gets *fired* (also when a rise of level, or
+///   a reload, has only now picked it); one that was told a lower level gets *level up*; a fall of
+///   level is quiet. When nothing is news, *reminders* fall due, but not while it recovers.
 /// - Resolved: everybody who was told and not yet told the end, whatever the routes say now.
-/// - Resolved before anybody was told: the receivers of the route for its highest level get one
-///   message that says so: a line in the notice of the incident that is open now, if there is
-///   one for them, else a closing notice of the newest with the others as lines.
-pub(super) fn decide_group(
-    incidents: &[Incident],
-    told: &[Told],
-    routes: &[Route],
-    now: DateTime<Utc>,
-) -> Decision {
-    let mut work = Work { told, routes, now, decision: Decision::default() };
-    let mut passed: BTreeMap<&str, Vec<&Incident>> = BTreeMap::new();
-    for incident in incidents {
-        match incident.state {
-            State::Pending => work.quiet(incident, None, "pending: its hold is not over"),
-            State::Firing | State::Recovering => work.open(incident),
-            State::Resolved => {
-                let known = told.iter().any(|told| told.incident == incident.id);
-                if known {
-                    work.close(incident);
-                } else if incident.fired_at.is_some() {
-                    match pick(routes, &incident.labels_at(&incident.peak)) {
-                        Some(route) => {
-                            for receiver in &routes[route].to {
-                                passed.entry(receiver).or_default().push(incident);
-                            }
-                        }
-                        None => work.quiet(incident, None, "no route picks it"),
-                    }
-                }
-            }
-        }
+/// - Resolved before somebody who was owed a beginning was told: one message that says so.
+///
+/// Inhibitions and silences hide beginnings, rises and reminders, never an end. Hours, mutes, waits
+/// and limits delay everything and hide nothing: what is told then is the difference from what the
+/// receiver knew.
+pub fn decide(world: &World<'_>, now: DateTime<Utc>) -> Decision {
+    let mut work = Work::new(world, now);
+    for incident in world.incidents.values() {
+        work.look(incident);
     }
-    for (receiver, incidents) in passed {
-        work.tell_passed(receiver, &incidents);
-    }
-    work.decision
+    unit::decide(&mut work);
+    passed::decide(&mut work);
+    records::decide(&mut work);
+    corrections::decide(&mut work);
+    limit::apply(&mut work);
+    work.finish()
 }
 
+/// What a receiver should hear of an incident.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Want {
+    /// It began.
+    Fired,
+    /// It rose.
+    LevelUp,
+    /// It got so much worse that its silence does not hide it any more.
+    Worse,
+    /// It is over.
+    Ended,
+    /// It began and is over.
+    Passed,
+    /// Nothing new.
+    Still,
+}
+
+/// One incident in one thread to one receiver.
+struct Member<'a> {
+    incident: &'a Incident,
+    /// What the receiver knows; `None`: nothing.
+    told: Option<&'a Told>,
+    want: Want,
+    /// The route that picks the receiver (index).
+    route: Option<usize>,
+    /// Why it is told at all, where that is not the route alone.
+    because: Option<String>,
+    /// Why it is not to be reminded now, and until when.
+    stop: Option<(String, Option<DateTime<Utc>>)>,
+}
+
+/// The members of a thread by thread and receiver.
+type Units<'a> = BTreeMap<(String, &'a str), Vec<Member<'a>>>;
+
+/// Incidents that passed untold, by rule, group and receiver, each with its route.
+type PassedBy<'a> = BTreeMap<(&'a str, &'a str, &'a str), Vec<(&'a Incident, usize)>>;
+
 struct Work<'a> {
-    told: &'a [Told],
-    routes: &'a [Route],
+    world: World<'a>,
     now: DateTime<Utc>,
+    /// By route, why it does not tell now.
+    shut: Vec<Option<Shut>>,
+    causes: Causes<'a>,
+    silences: Silences<'a>,
+    /// Rows of what silences hid that are new or changed, by silence and incident.
+    hidden: BTreeMap<(String, String), Hidden>,
+    /// Incidents that some silence covers: by silence.
+    covered: BTreeSet<&'a str>,
+    units: Units<'a>,
+    passed: PassedBy<'a>,
+    drafts: Vec<Draft<'a>>,
+    /// Ended incidents, and whom they are owed to.
+    ended: Vec<&'a str>,
+    owing: Vec<(&'a str, &'a str)>,
+    /// Beginnings that wait: incident and receiver.
+    waiting: Vec<(&'a Incident, &'a str)>,
+    /// By rule and group, how many of its incidents are in the world.
+    recent: BTreeMap<(&'a str, &'a str), Vec<DateTime<Utc>>>,
     decision: Decision,
 }
 
 impl<'a> Work<'a> {
-    fn quiet(&mut self, incident: &Incident, receiver: Option<&str>, reason: impl Into<String>) {
+    fn new(world: &World<'a>, now: DateTime<Utc>) -> Work<'a> {
+        let mut recent: BTreeMap<(&str, &str), Vec<DateTime<Utc>>> = BTreeMap::new();
+        for incident in world.incidents.values() {
+            let key = (incident.rule.as_str(), incident.group.key.as_str());
+            recent.entry(key).or_default().extend(incident.fired_at);
+        }
+        Work {
+            world: *world,
+            now,
+            shut: world.routes.iter().map(|route| route.shut(now)).collect(),
+            causes: Causes::of(world),
+            silences: Silences::of(world.silences),
+            hidden: BTreeMap::new(),
+            covered: BTreeSet::new(),
+            units: BTreeMap::new(),
+            passed: BTreeMap::new(),
+            drafts: Vec::new(),
+            ended: Vec::new(),
+            owing: Vec::new(),
+            waiting: Vec::new(),
+            recent,
+            decision: Decision::default(),
+        }
+    }
+
+    fn quiet(
+        &mut self,
+        incident: &Incident,
+        receiver: Option<&str>,
+        reason: impl Into<String>,
+        until: Option<DateTime<Utc>>,
+    ) {
+        self.wake(until);
         self.decision.quiet.push(Quiet {
             incident: incident.id.clone(),
             receiver: receiver.map(str::to_owned),
             reason: reason.into(),
+            until,
         });
     }
 
-    fn told_of(&self, incident: &'a Incident) -> impl Iterator<Item = &'a Told> + use<'a> {
-        self.told.iter().filter(|told| told.incident == incident.id)
+    /// Something may fall due then.
+    fn wake(&mut self, at: Option<DateTime<Utc>>) {
+        let at = at.filter(|at| *at > self.now);
+        self.decision.next = [self.decision.next, at].into_iter().flatten().min();
+    }
+
+    fn told(&self, incident: &str) -> impl Iterator<Item = &'a Told> + use<'a> {
+        self.world.told.get(incident).into_iter().flat_map(BTreeMap::values)
+    }
+
+    fn told_to(&self, incident: &str, receiver: &str) -> Option<&'a Told> {
+        self.world.told.get(incident)?.get(receiver)
+    }
+
+    fn look(&mut self, incident: &'a Incident) {
+        match incident.state {
+            State::Pending => self.quiet(incident, None, "pending: its hold is not over", None),
+            State::Firing | State::Recovering => self.open(incident),
+            State::Resolved => self.ended(incident),
+        }
     }
 
     fn open(&mut self, incident: &'a Incident) {
-        let route = pick(self.routes, &incident.labels()).map(|index| &self.routes[index]);
+        let labels = incident.labels();
+        let index = pick(self.world.routes, &labels);
+        let route = index.map(|index| &self.world.routes[index]);
+        let (silence, broken) = self.silenced(incident, &labels);
+        let explained = self.causes.hiding(incident, &labels);
+        let hides = explained.is_some() || silence.is_some();
+        let mut to: Vec<(&'a str, Option<String>)> = Vec::new();
         match route {
-            None => self.quiet(incident, None, "no route picks it"),
-            Some(route) if route.to.is_empty() => {
-                self.quiet(incident, None, format!("{} has no receivers", route.words()));
-            }
+            None => self.quiet(incident, None, "no route picks it", None),
             Some(route) => {
-                let nobody_knows = self.told_of(incident).next().is_none();
-                for (index, receiver) in route.to.iter().enumerate() {
-                    if route.to[..index].contains(receiver) {
-                        continue;
-                    }
-                    match self.told_of(incident).find(|told| told.receiver == *receiver) {
-                        None => self.tell_first(incident, receiver, route, nobody_knows),
-                        Some(told) => self.tell_again(incident, told, route),
-                    }
+                to = self.picked(incident, route, hides);
+                if to.is_empty() {
+                    let reason = format!("{} has no receivers", route.words());
+                    self.quiet(incident, None, reason, None);
                 }
             }
         }
+        let stop = match (&explained, silence) {
+            (Some(words), _) => Some((words.clone(), None)),
+            (None, Some(silence)) => Some((silenced_by(silence), Some(silence.end()))),
+            (None, None) => None,
+        };
+        let shut = index.and_then(|index| self.shut[index].clone());
+        let shut = shut.map(|shut| (shut.why, shut.until));
+        for (receiver, because) in &to {
+            let told = self.told_to(&incident.id, receiver).filter(|told| told.knows());
+            let want = want(incident, told, broken);
+            if told.is_some_and(|told| told.closed) {
+                self.quiet(incident, Some(receiver), "told the end already", None);
+                continue;
+            }
+            if let (Some((reason, until)), false) = (&stop, want == Want::Still) {
+                if let (None, Some(silence)) = (&explained, silence) {
+                    self.count(silence, incident, receiver);
+                }
+                if told.is_none() {
+                    self.quiet(incident, Some(receiver), reason.clone(), *until);
+                }
+            } else if let (Some((reason, until)), false) = (&shut, want == Want::Still) {
+                if want == Want::Fired {
+                    self.waiting.push((incident, receiver));
+                    let reason = format!("{reason}: told when it opens");
+                    self.quiet(incident, Some(receiver), reason, *until);
+                }
+            }
+            let held = stop.clone().or(shut.clone());
+            let news = want != Want::Still && held.is_none();
+            if !news && told.is_none() {
+                continue;
+            }
+            let thread = self.thread_of(incident, &labels, told, route);
+            self.units.entry((thread, receiver)).or_default().push(Member {
+                incident,
+                told,
+                want: if news { want } else { Want::Still },
+                route: index,
+                because: because.clone(),
+                stop: held,
+            });
+        }
         // They stay owed the end; until then the route decides who hears of it.
-        let to = route.map_or(&[][..], |route| &route.to);
-        for told in self.told_of(incident).filter(|told| !to.contains(&told.receiver)) {
-            self.follow_down(incident, told);
-            let reason = "the route does not pick it any more; it is owed the end alone";
-            self.quiet(incident, Some(&told.receiver), reason);
+        let known: Vec<&'a Told> = self.told(&incident.id).filter(|told| told.knows()).collect();
+        for told in known {
+            if to.iter().all(|(receiver, _)| *receiver != told.receiver) {
+                self.follow_down(incident, told);
+                let reason = "the route does not pick it any more; it is owed the end alone";
+                self.quiet(incident, Some(&told.receiver), reason, None);
+            }
         }
     }
 
-    fn tell_first(
+    /// The receivers of a route for an incident, each with the reason where it is another than the
+    /// route: those it escalated to.
+    fn picked(
         &mut self,
         incident: &Incident,
-        receiver: &str,
-        route: &Route,
-        nobody_knows: bool,
-    ) {
-        let level = &incident.level.name;
-        let mut reason = format!("it fired at level {level}; told by {}", route.words());
-        let mut late = None;
-        if nobody_knows {
-            late = lateness(incident.fired_at, self.now);
-            reason += &late_words(late);
-        } else {
-            reason += ", which picked this receiver only now";
+        route: &'a Route,
+        hides: bool,
+    ) -> Vec<(&'a str, Option<String>)> {
+        let mut to: Vec<(&'a str, Option<String>)> = Vec::new();
+        let add = |to: &mut Vec<(&'a str, Option<String>)>, name: &'a str, why: Option<String>| {
+            if to.iter().all(|(known, _)| *known != name) {
+                to.push((name, why));
+            }
+        };
+        for receiver in &route.to {
+            add(&mut to, receiver, None);
         }
-        if let (State::Recovering, Some(clear)) = (incident.state, incident.clear) {
-            let seen = words(clear.counted);
-            reason += &format!("; clear for {seen}, not yet long enough to be over");
+        let ack = self.world.acks.get(&incident.id);
+        let taken = ack.is_some_and(|ack| self.now < ack.until);
+        let fired = incident.fired_at.unwrap_or(incident.began);
+        // What was acknowledged and then was not any more counts anew.
+        let since = ack.map_or(fired, |ack| fired.max(ack.until));
+        for step in &route.escalate {
+            let due = hours::after(route.clock.as_deref(), since, step.after);
+            let is_due = incident.state == State::Firing && !taken && !hides
+                && due.is_some_and(|due| due <= self.now);
+            for receiver in &step.to {
+                let knows = self.told_to(&incident.id, receiver).is_some_and(Told::knows);
+                if is_due || knows {
+                    let after = super::super::incident::words(step.after);
+                    let why = format!("nobody acknowledged it within {after}");
+                    add(&mut to, receiver, Some(why));
+                } else if !taken && !hides && incident.state == State::Firing {
+                    self.quiet(incident, Some(receiver), "it is not escalated yet", due);
+                } else if taken {
+                    let until = ack.map(|ack| ack.until);
+                    self.quiet(incident, Some(receiver), "acknowledged: not escalated", until);
+                }
+            }
         }
-        let mut notice = self.notice(Kind::Fired, incident, receiver, 1, reason);
-        notice.late = late;
-        self.owe(notice, false);
+        to
     }
 
-    /// To a receiver that was told before, while it is picked.
-    fn tell_again(&mut self, incident: &Incident, told: &Told, route: &Route) {
-        if told.closed {
-            return self.quiet(incident, Some(&told.receiver), "told the end already");
-        }
-        let (from, to) = (incident.level_index(&told.level), incident.level_index(&incident.level));
-        if to > from && incident.state == State::Firing {
-            let late = lateness(Some(incident.level_since), self.now);
-            let reason = format!(
-                "it rose from level {} to {}{}",
-                told.level.name,
-                incident.level.name,
-                late_words(late)
-            );
-            let seq = told.times + 1;
-            let mut notice = self.notice(Kind::LevelUp, incident, &told.receiver, seq, reason);
-            notice.late = late;
-            return self.owe(notice, false);
-        }
-        let since = self.now - told.last_told_at;
-        let due = route.repeat.filter(|repeat| since >= *repeat);
-        if let (State::Firing, Some(repeat)) = (incident.state, due) {
-            let mut reason = format!("still firing; told every {}", words(repeat));
-            let unread = self.now - incident.last_read_at;
-            if unread > super::LATE_AFTER {
-                reason += &format!(", last read {} ago", words(unread));
+    fn ended(&mut self, incident: &'a Incident) {
+        self.ended.push(&incident.id);
+        let labels = incident.labels();
+        let index = pick(self.world.routes, &labels);
+        let route = index.map(|index| &self.world.routes[index]);
+        let known: Vec<&'a Told> = self.told(&incident.id).filter(|told| told.knows()).collect();
+        for told in &known {
+            let receiver = told.receiver.as_str();
+            if told.closed {
+                self.quiet(incident, Some(receiver), "told the end already", None);
+                continue;
             }
-            let seq = told.times + 1;
-            let notice = self.notice(Kind::Reminder, incident, &told.receiver, seq, reason);
-            return self.owe(notice, false);
+            self.owing.push((&incident.id, receiver));
+            let picks = route.is_some_and(|route| route.reaches(receiver));
+            let shut = index.filter(|_| picks).and_then(|index| self.shut[index].clone());
+            if let Some(shut) = shut {
+                let reason = format!("{}: the end is told when it opens", shut.why);
+                self.quiet(incident, Some(receiver), reason, shut.until);
+                continue;
+            }
+            let thread = self.thread_of(incident, &labels, Some(told), route);
+            self.units.entry((thread, receiver)).or_default().push(Member {
+                incident,
+                told: Some(told),
+                want: Want::Ended,
+                route: index.filter(|_| picks),
+                because: None,
+                stop: None,
+            });
         }
-        self.follow_down(incident, told);
-        let reason = match (route.repeat, incident.state) {
-            (_, State::Recovering) => {
-                "told; it is clear, not yet long enough to be over".to_owned()
+        self.untold(incident, &known);
+    }
+
+    /// Of an incident that has ended, those who were owed its beginning.
+    fn untold(&mut self, incident: &'a Incident, known: &[&'a Told]) {
+        if incident.fired_at.is_none() {
+            return;
+        }
+        let labels = incident.labels_at(&incident.peak);
+        let Some(index) = pick(self.world.routes, &labels) else {
+            if known.is_empty() {
+                self.quiet(incident, None, "no route picks it", None);
             }
-            (Some(repeat), _) => {
-                let left = words(repeat - since);
-                format!("told at level {}; reminded in {left}", told.level.name)
-            }
-            (None, _) => format!("told at level {}; no reminders", told.level.name),
+            return;
         };
-        self.quiet(incident, Some(&told.receiver), reason);
+        let route = &self.world.routes[index];
+        let peak = incident.level_index(&incident.peak);
+        let unheard = known.iter().all(|told| incident.level_index(&told.level) < peak);
+        let mut owed: Vec<&'a str> = Vec::new();
+        for receiver in &route.to {
+            let row = self.told_to(&incident.id, receiver);
+            // Somebody else was told: then only those who were owed it, or where its highest level
+            // was never told.
+            let owes = row.map_or(unheard, |row| !row.knows() && !row.closed);
+            if owes && !owed.contains(&receiver.as_str()) {
+                owed.push(receiver);
+            }
+        }
+        if owed.is_empty() {
+            return;
+        }
+        let (silence, _) = self.silenced(incident, &labels);
+        let explained = self.causes.hiding(incident, &labels);
+        for receiver in owed {
+            if explained.is_some() || silence.is_some() {
+                let reason = match (&explained, silence) {
+                    (Some(words), _) => words.clone(),
+                    (None, Some(silence)) => {
+                        self.count(silence, incident, receiver);
+                        silenced_by(silence)
+                    }
+                    (None, None) => String::new(),
+                };
+                self.quiet(incident, Some(receiver), format!("{reason}; it is over"), None);
+                if let Some(row) = self.told_to(&incident.id, receiver) {
+                    self.decision.told.push(Told { closed: true, ..row.clone() });
+                }
+                continue;
+            }
+            self.owing.push((&incident.id, receiver));
+            if let Some(shut) = &self.shut[index] {
+                let (reason, until) = (format!("{}: told when it opens", shut.why), shut.until);
+                self.waiting.push((incident, receiver));
+                self.quiet(incident, Some(receiver), reason, until);
+            } else if route.group_by.is_empty() {
+                let key = (incident.rule.as_str(), incident.group.key.as_str(), receiver);
+                self.passed.entry(key).or_default().push((incident, index));
+            } else {
+                let thread = self.thread_of(incident, &labels, None, Some(route));
+                self.units.entry((thread, receiver)).or_default().push(Member {
+                    incident,
+                    told: None,
+                    want: Want::Passed,
+                    route: Some(index),
+                    because: None,
+                    stop: None,
+                });
+            }
+        }
+    }
+
+    /// The silence that hides an incident, and when one that covers it stopped to, since it is worse.
+    fn silenced(
+        &mut self,
+        incident: &Incident,
+        labels: &Labels,
+    ) -> (Option<&'a Silence>, Option<DateTime<Utc>>) {
+        let covering: Vec<&'a Silence> = self.silences.covering(labels, self.now).collect();
+        let (mut hides, mut broken) = (None, None);
+        for silence in covering {
+            if incident.is_open() {
+                self.covered.insert(&silence.id);
+            }
+            self.wake(Some(silence.end()));
+            let known = self.world.hidden.get(&silence.id).and_then(|by| by.get(&incident.id));
+            let mut row = known.cloned().unwrap_or_else(|| Hidden {
+                silence: silence.id.clone(),
+                incident: incident.id.clone(),
+                at: self.now,
+                level: incident.level.clone(),
+                excess: excess(incident),
+                notices: BTreeMap::new(),
+                broken_at: None,
+            });
+            if row.broken_at.is_none() && incident.is_open() && is_worse(silence, &row, incident) {
+                row.broken_at = Some(self.now);
+            }
+            match row.broken_at {
+                Some(at) => broken = broken.max(Some(at)),
+                None => hides = hides.or(Some(silence)),
+            }
+            if known != Some(&row) {
+                self.hidden.insert((silence.id.clone(), incident.id.clone()), row);
+            }
+        }
+        // One that still hides it hides it, whatever another one does.
+        (hides, broken.filter(|_| hides.is_none()))
+    }
+
+    /// A notice that a silence hides: once for each level.
+    fn count(&mut self, silence: &Silence, incident: &Incident, receiver: &str) {
+        let key = (silence.id.clone(), incident.id.clone());
+        let known = || self.world.hidden.get(&key.0)?.get(&key.1).cloned();
+        let Some(mut row) = self.hidden.get(&key).cloned().or_else(known) else { return };
+        let level = incident.level_index(&incident.level);
+        match row.notices.get_mut(receiver) {
+            Some((_, hid)) if level <= incident.level_index(hid) => return,
+            Some((times, hid)) => (*times, *hid) = (*times + 1, incident.level.clone()),
+            None => {
+                row.notices.insert(receiver.to_owned(), (1, incident.level.clone()));
+            }
+        }
+        self.hidden.insert(key, row);
+    }
+
+    /// Where a receiver is told of an incident: where it was, or where its route says.
+    fn thread_of(
+        &self,
+        incident: &Incident,
+        labels: &Labels,
+        told: Option<&Told>,
+        route: Option<&Route>,
+    ) -> String {
+        match (told, route) {
+            (Some(told), _) => told.thread.clone().unwrap_or_else(|| incident.id.clone()),
+            (None, Some(route)) if !route.group_by.is_empty() => {
+                super::group_id("group", &route.grouped(labels))
+            }
+            (None, _) => incident.id.clone(),
+        }
     }
 
     /// A fall of level is not told, but remembered: the next rise is news again.
@@ -222,128 +471,90 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// What is owed at the end to everybody who was told.
-    fn close(&mut self, incident: &'a Incident) {
-        for told in self.told_of(incident) {
-            if told.closed {
-                self.quiet(incident, Some(&told.receiver), "told the end already");
-                continue;
+    fn finish(mut self) -> Decision {
+        self.mark_waiting();
+        let closed: HashSet<(&str, &str)> = (self.decision.told.iter())
+            .filter(|told| told.closed)
+            .map(|told| (told.incident.as_str(), told.receiver.as_str()))
+            .collect();
+        let mut open: HashSet<&str> =
+            self.owing.iter().filter(|owed| !closed.contains(*owed)).map(|(id, _)| *id).collect();
+        let told: HashSet<(&str, u32)> =
+            self.decision.told_corrections.iter().map(|(id, n)| (id.as_str(), *n)).collect();
+        open.extend(
+            (self.world.corrections.iter())
+                .filter(|c| !told.contains(&(c.incident.as_str(), c.number)))
+                .map(|c| c.incident.as_str()),
+        );
+        let done = self.ended.iter().filter(|id| !open.contains(*id));
+        self.decision.done = done.map(|id| (*id).to_owned()).collect();
+        self.end_silences();
+        self.decision.hidden = std::mem::take(&mut self.hidden).into_values().collect();
+        self.decision
+    }
+
+    /// Whoever waits for a beginning that others know is owed it even if it ends before.
+    fn mark_waiting(&mut self) {
+        let known: HashSet<&str> = (self.decision.told.iter())
+            .filter(|told| told.knows())
+            .map(|told| told.incident.as_str())
+            .collect();
+        let mut marks = Vec::new();
+        for (incident, receiver) in &self.waiting {
+            let others = self.told(&incident.id).any(Told::knows);
+            let unmarked = self.told_to(&incident.id, receiver).is_none();
+            if unmarked && (others || known.contains(incident.id.as_str())) {
+                marks.push(Told {
+                    incident: incident.id.clone(),
+                    receiver: (*receiver).to_owned(),
+                    level: incident.level.clone(),
+                    last_told_at: self.now,
+                    times: 0,
+                    closed: false,
+                    thread: None,
+                    reminders: 0,
+                    corrected: 0,
+                });
             }
-            let end = incident.resolved.map(|resolved| resolved.at);
-            let late = lateness(end, self.now);
-            let reason = format!("{}{}", ended(incident), late_words(late));
-            let seq = told.times + 1;
-            let mut notice = self.notice(Kind::Resolved, incident, &told.receiver, seq, reason);
-            notice.late = late;
-            self.owe(notice, true);
         }
+        self.decision.told.append(&mut marks);
     }
 
-    /// Incidents that fired and ended with nobody told, oldest first.
-    fn tell_passed(&mut self, receiver: &str, incidents: &[&Incident]) {
-        let carrier = self.decision.notices.iter().rposition(|notice| {
-            notice.receiver == receiver && notice.first().is_some_and(Incident::is_open)
-        });
-        let (carrier, lines) = match (carrier, incidents.split_last()) {
-            (Some(carrier), _) => (carrier, incidents),
-            (None, Some((newest, earlier))) => {
-                let late = lateness(newest.fired_at, self.now);
-                let reason = format!(
-                    "it fired and ended before anybody was told: {}{}",
-                    ended(newest),
-                    late_words(late)
-                );
-                let mut notice = self.notice(Kind::Resolved, newest, receiver, 1, reason);
-                notice.late = late;
-                self.owe(notice, true);
-                (self.decision.notices.len() - 1, earlier)
+    fn end_silences(&mut self) {
+        for silence in self.world.silences {
+            let hid = self.world.hidden.contains_key(&silence.id);
+            if silence.until_resolved
+                && silence.is_live(self.now)
+                && hid
+                && !self.covered.contains(silence.id.as_str())
+            {
+                self.decision.ended_silences.push(silence.id.clone());
             }
-            (None, None) => return,
-        };
-        let notice = &mut self.decision.notices[carrier];
-        notice.passed_more = lines.len().saturating_sub(PASSED_MAX);
-        notice.passed = lines[notice.passed_more..].iter().map(|line| passed(line)).collect();
-        if !lines.is_empty() {
-            notice.reason += &format!("; {} more fired and ended before it", lines.len());
         }
-        for line in lines {
-            self.remember(line, receiver, 1, true);
-        }
-    }
-
-    fn notice(
-        &self,
-        kind: Kind,
-        incident: &Incident,
-        receiver: &str,
-        seq: u32,
-        reason: String,
-    ) -> Notice {
-        let change = match kind {
-            Kind::Fired => Change::Fired,
-            Kind::LevelUp => Change::LevelUp,
-            Kind::Resolved => Change::Resolved,
-            _ => Change::Still,
-        };
-        let item = Item {
-            change,
-            incident: incident.clone(),
-            from: None,
-            duration: incident.duration(self.now),
-            ack: None,
-            recent: 1,
-            remarks: Vec::new(),
-        };
-        Notice {
-            key: format!("{}/{seq}/{receiver}", incident.id),
-            kind,
-            receiver: receiver.to_owned(),
-            thread: incident.id.clone(),
-            seq,
-            at: self.now,
-            reason,
-            grouped_by: BTreeMap::new(),
-            items: vec![item],
-            more_firing: 0,
-            more_ended: 0,
-            late: None,
-            passed: Vec::new(),
-            passed_more: 0,
-            records: Vec::new(),
-            records_more: 0,
-            instead_of: None,
-        }
-    }
-
-    fn owe(&mut self, notice: Notice, closed: bool) {
-        if let Some(incident) = notice.first() {
-            self.remember(&incident.clone(), &notice.receiver, notice.seq, closed);
-        }
-        self.decision.notices.push(notice);
-    }
-
-    fn remember(&mut self, incident: &Incident, receiver: &str, times: u32, closed: bool) {
-        self.decision.told.push(Told {
-            incident: incident.id.clone(),
-            receiver: receiver.to_owned(),
-            level: incident.level.clone(),
-            last_told_at: self.now,
-            times,
-            closed,
-        });
     }
 }
 
-fn ended(incident: &Incident) -> &'static str {
-    incident.resolved.map_or(Reason::Cleared.words(), |resolved| resolved.reason.words())
+fn want(incident: &Incident, told: Option<&Told>, broken: Option<DateTime<Utc>>) -> Want {
+    let Some(told) = told else { return Want::Fired };
+    let (from, to) = (incident.level_index(&told.level), incident.level_index(&incident.level));
+    let firing = incident.state == State::Firing;
+    match () {
+        () if to > from && firing => Want::LevelUp,
+        () if firing && broken.is_some_and(|at| at > told.last_told_at) => Want::Worse,
+        () => Want::Still,
+    }
 }
 
-fn passed(incident: &Incident) -> Passed {
-    Passed {
-        incident: incident.id.clone(),
-        began: incident.began,
-        ended: incident.resolved.map(|resolved| resolved.at),
-        peak: incident.peak.clone(),
-        worst: incident.worst,
-    }
+fn is_worse(silence: &Silence, row: &Hidden, incident: &Incident) -> bool {
+    let level = |level: &Severity| incident.level_index(level);
+    let farther = |factor: f64| {
+        let (was, is) = (row.excess?, excess(incident)?);
+        Some(was > 0.0 && is >= was * factor)
+    };
+    (silence.unless.level && level(&incident.level) > level(&row.level))
+        || silence.unless.factor.and_then(farther).unwrap_or(false)
+}
+
+fn silenced_by(silence: &Silence) -> String {
+    format!("silenced by {} ({}: {})", silence.author, silence.id, silence.reason)
 }

@@ -57,8 +57,7 @@ fn a_condition_names_what_it_asks_for() {
 fn the_first_route_that_holds_is_picked() {
     let route = |when: Option<&str>| Route {
         when: when.map(|when| RouteCondition::parse(when).expect(when)),
-        to: Vec::new(),
-        repeat: None,
+        ..Route::default()
     };
     let mut routes =
         vec![route(Some("level = 'critical'")), route(Some("team = 'a'")), route(None)];

@@ -11,8 +11,23 @@ use super::{Comparison, Level, Op};
 /// The highest level whose breach holds is reached at once. A level that was reached, and with it
 /// those below, is left only when its recovery comparison holds (without one: as soon as its breach
 /// no longer does). So a value between the two thresholds changes nothing.
-pub fn level_after(levels: &[Level], current: Option<usize>, value: f64) -> Option<usize> {
-    let reached = levels.iter().rposition(|level| level.breach.holds(value));
+///
+/// `bounds` are between what the value lies for sure (a confidence interval). A level is reached only
+/// if its breach holds for all of that; it is left by the value alone.
+pub fn level_after(
+    levels: &[Level],
+    current: Option<usize>,
+    value: f64,
+    bounds: Option<(f64, f64)>,
+) -> Option<usize> {
+    let sure = |breach: Comparison| {
+        bounds.is_none_or(|(low, high)| match breach.upward() {
+            Some(true) => breach.holds(low),
+            Some(false) => breach.holds(high),
+            None => true,
+        })
+    };
+    let reached = levels.iter().rposition(|level| level.breach.holds(value) && sure(level.breach));
     let kept = current.and_then(|current| {
         let held = levels.get(..=current.min(levels.len().saturating_sub(1)))?;
         held.iter().rposition(|level| match level.recover {
@@ -144,7 +159,7 @@ mod tests {
         let mut current = None;
         let mut seen = String::new();
         for &value in values {
-            current = level_after(&levels, current, value);
+            current = level_after(&levels, current, value, None);
             seen.push(current.map_or('-', |level| char::from(b'0' + level as u8)));
         }
         assert_eq!(seen, expected);

@@ -2,14 +2,17 @@
 //! rule may follow.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::super::query::Row;
 use super::super::value::Value;
 use super::levels::badness;
-use super::{Comparison, Level, Op, Reading, Rule, WhenEmpty, WhenGone};
+mod seen;
+
+pub use seen::{Asked, awaits_warming, hold_back, observations};
+
+use super::{Comparison, Hold, Level, Op, Reading, Rule, WhenEmpty, WhenGone};
 
 /// One group of a rule: its identity and what people read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +51,18 @@ impl Group {
     /// Stands for all groups beyond `max_groups`: see [`overflow_rule`].
     pub fn overflow() -> Group {
         Group { key: OVERFLOW.into(), shown: Vec::new() }
+    }
+
+    /// Stands for a group that must be there and was never seen, by the name it is expected under.
+    /// Not a key that [`Group::of`] makes.
+    pub fn expected(heading: &str, name: &str) -> Group {
+        let key = format!("expected:{}", serde_json::Value::from(name));
+        Group { key, shown: vec![(heading.to_owned(), name.to_owned())] }
+    }
+
+    /// Whether it is one that was expected before it was seen.
+    pub fn is_expected(&self) -> bool {
+        self.key.starts_with("expected:")
     }
 
     /// Whether it stands for the groups beyond `max_groups`.
@@ -92,39 +107,32 @@ fn text(value: &Value) -> String {
 pub struct Observation {
     /// The group.
     pub group: Group,
-    /// What was seen.
+    /// What was seen: a value is what levels judge.
     pub reading: Reading,
+    /// Between what the value lies for sure: a level is reached only by both. `None`: it is exact.
+    pub bounds: Option<(f64, f64)>,
+    /// The value as it was measured, where levels judge how it compares.
+    pub measured: Option<f64>,
+    /// What that was compared with.
+    pub usual: Option<f64>,
+    /// How many records it was computed from; of a ratio, out of how many.
+    pub records: Option<u64>,
+    /// Nobody expects the group any more: that it is gone is its end, whatever the rule says.
+    pub unexpected: bool,
 }
 
-/// Reads a complete answer to the rule's query: a value for each row, and *gone* for each of the
-/// `known` groups (those with an open incident, at least) that has no row. A null value, and fewer
-/// records than `min_records`, is *empty*.
-pub fn observations<'a>(
-    rule: &Rule,
-    rows: &[Row],
-    known: impl IntoIterator<Item = &'a Group>,
-) -> Vec<Observation> {
-    let mut seen = BTreeSet::new();
-    let mut found = Vec::with_capacity(rows.len());
-    for row in rows {
-        let headings = rule.query.groups.iter().map(|group| group.name.as_str());
-        let group = Group::of(headings, &row.keys, &row.shown);
-        seen.insert(group.key.clone());
-        found.push(Observation { group, reading: reading(rule, row) });
-    }
-    for group in known {
-        if !group.is_overflow() && seen.insert(group.key.clone()) {
-            found.push(Observation { group: group.clone(), reading: Reading::Gone });
+impl Observation {
+    /// A reading, and nothing more known of it.
+    pub fn of(group: Group, reading: Reading) -> Observation {
+        Observation {
+            group,
+            reading,
+            bounds: None,
+            measured: None,
+            usual: None,
+            records: None,
+            unexpected: false,
         }
-    }
-    found
-}
-
-fn reading(rule: &Rule, row: &Row) -> Reading {
-    let records = row.values.get(1).and_then(Value::number).unwrap_or(0.0);
-    match row.values.first().and_then(Value::number) {
-        Some(value) if records >= rule.min_records as f64 => Reading::Value(value),
-        _ => Reading::Empty,
     }
 }
 
@@ -164,7 +172,7 @@ pub fn cap_groups(
 
 /// How bad a reading is: see [`badness`]. A reading that counts as a level by policy comes behind the
 /// values of that level.
-fn rank(rule: &Rule, reading: Reading) -> (usize, f64) {
+pub(super) fn rank(rule: &Rule, reading: Reading) -> (usize, f64) {
     let by_policy =
         |level: usize| (level.min(rule.levels.len().saturating_sub(1)) + 1, f64::NEG_INFINITY);
     match (reading, rule.when_empty, rule.when_gone) {
@@ -190,7 +198,7 @@ pub fn overflow_rule(rule: &Rule) -> Rule {
             breach: Comparison { op: Op::Greater, than: 0.0 },
             recover: None,
         }],
-        hold: chrono::TimeDelta::zero(),
+        hold: Hold::default(),
         min_records: 0,
         format: super::super::report::Format::Decimals(0),
         labels,
@@ -204,21 +212,8 @@ mod tests {
     use super::*;
     use chrono::{DateTime, TimeDelta};
 
-    fn row(key: &str, value: Value, records: i64) -> Row {
-        let key = Value::Text(key.into());
-        Row {
-            keys: vec![key.clone()],
-            shown: vec![key],
-            values: vec![value, Value::Integer(records)],
-        }
-    }
-
     fn group(key: &str) -> Group {
         Group::of([], &[Value::Text(key.into())], &[])
-    }
-
-    fn summary(observations: &[Observation]) -> Vec<String> {
-        observations.iter().map(|o| format!("{} {:?}", o.group.key, o.reading)).collect()
     }
 
     #[test]
@@ -242,22 +237,6 @@ mod tests {
         assert!(Group::overflow().is_overflow());
     }
 
-    #[test]
-    fn null_few_records_and_no_row_are_three_readings_beside_the_value_zero() {
-        let mut rule = sample::rule(&[("warning", "> 1", None)]);
-        rule.min_records = 5;
-        let rows = [
-            row("zero", Value::Integer(0), 5),
-            row("null", Value::Null, 9),
-            row("few", Value::Real(7.5), 4),
-        ];
-        let known = [group("zero"), group("away"), Group::overflow()];
-        assert_eq!(
-            summary(&observations(&rule, &rows, &known)),
-            [r#"["zero"] Value(0.0)"#, r#"["null"] Empty"#, r#"["few"] Empty"#, r#"["away"] Gone"#]
-        );
-    }
-
     #[track_caller]
     fn check(
         rule: &Rule,
@@ -266,10 +245,8 @@ mod tests {
         kept: &[&str],
         left_out: u64,
     ) {
-        let observations = readings
-            .iter()
-            .map(|(key, reading)| Observation { group: group(key), reading: *reading })
-            .collect();
+        let observations =
+            readings.iter().map(|(key, reading)| Observation::of(group(key), *reading)).collect();
         let open: Vec<String> = open.iter().map(|key| group(key).key).collect();
         let capped = cap_groups(rule, observations, |key| open.iter().any(|open| open == key));
         let names: Vec<&str> =

@@ -63,6 +63,11 @@ pub(super) struct Outage {
 }
 
 impl Memo {
+    /// Since when it gives nothing, where the owner was told so.
+    pub(in crate::engine) fn down_since(&self) -> Option<DateTime<Utc>> {
+        Some(self.failing.as_ref()?.told?.since)
+    }
+
     /// Whether it is to be pulled now.
     pub(super) fn is_due(&self, now: DateTime<Utc>) -> bool {
         if self.pulling {

@@ -19,9 +19,8 @@ impl Plant {
     /// How often a dataset should be pulled: as its fastest reader needs.
     fn wanted_every(&self, dataset: &Dataset) -> TimeDelta {
         let every = self.sources.get(&dataset.source).map(|line| line.pull_every);
-        let rules =
-            self.rules.values().filter(|rule| rule.query.reads().contains_key(&dataset.name));
-        let fastest = rules.map(|rule| rule.every).chain(every).min();
+        let rules = self.in_use().by_rules.get(&dataset.name).copied();
+        let fastest = rules.into_iter().chain(every).min();
         fastest.unwrap_or(TimeDelta::minutes(5)).max(EVERY_MIN)
     }
 

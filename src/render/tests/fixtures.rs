@@ -300,6 +300,7 @@ pub(crate) fn incident(kind: IncidentKind) -> IncidentMail {
             IncidentKind::Fired => "it has been above its threshold for 5 min".to_owned(),
             IncidentKind::LevelUp => "its level rose".to_owned(),
             IncidentKind::Resolved => "it has been below its threshold for 5 min".to_owned(),
+            IncidentKind::Corrected => "records that came later changed it".to_owned(),
             IncidentKind::Reminder => "it still fires, 4 h after you were last told".to_owned(),
         },
         sequence: 2,
@@ -310,6 +311,7 @@ pub(crate) fn incident(kind: IncidentKind) -> IncidentMail {
         instance: Some("reports-1".to_owned()),
         owner: Some("ops@example.com".to_owned()),
         look: Look::default(),
+        context: crate::render::Context::default(),
     }
 }
 

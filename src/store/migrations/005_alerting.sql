@@ -31,7 +31,7 @@ create table occurrence (
     body    text,
     primary key (rule, record)
 ) strict, without rowid;
-create index occurrence_untold on occurrence (seen_at) where told = 0;
+create index occurrence_by_time on occurrence (told, seen_at);
 
 -- Every notice, from which the message to another receiver can be made, and which explains itself.
 create table notice (
@@ -47,3 +47,28 @@ create table notice (
 create index notice_by_receiver on notice (receiver, at);
 create index notice_by_thread on notice (thread, at);
 create index notice_by_rule on notice (rule, at);
+
+-- When an incident fired: what is looked at again once records have had time to come late.
+alter table incident add column fired_at integer;
+create index incident_fired on incident (rule, fired_at) where fired_at is not null;
+-- Up to which slot a rule's windows have been looked at again.
+alter table rule_state add column looked_until integer;
+
+-- That late or edited records changed what was told of an incident.
+create table correction (
+    incident text not null,
+    number   integer not null,
+    found_at integer not null,
+    told     integer not null,
+    body     text not null,
+    primary key (incident, number)
+) strict, without rowid;
+create index correction_untold on correction (found_at) where told = 0;
+-- How the last heartbeat went.
+create table pulse (
+    id       integer primary key check (id = 1),
+    at       integer not null,
+    said     text not null,
+    taken_at integer
+) strict;
+create index notice_by_time on notice (at);

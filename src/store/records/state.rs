@@ -1,6 +1,7 @@
 //! What is known of each dataset: how far it is complete, and how its pulls went. One row a
 //! dataset, written in the same transaction as the records it speaks of.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -131,6 +132,21 @@ pub fn states(
         states.extend(select.query_row([&dataset.name], read).optional()?);
     }
     Ok(states)
+}
+
+/// How far each loaded dataset is complete, by name.
+///
+/// # Errors
+/// The database fails.
+pub fn watermarks(connection: &Connection) -> rusqlite::Result<BTreeMap<String, DateTime<Utc>>> {
+    let mut select = connection.prepare_cached(
+        "SELECT dataset, watermark FROM _dataset_state WHERE ready AND watermark IS NOT NULL",
+    )?;
+    let rows = select.query_map([], |row| {
+        let at = DateTime::from_timestamp_millis(row.get(1)?);
+        Ok((row.get(0)?, at.unwrap_or(DateTime::UNIX_EPOCH)))
+    })?;
+    rows.collect()
 }
 
 fn read(row: &Row<'_>, dataset: &Dataset) -> rusqlite::Result<DatasetState> {

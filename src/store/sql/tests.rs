@@ -10,6 +10,7 @@ use crate::domain::value::{Type, Value};
 use crate::domain::zone::Zone;
 
 mod across;
+mod shared;
 
 fn at(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()

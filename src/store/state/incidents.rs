@@ -1,5 +1,7 @@
 //! Incidents, what each receiver was told of them, and up to where rules have been evaluated.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension, Transaction, params};
 use serde::Serialize;
@@ -61,9 +63,10 @@ fn bodies(
 /// Writes an incident as it now is.
 pub fn put(tx: &Transaction<'_>, incident: &Incident) -> Result<(), StateError> {
     tx.prepare_cached(
-        "insert into incident (id, rule, group_key, state, body, open, live)
-         values (?1, ?2, ?3, ?4, ?5, ?6, 1)
-         on conflict (id) do update set state = ?4, body = ?5, open = ?6",
+        "insert into incident (id, rule, group_key, state, body, open, fired_at, live)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1)
+         on conflict (id) do update
+         set state = ?4, body = ?5, open = ?6, fired_at = ?7, live = 1",
     )?
     .execute(params![
         incident.id,
@@ -72,8 +75,41 @@ pub fn put(tx: &Transaction<'_>, incident: &Incident) -> Result<(), StateError> 
         incident.state.word(),
         written("incident", incident)?,
         incident.is_open(),
+        incident.fired_at.map(millis),
     ])?;
     Ok(())
+}
+
+/// Incidents of a rule that fired after one slot and up to another, in this order.
+pub fn fired_between(
+    tx: &Transaction<'_>,
+    rule: &str,
+    after: DateTime<Utc>,
+    to: DateTime<Utc>,
+) -> Result<Vec<Incident>, StateError> {
+    let mut statement = tx.prepare_cached(
+        "select body from incident where rule = ?1 and fired_at > ?2 and fired_at <= ?3
+         order by fired_at, id",
+    )?;
+    let between = params![rule, millis(after), millis(to)];
+    let rows = statement.query_map(between, |row| row.get::<_, String>(0))?;
+    rows.map(|body| read("incident", &body?)).collect()
+}
+
+/// The incidents of a rule and a group that had not ended at an instant, by the group's key.
+pub fn of_group_since(
+    tx: &Transaction<'_>,
+    rule: &str,
+    group: &str,
+    since: DateTime<Utc>,
+) -> Result<Vec<Incident>, StateError> {
+    let mut statement = tx.prepare_cached(
+        "select body from incident where rule = ?1 and group_key = ?2 order by id",
+    )?;
+    let rows = statement.query_map([rule, group], |row| row.get::<_, String>(0))?;
+    let all = rows.map(|body| read::<Incident>("incident", &body?));
+    let lasted = |incident: &Incident| incident.resolved.is_none_or(|end| end.at >= since);
+    all.filter(|found| found.as_ref().map_or(true, lasted)).collect()
 }
 
 /// Removes an incident that nobody was told of.
@@ -112,6 +148,33 @@ pub fn evaluated_until(
     Ok(found.map(instant))
 }
 
+/// How far a rule has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RuleState {
+    /// Every slot up to here has been dealt with.
+    pub evaluated_until: DateTime<Utc>,
+    /// Windows up to here have been looked at again.
+    pub looked_until: Option<DateTime<Utc>>,
+}
+
+/// How far each rule has come, by name.
+pub fn rule_states(tx: &Transaction<'_>) -> Result<BTreeMap<String, RuleState>, StateError> {
+    let mut statement =
+        tx.prepare_cached("select rule, evaluated_until, looked_until from rule_state")?;
+    let rows = statement.query_map([], |row| {
+        let looked_until = row.get::<_, Option<i64>>(2)?.map(instant);
+        Ok((row.get(0)?, RuleState { evaluated_until: instant(row.get(1)?), looked_until }))
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Records that the windows of a rule up to `until` have been looked at again.
+pub fn looked(tx: &Transaction<'_>, rule: &str, until: DateTime<Utc>) -> Result<(), StateError> {
+    tx.prepare_cached("update rule_state set looked_until = ?2 where rule = ?1")?
+        .execute(params![rule, millis(until)])?;
+    Ok(())
+}
+
 /// Records that every slot of a rule up to `until` has been dealt with.
 pub fn evaluated(tx: &Transaction<'_>, rule: &str, until: DateTime<Utc>) -> Result<(), StateError> {
     tx.prepare_cached(
@@ -126,13 +189,4 @@ pub fn evaluated(tx: &Transaction<'_>, rule: &str, until: DateTime<Utc>) -> Resu
 pub fn forget_rule(tx: &Transaction<'_>, rule: &str) -> Result<(), StateError> {
     tx.prepare_cached("delete from rule_state where rule = ?1")?.execute([rule])?;
     Ok(())
-}
-
-/// Rules that the state knows: those that were evaluated and those with open incidents.
-pub fn rules_known(tx: &Transaction<'_>) -> Result<Vec<String>, StateError> {
-    let mut statement = tx.prepare_cached(
-        "select rule from rule_state union select rule from incident where open = 1 order by 1",
-    )?;
-    let rows = statement.query_map([], |row| row.get(0))?;
-    Ok(rows.collect::<Result<_, _>>()?)
 }

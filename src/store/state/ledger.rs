@@ -52,6 +52,57 @@ pub fn latest(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
+/// Which decisions are asked for; what is `None` narrows nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// What they are about: a digest's, rule's or receiver's name; also an incident's id, which
+    /// stands in the text.
+    pub subject: Option<String>,
+    /// Their kind.
+    pub kind: Option<String>,
+    /// Not before.
+    pub since: Option<DateTime<Utc>>,
+    /// Before.
+    pub until: Option<DateTime<Utc>>,
+    /// At most so many, the newest.
+    pub limit: usize,
+}
+
+/// The decisions asked for, newest first.
+pub fn find(tx: &Transaction<'_>, wanted: &Wanted) -> Result<Vec<Entry>, StateError> {
+    let mut statement = tx.prepare_cached(
+        "select at, kind, subject, text from ledger
+         where (?1 is null or subject = ?1 or instr(text, ?1) > 0)
+           and (?2 is null or kind = ?2) and (?3 is null or at >= ?3) and (?4 is null or at < ?4)
+         order by id desc limit ?5",
+    )?;
+    let (since, until) = (wanted.since.map(millis), wanted.until.map(millis));
+    let limit = i64::try_from(wanted.limit).unwrap_or(i64::MAX);
+    let rows =
+        statement.query_map(params![wanted.subject, wanted.kind, since, until, limit], |row| {
+            Ok(Entry {
+                at: instant(row.get(0)?),
+                kind: row.get(1)?,
+                subject: row.get(2)?,
+                text: row.get(3)?,
+            })
+        })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// The kinds and subjects that there are, for a person who misspelt one.
+pub fn known(tx: &Transaction<'_>) -> Result<(Vec<String>, Vec<String>), StateError> {
+    let all = |sql: &str| -> Result<Vec<String>, StateError> {
+        let mut statement = tx.prepare(sql)?;
+        let rows = statement.query_map([], |row| row.get(0))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    };
+    Ok((
+        all("select distinct kind from ledger order by 1")?,
+        all("select distinct subject from ledger order by 1 limit 1000")?,
+    ))
+}
+
 /// Forgets decisions older than `before`.
 pub fn prune(tx: &Transaction<'_>, before: DateTime<Utc>) -> Result<usize, StateError> {
     Ok(tx.execute("delete from ledger where at < ?1", [millis(before)])?)

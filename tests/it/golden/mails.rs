@@ -10,8 +10,8 @@ use postrider::domain::report::Format;
 use postrider::domain::table::{Section, Table};
 use postrider::render::subject::default_template;
 use postrider::render::{
-    DigestMail, Envelope, IncidentKind, IncidentMail, Logo, Look, NoticeMail, Rendered, mail,
-    mail_bytes, render_digest, render_incident, render_notice,
+    Context, DigestMail, Envelope, IncidentKind, IncidentMail, Logo, Look, NoticeMail, Rendered,
+    mail, mail_bytes, render_digest, render_incident, render_notice,
 };
 
 use super::tables::{self, at, berlin};
@@ -264,6 +264,7 @@ fn incident(kind: IncidentKind) -> IncidentMail {
         instance: Some("reports-1".to_owned()),
         owner: Some("ops@example.com".to_owned()),
         look: Look::default(),
+        context: Context::default(),
     }
 }
 

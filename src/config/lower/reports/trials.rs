@@ -6,14 +6,15 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use toml::Spanned;
 
-use super::super::super::problem::{Findings, suggestion};
+use super::super::super::problem::Findings;
 use super::super::super::shape::Shaped;
 use super::super::super::text::At;
 use super::super::super::wire::{CellToml, ReportToml, TestToml, Text};
-use crate::domain::dataset::{Dataset, Field};
+use super::super::given::Given;
+use crate::domain::dataset::Dataset;
 use crate::domain::query::Query;
 use crate::domain::report::ReportTest;
-use crate::domain::value::{Type, Value};
+use crate::domain::value::Value;
 
 /// More records than this are no small test.
 const RECORDS_MAX: usize = 1_000;
@@ -50,12 +51,15 @@ impl Reader<'_, '_, '_> {
             let message = format!("{count} records are more than the {RECORDS_MAX} of a test");
             self.found.problem(place.clone(), message, None);
         }
-        let mut records = BTreeMap::new();
-        for (name, list) in &wire.records {
-            if let Some(list) = self.records(name, list) {
-                records.insert(name.get_ref().clone(), list);
-            }
-        }
+        let reads = self.query.reads();
+        let mut records = Given {
+            datasets: self.datasets,
+            reads: reads.keys().map(String::as_str).collect(),
+            what: "report",
+            file: self.table.file,
+            made: BTreeMap::new(),
+        };
+        let records = records.read(self.found, &wire.records);
         if wire.rows.is_none() && wire.total.is_none() {
             let help = "write the rows that must come, e.g. `rows = [[\"Web chat\", 3]]`";
             self.found.problem(place.clone(), "a test that expects nothing", help);
@@ -94,77 +98,6 @@ impl Reader<'_, '_, '_> {
             }
         }
     }
-
-    fn records(
-        &mut self,
-        name: &Text,
-        list: &[BTreeMap<Text, Spanned<CellToml>>],
-    ) -> Option<Vec<BTreeMap<String, Value>>> {
-        let reads = self.query.reads();
-        let dataset = self.datasets.iter().find(|dataset| dataset.name == *name.get_ref());
-        let Some(dataset) = dataset.filter(|dataset| reads.contains_key(&dataset.name)) else {
-            let written = name.get_ref();
-            let help = suggestion(written, reads.keys().map(String::as_str));
-            let message = format!("the report reads no dataset `{written}`");
-            self.found.problem(self.table.at(name), message, help);
-            return None;
-        };
-        let mut records = Vec::new();
-        for (index, record) in list.iter().enumerate() {
-            let mut values = BTreeMap::new();
-            for (field, cell) in record {
-                values.extend(self.cell(dataset, field, cell));
-            }
-            // A key that does not matter need not be invented.
-            let key = &dataset.fields[dataset.key];
-            if !values.contains_key(&key.name) {
-                let number = i64::try_from(index + 1).unwrap_or(i64::MAX);
-                let made = match key.ty {
-                    Type::Integer => Value::Integer(number),
-                    _ => Value::Text(format!("{}-{number}", dataset.name)),
-                };
-                values.insert(key.name.clone(), made);
-            }
-            records.push(values);
-        }
-        Some(records)
-    }
-
-    fn cell(
-        &mut self,
-        dataset: &Dataset,
-        name: &Text,
-        cell: &Spanned<CellToml>,
-    ) -> Option<(String, Value)> {
-        let written = name.get_ref();
-        let Some(field) = dataset.fields.iter().find(|field| field.name == *written) else {
-            let help = suggestion(written, dataset.fields.iter().map(|field| field.name.as_str()));
-            let message = format!("{} has no field `{written}`", dataset.name);
-            self.found.problem(self.table.at(name), message, help);
-            return None;
-        };
-        let value = cell.get_ref().of(field);
-        if value.is_none() {
-            let message = format!("`{written}` of {} is {}", dataset.name, a(field.ty));
-            self.found.problem(self.table.at(cell), message, example(field.ty));
-        }
-        Some((written.clone(), value?))
-    }
-}
-
-fn a(ty: Type) -> String {
-    let article = if ty == Type::Integer { "an" } else { "a" };
-    format!("{article} {}", ty.word())
-}
-
-fn example(ty: Type) -> &'static str {
-    match ty {
-        Type::Boolean => "write `true` or `false`",
-        Type::Integer => "write e.g. `3`",
-        Type::Real => "write e.g. `2.5`",
-        Type::Text => "write it in quotes",
-        Type::Timestamp => "write e.g. `\"2026-11-22T10:00:00Z\"`",
-    }
 }
 
 impl CellToml {
@@ -175,22 +108,6 @@ impl CellToml {
             CellToml::Integer(n) => Value::Integer(*n),
             CellToml::Real(x) => Value::Real(*x),
             CellToml::Text(text) => Value::Text(text.clone()),
-        }
-    }
-
-    /// As a value of a field; `None` where it is of another type.
-    fn of(&self, field: &Field) -> Option<Value> {
-        match (self, field.ty) {
-            (CellToml::Boolean(yes), Type::Boolean) => Some(Value::Boolean(*yes)),
-            (CellToml::Integer(n), Type::Integer) => Some(Value::Integer(*n)),
-            (CellToml::Integer(n), Type::Real) => Some(Value::Real(*n as f64)),
-            (CellToml::Real(x), Type::Real) => Some(Value::Real(*x)),
-            (CellToml::Text(text), Type::Text) => Some(Value::Text(text.clone())),
-            (CellToml::Text(text), Type::Timestamp) => {
-                let at = DateTime::parse_from_rfc3339(text).ok()?;
-                Some(Value::Timestamp(at.to_utc()))
-            }
-            _ => None,
         }
     }
 }

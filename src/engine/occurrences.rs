@@ -1,0 +1,232 @@
+//! Event rules: each record that matches is told once. What a rule has seen is remembered by the
+//! record's key, in the commit that owes the telling; so neither a restart nor a window that is read
+//! again tells anything twice, nor do records that are pulled anew.
+//!
+//! A rule reads back beyond what it has read before, by its window or by an hour: what became visible
+//! late is found as long as that. A new rule tells nothing of what was there before it.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+
+use super::Plant;
+use super::evaluate::Answers;
+use crate::domain::notification::Occurrence;
+use crate::domain::query::{Answer, Frame, Row};
+use crate::domain::rule::{EventColumns, Rule};
+use crate::domain::value::Value;
+use crate::store::state::occurrences;
+use crate::store::{Store, StoreError};
+
+/// How far back a rule without a window reads again.
+const LOOK_BACK: TimeDelta = TimeDelta::hours(1);
+/// At most so many rows are held at once; where a stretch of time has more, it is read in halves.
+const ROWS_MAX: usize = 10_000;
+/// A stretch is not halved any more.
+const STRETCH_MIN: TimeDelta = TimeDelta::seconds(1);
+/// Of at most so many new records at once it is kept what they look like; more are counted.
+const NEW_MAX: usize = 1_000;
+
+/// What an event rule saw.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// New records to tell, oldest first.
+    pub(super) new: Vec<Occurrence>,
+    /// Keys of records that are not told one by one.
+    pub(super) passed: Vec<String>,
+    /// Keys of records seen long ago that are still there.
+    pub(super) kept: Vec<String>,
+    /// Records that could not even be looked at, since one second had too many.
+    pub(super) unread: u64,
+}
+
+/// What one look at an event rule needs.
+pub(super) struct Seeing<'a> {
+    pub(super) store: &'a Store,
+    pub(super) plant: &'a Plant,
+    pub(super) answers: &'a Answers<'a>,
+    pub(super) rule: &'a Rule,
+    pub(super) now: DateTime<Utc>,
+}
+
+impl Seeing<'_> {
+    /// What is new up to an instant. `until` is how far the rule has read; `None`: it is new, and all
+    /// there is has been there before it.
+    ///
+    /// # Errors
+    /// The records or the state cannot be read.
+    pub(super) fn see(
+        &self,
+        until: Option<DateTime<Utc>>,
+        to: DateTime<Utc>,
+    ) -> Result<Seen, StoreError> {
+        let Some(columns) = self.rule.event else { return Ok(Seen::default()) };
+        let back = self.rule.window.unwrap_or(LOOK_BACK);
+        // Where nothing says when a record became visible, all that match are looked at.
+        let from = self.rule.query.date.map(|_| until.unwrap_or(to) - back);
+        let (mut seen, mut keys) = (Seen::default(), BTreeSet::new());
+        let mut open = vec![from.map(|from| (from, to))];
+        while let Some(stretch) = open.pop() {
+            let answer = self.answers.list(&self.rule.query, &self.frame(stretch, to))?;
+            let more = unread(&answer);
+            if more > 0
+                && let Some((from, to)) = stretch.filter(|(from, to)| *to - *from > STRETCH_MIN)
+            {
+                let middle = from + (to - from) / 2;
+                open.extend([Some((middle, to)), Some((from, middle))]);
+                continue;
+            }
+            seen.unread += more;
+            self.sort_out(&answer, columns, (until.is_none(), to), &mut keys, &mut seen)?;
+        }
+        self.count_the_rest(&mut seen, to);
+        seen.new.sort_by(|a, b| (a.at, &a.record).cmp(&(b.at, &b.record)));
+        Ok(seen)
+    }
+
+    fn frame(&self, bounds: Option<(DateTime<Utc>, DateTime<Utc>)>, as_of: DateTime<Utc>) -> Frame {
+        Frame {
+            bounds,
+            as_of,
+            zone: self.rule.zone.clone(),
+            week_starts: self.plant.week_starts,
+            rows_max: ROWS_MAX,
+            rest_max: 0,
+        }
+    }
+
+    /// Takes what is new of an answer.
+    fn sort_out(
+        &self,
+        answer: &Answer,
+        columns: EventColumns,
+        (before_it, to): (bool, DateTime<Utc>),
+        keys: &mut BTreeSet<String>,
+        seen: &mut Seen,
+    ) -> Result<(), StoreError> {
+        // A record may stand in several rows.
+        let rows: Vec<(String, &Row)> = (answer.rows.iter())
+            .map(|row| (identity(row, columns), row))
+            .filter(|(key, _)| keys.insert(key.clone()))
+            .collect();
+        let known = self.store.state.read(|tx| {
+            occurrences::known(tx, &self.rule.name, rows.iter().map(|(key, _)| key.as_str()))
+        })?;
+        for ((key, row), seen_at) in rows.into_iter().zip(known) {
+            match seen_at {
+                None if before_it || seen.new.len() >= NEW_MAX => seen.passed.push(key),
+                None => seen.new.push(self.occurrence(key, row, columns, to)),
+                Some(at) if self.now - at > occurrences::KEPT / 2 => seen.kept.push(key),
+                Some(_) => {}
+            }
+        }
+        // What was there before the rule is nothing that happened.
+        if before_it {
+            seen.unread = 0;
+        }
+        Ok(())
+    }
+
+    /// More at once than can be told one by one are told as a number.
+    fn count_the_rest(&self, seen: &mut Seen, to: DateTime<Utc>) {
+        let counted = if seen.new.is_empty() { 0 } else { seen.passed.len() as u64 };
+        let more = counted + seen.unread;
+        if more == 0 {
+            return;
+        }
+        let mut labels = self.rule.labels.clone();
+        self.name(&mut labels);
+        seen.new.push(Occurrence {
+            rule: self.rule.name.clone(),
+            title: self.rule.title.clone(),
+            record: format!("more {}", to.timestamp_millis()),
+            at: to,
+            seen_at: self.now,
+            shown: vec![("More".into(), format!("{more} more records at once"))],
+            link: None,
+            labels,
+        });
+    }
+
+    fn name(&self, labels: &mut std::collections::BTreeMap<String, String>) {
+        labels.insert("rule".into(), self.rule.name.clone());
+        if let Some(level) = self.rule.levels.first() {
+            labels.insert("level".into(), level.name.clone());
+        }
+    }
+
+    fn occurrence(
+        &self,
+        record: String,
+        row: &Row,
+        columns: EventColumns,
+        to: DateTime<Utc>,
+    ) -> Occurrence {
+        let first = 1 + usize::from(columns.dated);
+        let (groups, shown) = (first..first + columns.groups, columns_shown(columns));
+        let text = |index: usize| {
+            let name = self.rule.query.columns.get(index).map_or("", |c| c.name.as_str());
+            (name.to_owned(), self.text(row.values.get(index)))
+        };
+        let mut labels = self.rule.labels.clone();
+        labels.extend(groups.map(text));
+        self.name(&mut labels);
+        let at = match row.values.get(1).filter(|_| columns.dated) {
+            Some(Value::Timestamp(at)) => *at,
+            _ => to,
+        };
+        Occurrence {
+            rule: self.rule.name.clone(),
+            title: self.rule.title.clone(),
+            record,
+            at,
+            seen_at: self.now,
+            shown: (shown..row.values.len()).map(text).collect(),
+            link: None,
+            labels,
+        }
+    }
+
+    /// A cell for people.
+    fn text(&self, value: Option<&Value>) -> String {
+        match value {
+            None | Some(Value::Null) => String::new(),
+            Some(Value::Timestamp(at)) => {
+                self.rule.zone.civil(*at).format("%Y-%m-%d %H:%M").to_string()
+            }
+            Some(other) => plain(other),
+        }
+    }
+}
+
+/// The place of the first column that is only shown.
+fn columns_shown(columns: EventColumns) -> usize {
+    1 + usize::from(columns.dated) + columns.groups + usize::from(columns.changes)
+}
+
+/// How many rows an answer does not hold.
+fn unread(answer: &Answer) -> u64 {
+    let left_out = answer.others.as_ref().map_or(0, |(count, _)| *count);
+    left_out.max(u64::from(answer.truncated))
+}
+
+/// What makes a row one that was seen: the record, and of a rule that tells changes the value too.
+fn identity(row: &Row, columns: EventColumns) -> String {
+    let record = row.keys.first().filter(|key| !key.is_null()).or(row.values.first());
+    let record = record.map_or(String::new(), plain);
+    match row.values.get(columns_shown(columns) - 1).filter(|_| columns.changes) {
+        Some(value) => format!("{record} = {}", plain(value)),
+        None => record,
+    }
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::Null => "null".into(),
+        Value::Boolean(truth) => truth.to_string(),
+        Value::Integer(number) => number.to_string(),
+        Value::Real(number) => number.to_string(),
+        Value::Timestamp(at) => at.to_rfc3339_opts(SecondsFormat::Millis, true),
+        Value::Text(text) => text.clone(),
+    }
+}

@@ -1,0 +1,216 @@
+//! What was: incidents and notices asked for by a person, and forgotten when they are old.
+
+use chrono::{DateTime, Utc};
+use rusqlite::{Transaction, params};
+use serde::de::DeserializeOwned;
+
+use super::{StateError, instant, millis};
+use crate::domain::incident::Incident;
+use crate::domain::notification::Notice;
+
+/// Which incidents are asked for; what is not set narrows nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// Those of this rule.
+    pub rule: Option<String>,
+    /// Open ones.
+    pub open: bool,
+    /// Open, or ended not before then.
+    pub since: Option<DateTime<Utc>>,
+    /// At most so many, those that began last.
+    pub limit: usize,
+}
+
+/// An incident with how often its rule fired for its group within a day around it, and how many
+/// notices it made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Past {
+    /// The incident as it is, or as it ended.
+    pub incident: Incident,
+    /// How many notices in a thread of its own were made about it.
+    pub notices: u64,
+}
+
+fn read<T: DeserializeOwned>(what: &'static str, text: &str) -> Result<T, StateError> {
+    serde_json::from_str(text).map_err(|source| StateError::Unreadable { what, source })
+}
+
+/// The incidents asked for, those that began last first.
+pub fn incidents(tx: &Transaction<'_>, wanted: &Wanted) -> Result<Vec<Past>, StateError> {
+    let mut statement = tx.prepare_cached(
+        "select body, (select count(*) from notice where thread = incident.id) from incident
+         where (?1 is null or rule = ?1) and (open = 1 or not ?2)
+           and (?3 is null or open = 1 or json_extract(body, '$.resolved.at') >= ?3)
+         order by json_extract(body, '$.began') desc, id limit ?4",
+    )?;
+    let limit = i64::try_from(wanted.limit).unwrap_or(i64::MAX);
+    let since = wanted.since.map(millis);
+    let rows = statement.query_map(params![wanted.rule, wanted.open, since, limit], |row| {
+        Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?.unsigned_abs()))
+    })?;
+    rows.map(|row| {
+        let (body, notices) = row?;
+        Ok(Past { incident: read("incident", &body)?, notices })
+    })
+    .collect()
+}
+
+/// The incidents whose id begins so, at most `limit`.
+pub fn begins_with(
+    tx: &Transaction<'_>,
+    prefix: &str,
+    limit: usize,
+) -> Result<Vec<Incident>, StateError> {
+    let mut statement = tx.prepare_cached(
+        "select body from incident where substr(id, 1, length(?1)) = ?1 order by id limit ?2",
+    )?;
+    let rows = statement.query_map(params![prefix, limit as i64], |row| row.get::<_, String>(0))?;
+    rows.map(|body| read("incident", &body?)).collect()
+}
+
+/// The notices that speak of an incident, oldest first, at most the last `limit`.
+pub fn notices_about(
+    tx: &Transaction<'_>,
+    incident: &Incident,
+    limit: usize,
+) -> Result<Vec<Notice>, StateError> {
+    // Those of a group have another thread; they are found by what they hold.
+    let mut statement = tx.prepare_cached(
+        "select body from notice
+         where thread = ?1 or (at >= ?2 and instr(body, ?1) > 0) order by at desc, key limit ?3",
+    )?;
+    let began = millis(incident.began);
+    let rows = statement
+        .query_map(params![incident.id, began, limit as i64], |row| row.get::<_, String>(0))?;
+    let mut notices: Vec<Notice> =
+        rows.map(|body| read("notice", &body?)).collect::<Result<_, _>>()?;
+    notices.reverse();
+    Ok(notices)
+}
+
+/// One notice as it is listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its identity.
+    pub key: String,
+    /// The rule it is about.
+    pub rule: String,
+    /// To whom.
+    pub receiver: String,
+    /// What is told, in one word.
+    pub kind: String,
+    /// When it was decided.
+    pub at: DateTime<Utc>,
+    /// The thread it is in.
+    pub thread: String,
+}
+
+/// The notices since an instant, oldest first.
+pub fn notices_since(
+    tx: &Transaction<'_>,
+    since: DateTime<Utc>,
+    limit: usize,
+) -> Result<Vec<Listed>, StateError> {
+    let mut statement = tx.prepare_cached(
+        "select key, rule, receiver, kind, at, thread from notice
+         where at >= ?1 order by at, key limit ?2",
+    )?;
+    let rows = statement.query_map(params![millis(since), limit as i64], |row| {
+        Ok(Listed {
+            key: row.get(0)?,
+            rule: row.get(1)?,
+            receiver: row.get(2)?,
+            kind: row.get(3)?,
+            at: instant(row.get(4)?),
+            thread: row.get(5)?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// What became of the message of a notice: the state of its delivery, how often it was tried, and
+/// what the far side said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivered {
+    /// The delivery's number.
+    pub id: i64,
+    /// To which address, or the receiver's name.
+    pub recipient: String,
+    /// [`super::outbox::SMTP`], or the receiver's name.
+    pub receiver: String,
+    /// Where it stands.
+    pub state: String,
+    /// Tries so far.
+    pub attempts: u32,
+    /// When it ended.
+    pub finished_at: Option<DateTime<Utc>>,
+    /// What was said at the last try.
+    pub said: Option<String>,
+}
+
+/// The deliveries that were owed in a thread at an instant: those of the notices decided then.
+pub fn deliveries_of(
+    tx: &Transaction<'_>,
+    thread: &str,
+    at: DateTime<Utc>,
+) -> Result<Vec<Delivered>, StateError> {
+    let mut statement = tx.prepare_cached(
+        "select id, recipient, receiver, state, attempts, finished_at, coalesce(reason,
+                (select words from attempt where delivery = outbox.id order by n desc limit 1))
+         from outbox where origin = ?1 and kind = 'notification' and created_at = ?2 order by id",
+    )?;
+    let rows = statement.query_map(params![thread, millis(at)], |row| {
+        Ok(Delivered {
+            id: row.get(0)?,
+            recipient: row.get(1)?,
+            receiver: row.get(2)?,
+            state: row.get(3)?,
+            attempts: row.get(4)?,
+            finished_at: row.get::<_, Option<i64>>(5)?.map(instant),
+            said: row.get(6)?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// When a message was last taken by each receiver, and its far side's words: for mail by address.
+pub fn last_delivered(tx: &Transaction<'_>) -> Result<Vec<Delivered>, StateError> {
+    let mut statement = tx.prepare_cached(
+        "select max(id), recipient, receiver, state, attempts, max(finished_at),
+                (select words from attempt where delivery = outbox.id order by n desc limit 1)
+         from outbox where state = 'delivered' and kind in ('notification', 'notice')
+         group by receiver, recipient order by receiver, recipient limit 1000",
+    )?;
+    let rows = statement.query_map([], |row| {
+        Ok(Delivered {
+            id: row.get(0)?,
+            recipient: row.get(1)?,
+            receiver: row.get(2)?,
+            state: row.get(3)?,
+            attempts: row.get(4)?,
+            finished_at: row.get::<_, Option<i64>>(5)?.map(instant),
+            said: row.get(6)?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Forgets incidents that ended before then, of which nobody is owed anything, with what was told of
+/// them, and notices of before then; at most `limit` of each. Returns how many.
+pub fn prune(
+    tx: &Transaction<'_>,
+    before: DateTime<Utc>,
+    limit: usize,
+) -> Result<usize, StateError> {
+    let (before, limit) = (millis(before), limit as i64);
+    let old = "select id from incident where open = 0 and live = 0
+               and json_extract(body, '$.resolved.at') < ?1 limit ?2";
+    tx.execute(&format!("delete from told where incident in ({old})"), params![before, limit])?;
+    let gone =
+        tx.execute(&format!("delete from incident where id in ({old})"), params![before, limit])?;
+    let notices = tx.execute(
+        "delete from notice where key in (select key from notice where at < ?1 limit ?2)",
+        params![before, limit],
+    )?;
+    Ok(gone + notices)
+}
