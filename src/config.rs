@@ -17,10 +17,12 @@ use crate::domain::report::Report;
 use crate::domain::route::{Inhibition, Route};
 use crate::domain::rule::Rule;
 use crate::domain::rule::trial::RuleTest;
+use crate::domain::schedule::Schedule;
 use crate::domain::zone::Zone;
 use crate::receiver::smtp::SmtpSettings;
+use crate::receiver::vendor::VendorSettings;
 use crate::receiver::webhook::WebhookSettings;
-use crate::render::Look;
+use crate::render::{Look, Shape};
 use crate::source::rest::RestSettings;
 use crate::source::salesforce::SalesforceSettings;
 
@@ -177,6 +179,8 @@ pub struct Config {
     pub inhibitions: Vec<Inhibition>,
     /// Receivers, by name.
     pub receivers: BTreeMap<String, ReceiverSettings>,
+    /// What is done besides with those of them that have something of the kind, by name.
+    pub care: BTreeMap<String, Care>,
 }
 
 /// A dead man's switch: who is told that postrider works, and raises the alarm when that stops.
@@ -230,4 +234,19 @@ pub enum ReceiverSettings {
     Email(Vec<String>),
     /// A webhook.
     Webhook(WebhookSettings),
+    /// A vendor's endpoint.
+    Vendor(VendorSettings),
+}
+
+/// What is done with a receiver, whatever its kind.
+#[derive(Clone, Debug, Default)]
+pub struct Care {
+    /// What a webhook's body is, if not postrider's own payload.
+    pub shape: Option<Shape>,
+    /// Who is told instead, once it has not taken a message for so long.
+    pub fallback: Option<(String, TimeDelta)>,
+    /// At most so many notices in so long; beyond it they become summaries.
+    pub limit: Option<(u32, TimeDelta)>,
+    /// When it is proved that messages reach it.
+    pub canary: Option<Schedule>,
 }

@@ -18,6 +18,7 @@ use crate::domain::dataset::Dataset;
 use crate::domain::digest::Digest;
 use crate::domain::route::{Inhibition, Route};
 use crate::domain::rule::Rule;
+use crate::domain::schedule::Schedule;
 use crate::domain::token::Key;
 use crate::domain::zone::Zone;
 use crate::receiver::Receiver;
@@ -124,6 +125,8 @@ pub struct ReceiverLine {
     pub fallback: Option<(String, TimeDelta)>,
     /// At most so many notices in so long; beyond it they become summaries.
     pub limit: Option<(u32, TimeDelta)>,
+    /// When it is proved that messages reach it.
+    pub canary: Option<Schedule>,
 }
 
 /// Where a receiver leads.
@@ -135,9 +138,12 @@ pub enum Destination {
 }
 
 impl Destination {
-    /// Whether it is a webhook of the Standard Webhooks kind, which gets digests with their tables.
-    pub fn takes_tables(&self) -> bool {
-        matches!(self, Destination::Post(Shape::Standard, _))
+    /// How digests are told to it; `None`: not by a POST, or not at all.
+    pub fn takes_tables(&self) -> Option<&Shape> {
+        match self {
+            Destination::Post(shape, _) => Some(shape).filter(|shape| shape.takes_digests()),
+            Destination::Mail(_) => None,
+        }
     }
 }
 

@@ -5,8 +5,10 @@ use futures_util::future::BoxFuture;
 
 use crate::domain::delivery::{Message, Outcome};
 
+pub mod post;
 pub mod smtp;
 mod tls;
+pub mod vendor;
 pub mod webhook;
 mod words;
 

@@ -5,6 +5,7 @@
 //! mail: a subject template that cannot be used and a report that could not be made are told in
 //! it; only an address that is none refuses to become an envelope.
 
+pub mod bodies;
 pub mod chart;
 pub mod custom;
 mod digest;
@@ -26,6 +27,7 @@ mod text;
 mod view;
 pub mod words;
 
+pub use bodies::{OwnBody, Shape, Trouble, bodies, digest_body, proof_body, trouble_body};
 pub use digest::{DigestMail, HTML_BYTES_MAX, render_digest};
 pub use format::{Locale, UnknownLocale};
 pub use incident::{
@@ -34,7 +36,7 @@ pub use incident::{
 pub use look::{Logo, Look};
 pub use mail::{Envelope, EnvelopeError, mail_bytes};
 pub use notice::{NoticeMail, render_notice};
-pub use notification::{NotificationMail, Shape, SourceState, body, render_notification};
+pub use notification::{NotificationMail, SourceState, render_notification};
 pub use payload::{digest_payload, incident_payload, notice_payload};
 
 /// A mail's content, before it is given to somebody.

@@ -14,18 +14,73 @@ use crate::engine::heartbeat::Heartbeat;
 use crate::engine::{Destination, Mail, Plant, ReceiverLine, SourceLine};
 use crate::receiver::Receiver;
 use crate::receiver::smtp::Smtp;
+use crate::receiver::vendor::{Vendor, VendorHook};
 use crate::receiver::webhook::{Webhook, WebhookSettings};
 use crate::render::Shape;
 use crate::source::rest::Rest;
 use crate::source::salesforce::Salesforce;
 use crate::source::{Bounds, Source, SourceError};
 
-/// A webhook whose address is a reference that leads nowhere.
+/// A receiver whose address or key is a reference that leads nowhere.
 struct Unset;
 
 impl Receiver for Unset {
     fn deliver<'a>(&'a self, _: &'a Message) -> BoxFuture<'a, Outcome> {
-        Box::pin(async { Outcome::ReceiverBroken("its address is not set".to_owned()) })
+        Box::pin(async { Outcome::ReceiverBroken("its address or key is not set".to_owned()) })
+    }
+}
+
+/// Wires one receiver.
+fn receiver(
+    name: &str,
+    config: &Config,
+    settings: &ReceiverSettings,
+    clock: &Arc<dyn Clock>,
+    limits: &Limits,
+) -> anyhow::Result<ReceiverLine> {
+    let care = config.care.get(name).cloned().unwrap_or_default();
+    let cannot = || format!("receiver `{name}` cannot be used");
+    let destination = match settings {
+        ReceiverSettings::Email(to) => Destination::Mail(to.clone()),
+        ReceiverSettings::Webhook(settings) => {
+            // Only looking: `check` notes that something is not set, `run` refuses it.
+            let unset = settings.all_secrets().iter().any(|text| text.expose_secret().is_empty());
+            let shape = care.shape.unwrap_or(Shape::Standard);
+            Destination::Post(
+                shape,
+                match unset {
+                    true => Arc::new(Unset),
+                    false => Arc::new(
+                        Webhook::with_bounds(settings.clone(), Arc::clone(clock), limits.webhook)
+                            .with_context(cannot)?,
+                    ),
+                },
+            )
+        }
+        ReceiverSettings::Vendor(settings) => Destination::Post(
+            shape_of(settings.vendor),
+            match settings.is_unset() {
+                true => Arc::new(Unset),
+                false => Arc::new(
+                    VendorHook::new(settings, Arc::clone(clock), limits.webhook)
+                        .with_context(cannot)?,
+                ),
+            },
+        ),
+    };
+    let (fallback, limit, canary) = (care.fallback, care.limit, care.canary);
+    Ok(ReceiverLine { destination, fallback, limit, canary })
+}
+
+/// What a vendor's endpoint understands.
+fn shape_of(vendor: Vendor) -> Shape {
+    match vendor {
+        Vendor::Slack => Shape::Slack,
+        Vendor::Teams => Shape::Teams,
+        Vendor::Discord => Shape::Discord,
+        Vendor::Telegram => Shape::Telegram,
+        Vendor::PagerDuty => Shape::PagerDuty,
+        Vendor::Alertmanager => Shape::Alertmanager,
     }
 }
 
@@ -77,20 +132,7 @@ pub(super) fn build(
         plant.sources.insert(name.clone(), SourceLine { source, pull_every, history, labels });
     }
     for (name, settings) in &config.receivers {
-        let destination = match settings {
-            ReceiverSettings::Email(to) => Destination::Mail(to.clone()),
-            // Only looking: `check` notes that it is not set, `run` refuses it.
-            ReceiverSettings::Webhook(settings) if settings.url.expose_secret().is_empty() => {
-                Destination::Post(Shape::Standard, Arc::new(Unset))
-            }
-            ReceiverSettings::Webhook(settings) => {
-                let webhook =
-                    Webhook::with_bounds(settings.clone(), Arc::clone(clock), limits.webhook)
-                        .with_context(|| format!("receiver `{name}` cannot be used"))?;
-                Destination::Post(Shape::Standard, Arc::new(webhook))
-            }
-        };
-        let line = ReceiverLine { destination, fallback: None, limit: None };
+        let line = receiver(name, config, settings, clock, limits)?;
         plant.receivers.insert(name.clone(), line);
     }
     Ok(plant)
@@ -106,6 +148,8 @@ fn heartbeat(
         name: "heartbeat".to_owned(),
         url: settings.url.clone(),
         secrets: Vec::new(),
+        headers: Vec::new(),
+        private: false,
     };
     let to = Webhook::with_bounds(webhook, Arc::clone(clock), limits.webhook)
         .context("the heartbeat cannot be sent")?;

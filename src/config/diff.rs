@@ -77,7 +77,7 @@ pub fn diff(old: &Config, new: &Config) -> Vec<Change> {
         a.hash == b.hash && a.addresses().eq(b.addresses())
     });
     found.named("rule", "rules", &old.rules, &new.rules, |a, b| a.hash == b.hash);
-    found.named("receiver", "receivers", &old.receivers, &new.receivers, same_receiver);
+    found.named("receiver", "receivers", &receivers(old), &receivers(new), same_receiver);
     found.list("route", "routes");
     found.list("inhibition", "inhibitions");
     found.changes
@@ -317,14 +317,26 @@ fn secrets_of(source: &SourceSettings) -> Vec<&str> {
     secrets.into_iter().map(|secret| secret.expose_secret()).collect()
 }
 
-fn same_receiver(old: &ReceiverSettings, new: &ReceiverSettings) -> bool {
-    match (old, new) {
-        (ReceiverSettings::Email(old), ReceiverSettings::Email(new)) => old == new,
+/// Receivers with what is done with them, by name. Of that nothing is a secret.
+fn receivers(config: &Config) -> BTreeMap<String, (&ReceiverSettings, String)> {
+    let care = |name: &String| format!("{:?}", config.care.get(name));
+    let named = config.receivers.iter();
+    named.map(|(name, settings)| (name.clone(), (settings, care(name)))).collect()
+}
+
+fn same_receiver(old: &(&ReceiverSettings, String), new: &(&ReceiverSettings, String)) -> bool {
+    let same = |old: Vec<&SecretString>, new: Vec<&SecretString>| {
+        old.len() == new.len() && old.into_iter().zip(new).all(|(old, new)| same_secret(old, new))
+    };
+    let settings = match (old.0, new.0) {
         (ReceiverSettings::Webhook(old), ReceiverSettings::Webhook(new)) => {
-            same_secret(&old.url, &new.url)
-                && old.secrets.len() == new.secrets.len()
-                && old.secrets.iter().zip(&new.secrets).all(|(old, new)| same_secret(old, new))
+            same(old.all_secrets(), new.all_secrets())
         }
-        _ => false,
-    }
+        (ReceiverSettings::Vendor(old), ReceiverSettings::Vendor(new)) => {
+            same(old.secrets(), new.secrets())
+        }
+        _ => true,
+    };
+    // Everything but secrets is in what is shown.
+    settings && format!("{old:?}") == format!("{new:?}")
 }

@@ -118,6 +118,8 @@ pub(super) struct Names {
     types: Known<(Arc<ReportType>, String)>,
     reports: Known<Arc<Report>>,
     receivers: Known<ReceiverSettings>,
+    /// Receivers that understand incidents and nothing else.
+    of_incidents: BTreeSet<String>,
     /// Places that make postrider send mail, with the words for it.
     mails: Vec<(At, String)>,
     /// The first rule's name, and where it is.
@@ -164,15 +166,19 @@ pub(super) fn lower(
         types,
         reports: Known::new("report", "reports"),
         receivers: Known::new("receiver", "receivers"),
+        of_incidents: BTreeSet::new(),
         mails: Vec::new(),
         first_rule: None,
     };
     names.reports = Known::lower("report", "reports", raw_reports, |raw| {
         reports::lower(raw, found, &names).map(Arc::new)
     });
+    let mut cares = receivers::Cares::default();
+    let zone = &names.general.zone;
     names.receivers = Known::lower("receiver", "receivers", section("receivers"), |raw| {
-        receivers::lower(raw, found, surroundings)
+        receivers::lower(raw, found, surroundings, zone, &mut cares)
     });
+    names.of_incidents = cares.of_incidents(&names.receivers);
     let mut mails = Vec::new();
     let digests = Known::lower("digest", "digests", section("digests"), |raw| {
         digests::lower(raw, found, &names, surroundings, &mut mails).map(Arc::new)
@@ -196,6 +202,7 @@ pub(super) fn lower(
         receivers: names.receivers.declared.iter().map(String::as_str).collect(),
     };
     let rule_tests = rule_tests::lower(found, rule_tests, &about);
+    let care = cares.settled(found, &names.receivers);
     let general = names.general;
     Some(Config {
         timezone: general.zone,
@@ -223,6 +230,7 @@ pub(super) fn lower(
         routes: routes?,
         inhibitions: inhibitions?,
         receivers: names.receivers.made,
+        care,
     })
 }
 

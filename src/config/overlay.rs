@@ -51,11 +51,19 @@ impl Config {
             source.auth = SalesforceAuth::ClientCredentials { client_id, client_secret };
         }
         for (name, receiver) in &mut self.receivers {
-            if let ReceiverSettings::Webhook(webhook) = receiver {
-                let url = format!("{}/{name}", overlay.webhooks.trim_end_matches('/'));
-                lines.push(format!("[receivers.{name}] the webhook is {url}, with its own secret"));
-                webhook.url = SecretString::from(url);
-                webhook.secrets = vec![overlay.webhook_secret.clone()];
+            let url = format!("{}/{name}", overlay.webhooks.trim_end_matches('/'));
+            match receiver {
+                ReceiverSettings::Email(_) => {}
+                ReceiverSettings::Webhook(webhook) => {
+                    let words = "with its own secret";
+                    lines.push(format!("[receivers.{name}] the webhook is {url}, {words}"));
+                    webhook.url = SecretString::from(url);
+                    webhook.secrets = vec![overlay.webhook_secret.clone()];
+                }
+                ReceiverSettings::Vendor(hook) => {
+                    lines.push(format!("[receivers.{name}] {} is {url}", hook.vendor.word()));
+                    hook.url = Some(SecretString::from(url));
+                }
             }
         }
         if let Some(heartbeat) = &mut self.heartbeat {

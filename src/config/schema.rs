@@ -238,7 +238,15 @@ mod tests {
         check("repeat", &[fields_of::<wire::RepeatToml>()], &[]);
         check("escalation", &[fields_of::<wire::EscalationToml>()], &[]);
         check("inhibitions", &[fields_of::<wire::InhibitionToml>()], &[]);
-        let receivers = [fields_of::<wire::EmailToml>(), fields_of::<wire::WebhookToml>()];
+        let receivers = [
+            fields_of::<wire::EmailToml>(),
+            fields_of::<wire::WebhookToml>(),
+            fields_of::<wire::ChatToml>(),
+            fields_of::<wire::TelegramToml>(),
+            fields_of::<wire::PagerDutyToml>(),
+            fields_of::<wire::AlertmanagerToml>(),
+            fields_of::<wire::CareToml>(),
+        ];
         check("receivers.NAME", &receivers, &["kind"]);
     }
 

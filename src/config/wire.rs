@@ -538,6 +538,16 @@ pub(super) struct EmailToml {
     pub(super) to: Option<Spanned<Vec<Text>>>,
 }
 
+/// What every `[receivers.NAME]` may have, whatever its kind; taken out before.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CareToml {
+    pub(super) fallback: Option<Text>,
+    pub(super) fallback_after: Option<Text>,
+    pub(super) limit: Option<Text>,
+    pub(super) canary: Option<Text>,
+}
+
 /// `[receivers.NAME]` with `kind = "webhook"`.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -545,4 +555,47 @@ pub(super) struct WebhookToml {
     pub(super) url: Option<Text>,
     #[serde(default)]
     pub(super) secrets: Vec<Text>,
+    #[serde(default)]
+    pub(super) headers: BTreeMap<Text, Text>,
+    pub(super) shape: Option<Text>,
+    pub(super) body: Option<Text>,
+    pub(super) private: Option<Spanned<bool>>,
+}
+
+/// `[receivers.NAME]` with `kind = "slack"`, `"teams"` or `"discord"`.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ChatToml {
+    pub(super) url: Option<Text>,
+    pub(super) private: Option<Spanned<bool>>,
+}
+
+/// `[receivers.NAME]` with `kind = "telegram"`.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TelegramToml {
+    pub(super) token: Option<Text>,
+    pub(super) chat: Option<Text>,
+    pub(super) url: Option<Text>,
+    pub(super) private: Option<Spanned<bool>>,
+}
+
+/// `[receivers.NAME]` with `kind = "pagerduty"`.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PagerDutyToml {
+    pub(super) key: Option<Text>,
+    pub(super) url: Option<Text>,
+    pub(super) private: Option<Spanned<bool>>,
+}
+
+/// `[receivers.NAME]` with `kind = "alertmanager"`.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AlertmanagerToml {
+    pub(super) url: Option<Text>,
+    pub(super) token: Option<Text>,
+    pub(super) username: Option<Text>,
+    pub(super) password: Option<Text>,
+    pub(super) private: Option<Spanned<bool>>,
 }

@@ -29,6 +29,12 @@ pub(super) struct Trouble {
 }
 
 impl Trouble {
+    /// Whether it tells that an earlier one of the same subject is over.
+    fn is_over(&self) -> bool {
+        let kind = self.identity.first().map_or("", String::as_str);
+        matches!(kind, "answers" | "source back")
+    }
+
     fn mail(&self, plant: &Plant) -> NoticeMail {
         NoticeMail {
             title: self.title.clone(),
@@ -44,12 +50,13 @@ impl Trouble {
 /// The message to the alarm's receiver, unless that is what the trouble is about.
 fn alarm(plant: &Plant, trouble: &Trouble, now: DateTime<Utc>) -> Option<Owed> {
     let name = plant.alarm.as_ref().filter(|name| **name != trouble.subject)?;
-    let Destination::Post(_, _) = &plant.receivers.get(name)?.destination else { return None };
+    let Destination::Post(shape, _) = &plant.receivers.get(name)?.destination else { return None };
     let mut parts: Vec<&str> = trouble.identity.iter().map(String::as_str).collect();
     parts.extend(["alarm", name]);
     let id = render::mail::webhook_id(&parts);
     let mail = trouble.mail(plant);
-    let bytes = render::notice_payload(&mail, &trouble.subject, now);
+    let (about, over) = (trouble.subject.as_str(), trouble.is_over());
+    let bytes = render::trouble_body(shape, &render::Trouble { mail: &mail, about, at: now, over });
     Some(Owed {
         kind: Kind::Notice,
         origin: trouble.subject.clone(),

@@ -85,9 +85,13 @@ fn messages(plant: &Plant, notice: &Notice, mail: &NotificationMail) -> Vec<Owed
     };
     match (&line.destination, &plant.mail) {
         (Destination::Post(shape, _), _) => {
-            let id = render::mail::webhook_id(&[&notice.key]);
-            let bytes = render::body(shape, mail, &rendered);
-            vec![owe(&notice.receiver, Message { id, recipient: notice.receiver.clone(), bytes })]
+            let bodies = render::bodies(shape, notice, mail, &rendered).into_iter();
+            let message = |(suffix, bytes): (String, Vec<u8>)| {
+                let parts = [notice.key.as_str(), suffix.as_str()];
+                let id = render::mail::webhook_id(&parts[..1 + usize::from(!suffix.is_empty())]);
+                Message { id, recipient: notice.receiver.clone(), bytes }
+            };
+            bodies.map(|body| owe(&notice.receiver, message(body))).collect()
         }
         (Destination::Mail(addresses), Some(line)) => {
             let letters = addresses.iter().filter_map(|to| {

@@ -12,7 +12,7 @@ use super::incident::view::{self, Space};
 use super::incident::{IncidentMail, IncidentView, group_words, incident_subject};
 use super::mail::encoded_len;
 use super::subject::line;
-use super::{Look, Rendered, html, incident_payload, text};
+use super::{Look, Rendered, html, text};
 use crate::domain::notification::{Kind, Occurrence};
 use crate::domain::route::Labels;
 use crate::domain::zone::Zone;
@@ -78,24 +78,10 @@ pub struct SourceState {
     pub covers: Vec<String>,
 }
 
-/// The shape a receiver's other end understands.
-#[derive(Clone, Debug)]
-pub enum Shape {
-    /// Standard Webhooks: postrider's own payload.
-    Standard,
-}
-
 /// Writes a notification as a mail. What cannot be written is replaced by a plain text that says
 /// so; [`Rendered::problem`] then has the reason.
 pub fn render_notification(mail: &NotificationMail) -> Rendered {
     fallback::guarded(mail, drawn)
-}
-
-/// Writes a notification as the body of a POST. It holds no secret: those are the receiver's.
-pub fn body(shape: &Shape, mail: &NotificationMail, rendered: &Rendered) -> Vec<u8> {
-    match shape {
-        Shape::Standard => incident_payload(&mail.items[0], rendered),
-    }
 }
 
 /// How small a mail is made, step by step, until it fits.

@@ -16,6 +16,9 @@ use super::incident::{IncidentKind, IncidentMail, PassedIncident};
 use super::notice::NoticeMail;
 
 mod beside;
+mod several;
+
+pub(super) use several::notification_payload;
 
 use beside::{BesideData, GoalData, NewsData};
 
@@ -193,7 +196,17 @@ struct IncidentData<'a> {
     reason: &'a str,
     sequence: u32,
     runbook: Option<&'a str>,
-    text: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instead_of: Option<InsteadOf<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<&'a str>,
+}
+
+/// The receiver it was for, and why it is told to another one.
+#[derive(Serialize)]
+struct InsteadOf<'a> {
+    receiver: &'a str,
+    reason: &'a str,
 }
 
 #[derive(Serialize)]
@@ -221,13 +234,24 @@ fn passed(incident: &PassedIncident) -> PassedData<'_> {
 
 /// The payload `incident.fired`, `incident.level_up`, `incident.resolved` or `incident.reminder`.
 pub fn incident_payload(mail: &IncidentMail, rendered: &Rendered) -> Vec<u8> {
+    let data = incident(mail, &rendered.subject, Some(&rendered.text));
+    written(format!("incident.{}", mail.kind.word()), mail.at, &data)
+}
+
+/// One incident; without its own text among several.
+fn incident<'a>(
+    mail: &'a IncidentMail,
+    subject: &'a str,
+    text: Option<&'a str>,
+) -> IncidentData<'a> {
     let locale = Locale::named(&mail.locale);
     let window = mail.window;
-    let data = IncidentData {
+    IncidentData {
         incident: &mail.incident,
         rule: &mail.rule,
         title: &mail.title,
-        subject: &rendered.subject,
+        subject,
+        instead_of: None,
         state: if mail.kind == IncidentKind::Resolved { "resolved" } else { "firing" },
         level: &mail.level,
         previous_level: mail.previous_level.as_deref(),
@@ -253,9 +277,8 @@ pub fn incident_payload(mail: &IncidentMail, rendered: &Rendered) -> Vec<u8> {
         reason: &mail.reason,
         sequence: mail.sequence,
         runbook: mail.runbook.as_deref(),
-        text: &rendered.text,
-    };
-    written(format!("incident.{}", mail.kind.word()), mail.at, &data)
+        text,
+    }
 }
 
 fn written<T: Serialize>(kind: String, at: DateTime<Utc>, data: &T) -> Vec<u8> {

@@ -49,8 +49,27 @@ impl Failure {
 
 /// A template filled with words.
 pub(super) fn fill(template: &str, words: Value, limits: &Limits) -> Result<String, Failure> {
+    fill_in(environment(limits), template, words, limits)
+}
+
+/// A template of JSON filled with words: `tojson` writes a value so that it cannot end what it stands
+/// in.
+pub(super) fn fill_json(template: &str, words: Value, limits: &Limits) -> Result<String, Failure> {
+    let mut environment = environment(limits);
+    environment.add_filter("tojson", |value: Value| {
+        serde_json::to_string(&value)
+            .map_err(|err| minijinja::Error::new(ErrorKind::InvalidOperation, err.to_string()))
+    });
+    fill_in(environment, template, words, limits)
+}
+
+fn fill_in(
+    environment: Environment<'_>,
+    template: &str,
+    words: Value,
+    limits: &Limits,
+) -> Result<String, Failure> {
     allowed(template, limits)?;
-    let environment = environment(limits);
     let template = environment.template_from_str(template).map_err(|err| told(&err, limits))?;
     let mut out = Capped { bytes: Vec::new(), max: limits.output_max };
     template.render_captured_to(words, &mut out).map_err(|err| told(&err, limits))?;
@@ -181,7 +200,7 @@ fn told(err: &minijinja::Error, limits: &Limits) -> Failure {
     };
     // A template of many lines is found by its line.
     let message = match err.line() {
-        Some(line) if limits.html => format!("{message} (line {line})"),
+        Some(line) if limits.statements == LOOPS => format!("{message} (line {line})"),
         _ => message,
     };
     Failure { message, at: None }

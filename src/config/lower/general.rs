@@ -15,7 +15,7 @@ use super::web::{address_trouble, resolved};
 use super::{General, Names, address, word, zone};
 use crate::config::{HeartbeatSettings, ReceiverSettings};
 use crate::domain::zone::Zone;
-use crate::receiver::webhook::check_url;
+use crate::receiver::post::check_url;
 use crate::render::Locale;
 
 const WEEKDAYS: [(&str, u8); 7] = [
@@ -120,7 +120,7 @@ fn heartbeat(
     if !resolved(&url) {
         return None;
     }
-    if let Err(trouble) = check_url(url.expose_secret()) {
+    if let Err(trouble) = check_url(url.expose_secret(), false) {
         let message = format!("the address in `{}` {trouble}", text.get_ref());
         found.problem(table.at(text), message, None);
         return None;
@@ -143,7 +143,7 @@ fn heartbeat_every(found: &mut Findings<'_>, at: At, text: &Text) -> Option<Time
 pub(super) fn alarm(found: &mut Findings<'_>, names: &Names) -> Option<String> {
     let (file, text) = names.general.alarm.as_ref()?;
     match names.receivers.find(found, *file, text)? {
-        ReceiverSettings::Webhook(_) => Some(text.get_ref().clone()),
+        ReceiverSettings::Webhook(_) | ReceiverSettings::Vendor(_) => Some(text.get_ref().clone()),
         ReceiverSettings::Email(_) => {
             let message = format!("receiver `{}` is a mail address", text.get_ref());
             let help = "the owner is told by mail already: name a webhook, which is told also \

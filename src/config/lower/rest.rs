@@ -237,7 +237,7 @@ fn oauth2(
     })
 }
 
-fn is_header(found: &mut Findings<'_>, at: At, name: &Text) -> bool {
+pub(super) fn is_header(found: &mut Findings<'_>, at: At, name: &Text) -> bool {
     let written = name.get_ref();
     let right = HeaderName::from_bytes(written.as_bytes()).is_ok();
     if !right {
@@ -248,7 +248,12 @@ fn is_header(found: &mut Findings<'_>, at: At, name: &Text) -> bool {
 }
 
 /// Whether a value fits into a header; it is never shown.
-fn can_be_sent(found: &mut Findings<'_>, at: At, text: &Text, value: &SecretString) -> bool {
+pub(super) fn can_be_sent(
+    found: &mut Findings<'_>,
+    at: At,
+    text: &Text,
+    value: &SecretString,
+) -> bool {
     let fits = HeaderValue::from_str(value.expose_secret()).is_ok();
     if !fits {
         let what = if is_reference(text.get_ref()) { text.get_ref() } else { "the header" };
@@ -303,7 +308,7 @@ fn headers(
 }
 
 /// `60 / min`, `10 / s`, `1000 / 15 min`.
-fn rate(text: &str) -> Result<(u32, TimeDelta), String> {
+pub(super) fn rate(text: &str) -> Result<(u32, TimeDelta), String> {
     let wrong = || format!("`{text}` is not a rate: write e.g. `60 / min`");
     let (count, time) = text.split_once('/').ok_or_else(wrong)?;
     let count: u32 = count.trim().parse().map_err(|_| wrong())?;

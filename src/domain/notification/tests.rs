@@ -202,7 +202,8 @@ impl World {
 
     fn read(&mut self, reading: Reading) {
         let slot = Slot { at: minute(self.now), window: None, reach: MINUTE };
-        let step = step(&self.rule, self.open.as_ref(), &self.group, reading, &slot);
+        let seen = Observation::of(self.group.clone(), reading);
+        let step = step(&self.rule, self.open.as_ref(), &seen, &slot);
         let moved = step.transition.is_some();
         let before = self.open.as_ref().and_then(|open| open.moved_at);
         let mut incident = step.incident;

@@ -12,7 +12,7 @@ use crate::domain::table::Section;
 use crate::domain::token::Key;
 use crate::engine::archive::{made_of, pack, sign};
 use crate::engine::notice::bytes_or_told;
-use crate::render::{self, DigestMail, Envelope, NoticeMail, Rendered};
+use crate::render::{self, DigestMail, Envelope, NoticeMail, Rendered, Shape};
 use crate::store::state::archive::Snapshot;
 use crate::store::state::outbox::{Kind, Owed, SMTP};
 use crate::store::state::slots::Run;
@@ -31,7 +31,7 @@ pub(super) struct Post {
     cc: Vec<String>,
     reply_to: Option<String>,
     mask: Option<MaskOutside>,
-    webhooks: Vec<String>,
+    webhooks: Vec<(String, Shape)>,
 }
 
 /// What became of one mail: its renderings and its letters.
@@ -82,10 +82,11 @@ impl Post {
     pub(super) fn new(occasion: Occasion<'_>, key: Option<Key>) -> Post {
         let Occasion { plant, digest, making, .. } = occasion;
         let alone = making.only.is_some();
-        let is_webhook = |name: &&String| {
-            plant.receivers.get(*name).is_some_and(|line| line.destination.takes_tables())
+        let shaped = |name: &String| {
+            let shape = plant.receivers.get(name)?.destination.takes_tables()?;
+            Some((name.clone(), shape.clone()))
         };
-        let webhooks = digest.webhooks.iter().filter(|_| !alone).filter(is_webhook);
+        let webhooks = digest.webhooks.iter().filter(|_| !alone).filter_map(shaped);
         Post {
             run: occasion.run(String::new(), String::new(), &[]),
             from: plant.mail.as_ref().map(|line| line.from.clone()),
@@ -95,7 +96,7 @@ impl Post {
             cc: if alone { Vec::new() } else { digest.cc.clone() },
             reply_to: digest.reply_to.clone(),
             mask: digest.mask_outside.clone(),
-            webhooks: webhooks.cloned().collect(),
+            webhooks: webhooks.collect(),
         }
     }
 
@@ -129,10 +130,11 @@ impl Post {
         let drawn: Vec<Drawn> = whole.into_iter().chain(masked).collect();
         let (first, last) = drawn.first().zip(drawn.last()).expect("what is not masked is whole");
         let payload = render::digest_payload(&last.mail, &last.rendered);
-        owed.extend(self.webhooks.iter().map(|name| {
+        owed.extend(self.webhooks.iter().filter_map(|(name, shape)| {
             let id = render::mail::webhook_id(&[&self.run.id, name]);
-            let message = Message { id, recipient: name.clone(), bytes: payload.clone() };
-            self.owed(name, last, None, message)
+            let bytes = render::digest_body(shape, &last.mail, &last.rendered)?;
+            let message = Message { id, recipient: name.clone(), bytes };
+            Some(self.owed(name, last, None, message))
         }));
         let mail = first.rendered.clone();
         let kept = drawn

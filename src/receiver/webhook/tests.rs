@@ -42,6 +42,7 @@ async fn a_webhook_arrives_signed_with_its_own_id_and_this_attempts_time() {
     assert_eq!(hooks[0].header("webhook-timestamp"), Some("1614265330"));
     assert_eq!(hooks[0].header("content-type"), Some("application/json"));
     assert!(hooks[0].header("user-agent").unwrap().starts_with("postrider/"));
+    assert_eq!(hooks[0].header("x-api-key"), Some("header CANARY"));
     assert_eq!(hooks[0].json()["type"], "incident.firing");
 }
 
@@ -161,6 +162,7 @@ async fn address_and_secrets_are_in_no_text() {
         Answer::status(200),
         Answer::status(302),
         Answer::Status { status: 404, headers: Vec::new(), body: echo.into() },
+        Answer::Status { status: 400, headers: Vec::new(), body: "no header CANARY".into() },
         Answer::Stall,
         Answer::Close,
     ] {
@@ -236,6 +238,8 @@ fn settings(url: &str, secrets: &[&str]) -> WebhookSettings {
         name: "ops-hook".into(),
         url: SecretString::from(url),
         secrets: secrets.iter().map(|secret| SecretString::from(*secret)).collect(),
+        headers: vec![("x-api-key".into(), SecretString::from("header CANARY"))],
+        private: false,
     }
 }
 

@@ -78,12 +78,18 @@ impl Readers {
                     Some(ReceiverSettings::Email(addresses)) => {
                         added.extend(addresses.iter().map(|address| (address.clone(), at.clone())));
                     }
-                    Some(ReceiverSettings::Webhook(_)) if webhooks => {
-                        self.webhooks.push(name.clone());
-                    }
-                    Some(ReceiverSettings::Webhook(_)) => {
-                        let message = format!("`{name}` is a webhook, which no mail names");
+                    Some(_) if !webhooks => {
+                        let message = format!("`{name}` is no mail address, and no mail names it");
                         found.problem(at, message, "write it in `to`");
+                    }
+                    Some(_) if names.of_incidents.contains(name) => {
+                        let message = format!("`{name}` takes incidents, not digests");
+                        let help = "name a mail address, a chat or a webhook of postrider's own \
+                                    payload";
+                        found.problem(at, message, help);
+                    }
+                    Some(ReceiverSettings::Webhook(_) | ReceiverSettings::Vendor(_)) => {
+                        self.webhooks.push(name.clone());
                     }
                     None => {}
                 }

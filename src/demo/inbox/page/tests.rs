@@ -85,6 +85,8 @@ impl Site {
             name: "hook".into(),
             url: self.catcher.url().into(),
             secrets: vec![SECRET.into()],
+            headers: Vec::new(),
+            private: false,
         };
         let webhook = Webhook::new(settings, Arc::new(Stopped)).unwrap();
         let message = Message {

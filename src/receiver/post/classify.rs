@@ -4,17 +4,15 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use super::Answer;
 use crate::domain::delivery::{Outcome, RETRY_AFTER_MAX};
 use crate::receiver::words::words;
 
-/// Sorts an answer by its status; `said` is the beginning of its body.
-pub(super) fn classify(status: u16, after: Option<Duration>, said: &str) -> Outcome {
-    let said = said.trim();
-    let reason = match said {
-        "" => format!("answered {status}"),
-        said => format!("answered {status}: {said}"),
-    };
-    let reason = words(&reason);
+/// Sorts an answer by its status alone: what Standard Webhooks ask for, and what holds for a vendor
+/// that says nothing else.
+pub(in crate::receiver) fn classify(answer: &Answer) -> Outcome {
+    let Answer { status, after, .. } = *answer;
+    let reason = reason(answer);
     match status {
         200..=299 => Outcome::Delivered(words(&format!("answered {status}"))),
         // Following would hand the message to somebody the config does not name.
@@ -27,6 +25,15 @@ pub(super) fn classify(status: u16, after: Option<Duration>, said: &str) -> Outc
         400..=499 => Outcome::Rejected(reason),
         _ => Outcome::Retry { after: None, reason },
     }
+}
+
+/// The answer in words, fit for logs.
+pub(in crate::receiver) fn reason(answer: &Answer) -> String {
+    let Answer { status, said, .. } = answer;
+    words(&match said.trim() {
+        "" => format!("answered {status}"),
+        said => format!("answered {status}: {said}"),
+    })
 }
 
 /// Reads a Retry-After header: seconds, or an HTTP date against `now`. What cannot be read is as
@@ -49,8 +56,12 @@ mod tests {
 
     use chrono::{TimeZone, Utc};
 
-    use super::{classify, retry_after};
+    use super::{Answer, classify, retry_after};
     use crate::domain::delivery::Outcome;
+
+    fn sorted(status: u16, after: Option<Duration>, said: &str) -> Outcome {
+        classify(&Answer { status, after, said: said.to_owned() })
+    }
 
     #[test]
     fn every_status_has_one_meaning() {
@@ -64,7 +75,7 @@ mod tests {
             (&[100, 199, 600, 999], 'R'),
         ] {
             for &status in statuses {
-                assert_eq!(meaning_of(&classify(status, None, "")), meaning, "{status}");
+                assert_eq!(meaning_of(&sorted(status, None, "")), meaning, "{status}");
             }
         }
     }
@@ -73,11 +84,11 @@ mod tests {
     fn the_wait_asked_for_goes_with_a_retry_and_words_are_kept() {
         let after = Some(Duration::from_secs(7));
         assert_eq!(
-            classify(429, after, " slow\ndown "),
+            sorted(429, after, " slow\ndown "),
             Outcome::Retry { after, reason: "answered 429: slow\\ndown".into() }
         );
-        assert_eq!(classify(404, after, ""), Outcome::Rejected("answered 404".into()));
-        assert_eq!(classify(200, None, "ok"), Outcome::Delivered("answered 200".into()));
+        assert_eq!(sorted(404, after, ""), Outcome::Rejected("answered 404".into()));
+        assert_eq!(sorted(200, None, "ok"), Outcome::Delivered("answered 200".into()));
     }
 
     #[test]

@@ -1,0 +1,177 @@
+//! `kind = "webhook"`.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use secrecy::{ExposeSecret, SecretString};
+use toml::Spanned;
+
+use super::super::super::ReceiverSettings;
+use super::super::super::problem::Findings;
+use super::super::super::secret::{Surroundings, is_reference};
+use super::super::super::shape::Shaped;
+use super::super::super::text::names_a_secret;
+use super::super::super::wire::{Text, WebhookToml};
+use super::super::rest::{can_be_sent, is_header};
+use super::super::web::resolved;
+use super::super::{twice, word};
+use super::care::shape_of;
+use crate::receiver::post::check_url;
+use crate::receiver::webhook::{WebhookSettings, check_secret};
+use crate::render::{OwnBody, Shape};
+
+/// Headers that are made for each request.
+const MADE: [&str; 8] = [
+    "connection",
+    "content-length",
+    "host",
+    "transfer-encoding",
+    "user-agent",
+    "webhook-id",
+    "webhook-signature",
+    "webhook-timestamp",
+];
+
+/// Lowers a webhook, and what its body is where it is not postrider's own payload.
+pub(super) fn lower(
+    table: Shaped<WebhookToml>,
+    found: &mut Findings<'_>,
+    surroundings: Surroundings<'_>,
+) -> (Option<ReceiverSettings>, Option<Shape>) {
+    let wire = &table.wire;
+    let before = found.count();
+    let private = is_on(&wire.private);
+    let url = table.required(found, "url", &wire.url, "\"env:OPS_HOOK_URL\"");
+    let url = url.and_then(|text| address(found, &table, surroundings, text, private));
+    let secrets = secrets(found, &table, surroundings);
+    let headers = headers(found, &table, surroundings);
+    let shape = shape(found, &table, surroundings);
+    if wire.secrets.is_empty() && found.count() == before {
+        let message = format!("{} has no `secrets`: its messages are not signed", table.title);
+        found.note(table.at.clone(), message, "write e.g. `secrets = [\"env:OPS_HOOK_SECRET\"]`");
+    }
+    let settings =
+        url.map(|url| WebhookSettings { name: table.name, url, secrets, headers, private });
+    (settings.map(ReceiverSettings::Webhook), shape)
+}
+
+/// An address that is a secret, and may be called.
+pub(super) fn address<T>(
+    found: &mut Findings<'_>,
+    table: &Shaped<T>,
+    surroundings: Surroundings<'_>,
+    text: &Text,
+    private: bool,
+) -> Option<SecretString> {
+    let url = surroundings.secret(found, table.file, text)?;
+    if resolved(&url)
+        && let Err(why) = check_url(url.expose_secret(), private)
+    {
+        let message = format!("the address in `{}` {why}", text.get_ref());
+        found.problem(table.at(text), message, None);
+    }
+    Some(url)
+}
+
+fn secrets(
+    found: &mut Findings<'_>,
+    table: &Shaped<WebhookToml>,
+    surroundings: Surroundings<'_>,
+) -> Vec<SecretString> {
+    twice(found, table.file, &table.wire.secrets, "secret");
+    let mut secrets = Vec::new();
+    for text in &table.wire.secrets {
+        let Some(secret) = surroundings.secret(found, table.file, text) else { continue };
+        if resolved(&secret) && !is_signing_secret(&secret) {
+            let message = format!("what `{}` holds is not a signing secret", text.get_ref());
+            let help = "it must be `whsec_` and the Base64 of 24 to 64 random bytes";
+            found.problem(table.at(text), message, help);
+        }
+        secrets.push(secret);
+    }
+    secrets
+}
+
+fn is_signing_secret(secret: &SecretString) -> bool {
+    check_secret(secret.expose_secret()).is_ok()
+}
+
+/// Further headers; what names a secret must be a reference.
+fn headers(
+    found: &mut Findings<'_>,
+    table: &Shaped<WebhookToml>,
+    surroundings: Surroundings<'_>,
+) -> Vec<(String, SecretString)> {
+    let mut headers = Vec::new();
+    let mut seen = BTreeSet::new();
+    for (name, value) in &table.wire.headers {
+        let at = table.at(name);
+        if !is_header(found, at.clone(), name) {
+            continue;
+        }
+        let small = name.get_ref().to_lowercase();
+        if MADE.contains(&small.as_str()) {
+            let message = format!("the header `{}` is made for each message", name.get_ref());
+            found.problem(at, message, "leave it out");
+            continue;
+        }
+        if !seen.insert(small.clone()) {
+            let message = format!("the header `{}` is there twice", name.get_ref());
+            found.problem(at, message, "remove one of them");
+            continue;
+        }
+        let secret = match names_a_secret(&small) || is_reference(value.get_ref()) {
+            true => surroundings.secret(found, table.file, value),
+            false => Some(SecretString::from(value.get_ref().clone())),
+        };
+        let secret = secret.filter(|secret| can_be_sent(found, table.at(value), value, secret));
+        headers.extend(secret.map(|secret| (name.get_ref().clone(), secret)));
+    }
+    headers
+}
+
+/// What the body is: `shape` or a template of the user's own, not both.
+fn shape(
+    found: &mut Findings<'_>,
+    table: &Shaped<WebhookToml>,
+    surroundings: Surroundings<'_>,
+) -> Option<Shape> {
+    let wire = &table.wire;
+    let words = [("postrider", "postrider"), ("alertmanager", "alertmanager")];
+    let shape = wire.shape.as_ref().and_then(|text| {
+        let known = word(found, table.file, text, &words)?;
+        shape_of(known, &table.name)
+    });
+    let Some(text) = &wire.body else { return shape };
+    if wire.shape.is_some() {
+        let help = "a body of your own has no other shape: remove one of them";
+        found.problem(table.at(text), format!("{} has `shape` and `body`", table.title), help);
+    }
+    let Some(path) = text.get_ref().strip_prefix("file:") else {
+        let help = "write e.g. `body = \"file:ticket.json\"`";
+        found.problem(table.at(text), "`body` is not a file", help);
+        return None;
+    };
+    let own = read(found, table.file, path, surroundings).and_then(|template| {
+        let named = |why| format!("the body `{path}` cannot be used: {why}");
+        OwnBody::new(template).map_err(named)
+    });
+    found.value(table.at(text), own).map(|own| Shape::Own(Arc::new(own)))
+}
+
+fn read(
+    found: &Findings<'_>,
+    file: usize,
+    path: &str,
+    surroundings: Surroundings<'_>,
+) -> Result<String, String> {
+    let whole = found.sources()[file].base.join(path);
+    let bytes = surroundings.env.read(&whole, OwnBody::BYTES_MAX as u64);
+    let bytes = bytes.map_err(|err| format!("the body `{path}` cannot be read: {err}"))?;
+    String::from_utf8(bytes).map_err(|_| format!("the body `{path}` is not UTF-8"))
+}
+
+/// Whether a switch is on.
+pub(super) fn is_on(switch: &Option<Spanned<bool>>) -> bool {
+    switch.as_ref().is_some_and(|switch| *switch.get_ref())
+}

@@ -1,0 +1,251 @@
+//! One POST: guarded, bounded, never redirected, never tried twice.
+//!
+//! Every receiver that is reached by HTTP goes through here. The address can hold a token, and
+//! headers and bodies hold keys, so an answer that repeats one of them is not quoted, and the HTTP
+//! client's own words are never used.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
+use reqwest::{Client, Response, redirect};
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+use self::guard::{Guard, parse_url};
+use super::tls::{self, TlsError, TlsFault};
+use super::words::words;
+use crate::clock::Clock;
+use crate::domain::delivery::Outcome;
+
+pub(super) mod classify;
+mod guard;
+
+pub use self::guard::check_url;
+
+/// How much of an answer is read, in bytes.
+const ANSWER_BYTES_MAX: usize = 4_096;
+/// What is said instead of words that repeat a secret.
+const WITHHELD: &str = "(its words repeat the address or a key and are withheld)";
+
+/// How long an attempt may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Name lookup, TCP and TLS.
+    pub connect: Duration,
+    /// The whole attempt, the answer included.
+    pub overall: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Bounds {
+        Bounds { connect: Duration::from_secs(10), overall: Duration::from_secs(15) }
+    }
+}
+
+/// Why an endpoint cannot be used as configured.
+#[derive(Debug, thiserror::Error)]
+pub enum PostError {
+    /// The address is not one that may be called.
+    #[error("the address of webhook `{name}` {why}")]
+    Address {
+        /// The receiver.
+        name: String,
+        /// What is wrong, without the address.
+        why: String,
+    },
+    /// A header or key cannot be sent.
+    #[error("`{what}` of receiver `{name}` cannot be sent")]
+    Header {
+        /// The receiver.
+        name: String,
+        /// The header's name.
+        what: String,
+    },
+    /// TLS cannot be set up.
+    #[error("tls to webhook `{0}` cannot be set up")]
+    Tls(String, #[source] TlsError),
+    /// The HTTP client cannot be set up.
+    #[error("the client of webhook `{0}` cannot be set up: {1}")]
+    Client(String, String),
+}
+
+/// Where a POST goes, and what of it must not be repeated.
+pub(super) struct Endpoint<'a> {
+    /// The receiver's name.
+    pub(super) name: &'a str,
+    /// The whole address.
+    pub(super) url: &'a str,
+    /// Whether it may lead to a private address.
+    pub(super) private: bool,
+    /// Keys that travel in headers or bodies.
+    pub(super) withheld: Vec<SecretString>,
+}
+
+/// An endpoint, ready to be posted to.
+pub(super) struct Post {
+    url: Url,
+    http: Client,
+    withheld: Vec<SecretString>,
+    clock: Arc<dyn Clock>,
+}
+
+/// What an endpoint answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    /// Its Retry-After header, bounded.
+    pub(super) after: Option<Duration>,
+    /// The beginning of its body.
+    pub(super) said: String,
+}
+
+impl Post {
+    /// Prepares an endpoint; nothing is sent yet.
+    pub(super) fn new(
+        endpoint: Endpoint<'_>,
+        clock: Arc<dyn Clock>,
+        bounds: Bounds,
+    ) -> Result<Post, PostError> {
+        let name = endpoint.name.to_owned();
+        let url = parse_url(endpoint.url, endpoint.private)
+            .map_err(|why| PostError::Address { name: name.clone(), why })?;
+        let tls = if url.scheme() == "https" { tls::client_config(None) } else { tls::nobody() };
+        let tls = tls.map_err(|err| PostError::Tls(name.clone(), err))?;
+        let http = Client::builder()
+            .tls_backend_preconfigured(tls)
+            .redirect(redirect::Policy::none())
+            .no_proxy()
+            .no_gzip()
+            .referer(false)
+            // A second try is the outbox's decision, not the client's.
+            .retry(reqwest::retry::never())
+            .dns_resolver(Arc::new(Guard::for_url(&url, endpoint.private)))
+            .connect_timeout(bounds.connect)
+            .timeout(bounds.overall)
+            // A kept connection that dies under a request leaves its fate unknown: take fresh ones.
+            .pool_max_idle_per_host(0)
+            .build()
+            .map_err(|err| PostError::Client(name, err.without_url().to_string()))?;
+        // A very short one would withhold everything.
+        let withheld = endpoint.withheld.into_iter();
+        let withheld = withheld.filter(|secret| secret.expose_secret().len() >= 4).collect();
+        Ok(Post { url, http, withheld, clock })
+    }
+
+    /// Posts JSON once; `sort` says what the answer means. Its reason is checked for secrets here.
+    pub(super) async fn send(
+        &self,
+        headers: &HeaderMap,
+        body: Vec<u8>,
+        sort: impl FnOnce(&Answer) -> Outcome,
+    ) -> Outcome {
+        let request = self.http.post(self.url.clone()).headers(common()).headers(headers.clone());
+        match request.body(body).send().await {
+            Ok(response) => {
+                let status = response.status().as_u16();
+                let after = response.headers().get(RETRY_AFTER).and_then(|value| {
+                    classify::retry_after(value.to_str().ok()?, self.clock.now())
+                });
+                let answer = Answer { status, after, said: beginning(response).await };
+                let outcome = sort(&answer);
+                match self.repeats(&answer.said) {
+                    true => because(outcome, format!("answered {status}: {WITHHELD}")),
+                    false => outcome,
+                }
+            }
+            Err(err) => classify_error(&err),
+        }
+    }
+
+    /// Whether an answer repeats a part of the address or one of the keys.
+    fn repeats(&self, said: &str) -> bool {
+        guard::repeats_address(&self.url, said)
+            || self.withheld.iter().any(|secret| said.contains(secret.expose_secret()))
+    }
+}
+
+/// Headers of every POST; a receiver's own come after them and win.
+fn common() -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let agent = concat!("postrider/", env!("CARGO_PKG_VERSION"));
+    headers.insert(USER_AGENT, HeaderValue::from_static(agent));
+    headers
+}
+
+/// A header whose value is a secret.
+pub(super) fn secret_header(
+    receiver: &str,
+    name: &str,
+    value: &SecretString,
+) -> Result<(HeaderName, HeaderValue), PostError> {
+    let wrong = || PostError::Header { name: receiver.to_owned(), what: name.to_owned() };
+    let key: HeaderName = name.parse().map_err(|_| wrong())?;
+    let mut value: HeaderValue = value.expose_secret().parse().map_err(|_| wrong())?;
+    value.set_sensitive(true);
+    Ok((key, value))
+}
+
+/// The same outcome for another reason.
+fn because(outcome: Outcome, reason: String) -> Outcome {
+    match outcome {
+        // What it said to a delivered message is not quoted in any case.
+        Outcome::Delivered(words) => Outcome::Delivered(words),
+        Outcome::Retry { after, .. } => Outcome::Retry { after, reason },
+        Outcome::ServerDown(_) => Outcome::ServerDown(reason),
+        Outcome::Rejected(_) => Outcome::Rejected(reason),
+        Outcome::ReceiverBroken(_) => Outcome::ReceiverBroken(reason),
+        Outcome::Uncertain(_) => Outcome::Uncertain(reason),
+    }
+}
+
+/// What a failed request means. The error's own text can hold the address, so it is not used.
+fn classify_error(err: &reqwest::Error) -> Outcome {
+    match tls::fault_in(err) {
+        Some(TlsFault::Lasting(what)) if err.is_connect() => {
+            return Outcome::ReceiverBroken(words(&format!("its TLS is not acceptable: {what}")));
+        }
+        _ => {}
+    }
+    if err.is_builder() {
+        return Outcome::ReceiverBroken("the request cannot be made from the settings".into());
+    }
+    if let Some(why) = guard::refusal_in(err) {
+        return Outcome::ReceiverBroken(why);
+    }
+    match (err.is_connect(), err.is_timeout()) {
+        (true, true) => Outcome::ServerDown("no connection within the time allowed".into()),
+        (true, false) => Outcome::ServerDown(words(&format!("no connection: {}", deepest(err)))),
+        (false, true) => {
+            Outcome::Uncertain("sent, but not answered within the time allowed".into())
+        }
+        (false, false) => {
+            Outcome::Uncertain("sent, but the connection broke before the answer".into())
+        }
+    }
+}
+
+/// The innermost cause: the system's words, which know addresses of machines but no paths.
+fn deepest(err: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = err;
+    let mut text = String::from("it failed");
+    while let Some(inner) = cause.source() {
+        text = inner.to_string();
+        cause = inner;
+    }
+    text
+}
+
+/// The first bytes of an answer's body; the status is the verdict, so a body that fails is no loss.
+async fn beginning(mut response: Response) -> String {
+    let mut bytes = Vec::new();
+    while let Ok(Some(block)) = response.chunk().await {
+        bytes.extend_from_slice(&block);
+        if bytes.len() >= ANSWER_BYTES_MAX {
+            bytes.truncate(ANSWER_BYTES_MAX);
+            break;
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
