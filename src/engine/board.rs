@@ -16,7 +16,7 @@ use crate::engine::blind::Outages;
 use crate::engine::evaluate::Timetable;
 use crate::store::Store;
 use crate::store::state::incidents::RuleState;
-use crate::store::state::{StateError, corrections, incidents, occurrences};
+use crate::store::state::{StateError, corrections, incidents, occurrences, said};
 
 /// What is live.
 #[derive(Debug, Default)]
@@ -43,6 +43,9 @@ pub(super) struct Board {
     rules: BTreeMap<String, RuleState>,
     /// What the rounds need of the config.
     pub(super) timetable: Timetable,
+    /// What [`State::written_elsewhere`](crate::store::state::State::written_elsewhere) was when silences
+    /// and acknowledgements were last read; `None`: they have not been.
+    heard: Option<i64>,
     /// Whether something moved since the last decision.
     pub(super) moved: bool,
     /// When a decision is due though nothing moves.
@@ -69,6 +72,22 @@ impl Board {
     /// The one that was kept, else as the state has it.
     pub(super) fn kept_or_read(kept: Option<Board>, store: &Store) -> Result<Board, StateError> {
         kept.map_or_else(|| store.state.read(Board::read), Ok)
+    }
+
+    /// Reads what people said, where somebody wrote to the state since it was last read. The command
+    /// line writes silences and acknowledgements beside the daemon: they hold from the next beat on.
+    pub(super) fn hear(&mut self, store: &Store) -> Result<(), StateError> {
+        let written = Some(store.state.written_elsewhere()?);
+        if self.heard == written {
+            return Ok(());
+        }
+        let (silences, acks) = store.state.read(|tx| Ok((said::silences(tx)?, said::acks(tx)?)))?;
+        if silences != self.silences || acks != self.acks {
+            (self.silences, self.acks) = (silences, acks);
+            self.moved = true;
+        }
+        self.heard = written;
+        Ok(())
     }
 
     /// An incident as it now is.

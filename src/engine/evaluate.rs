@@ -63,6 +63,7 @@ impl Engine {
             let mut board = Board::kept_or_read(board, &store)?;
             let new_plant = !board.timetable.is_of(&plant);
             board.note_blind(&plant, outages, new_plant);
+            board.hear(&store)?;
             let mut round = Round::of(&store, &plant, now);
             round.evaluate(&mut board, || *stopping.borrow())?;
             round.look_again(&mut board, || *stopping.borrow())?;

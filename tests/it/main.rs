@@ -17,6 +17,7 @@ mod golden;
 mod harness;
 mod health;
 mod infer;
+mod occurrences;
 mod oracle;
 mod recipes;
 mod reload;
