@@ -142,8 +142,8 @@ impl Board {
     }
 
     /// How far a rule has come; `None`: it was never evaluated.
-    pub(super) fn rule_state(&self, rule: &str) -> Option<RuleState> {
-        self.rules.get(rule).copied()
+    pub(super) fn rule_state(&self, rule: &str) -> Option<&RuleState> {
+        self.rules.get(rule)
     }
 
     /// Up to which slot a rule has been evaluated; `None`: never.
@@ -156,16 +156,18 @@ impl Board {
         match self.rules.get_mut(rule) {
             Some(state) => state.evaluated_until = until,
             None => {
-                let state = RuleState { evaluated_until: until, looked_until: None };
+                let state = RuleState { evaluated_until: until, looked_until: None, hash: None };
                 self.rules.insert(rule.to_owned(), state);
             }
         }
     }
 
-    /// The windows of a rule have been looked at again up to a slot.
-    pub(super) fn looked(&mut self, rule: &str, until: DateTime<Utc>) {
+    /// The windows of a rule have been looked at again up to a slot; those after it are judged by the
+    /// definition with this fingerprint.
+    pub(super) fn looked(&mut self, rule: &str, until: DateTime<Utc>, hash: &str) {
         if let Some(state) = self.rules.get_mut(rule) {
             state.looked_until = Some(until);
+            state.hash = Some(hash.to_owned());
         }
     }
 
