@@ -16,7 +16,7 @@ use crate::engine::blind::Outages;
 use crate::engine::evaluate::Timetable;
 use crate::store::Store;
 use crate::store::state::incidents::RuleState;
-use crate::store::state::{StateError, corrections, incidents, occurrences};
+use crate::store::state::{StateError, corrections, incidents, occurrences, said};
 
 /// What is live.
 #[derive(Debug, Default)]
@@ -43,6 +43,9 @@ pub(super) struct Board {
     rules: BTreeMap<String, RuleState>,
     /// What the rounds need of the config.
     pub(super) timetable: Timetable,
+    /// What [`State::written_elsewhere`](crate::store::state::State::written_elsewhere) was when silences
+    /// and acknowledgements were last read; `None`: they have not been.
+    heard: Option<i64>,
     /// Whether something moved since the last decision.
     pub(super) moved: bool,
     /// When a decision is due though nothing moves.
@@ -69,6 +72,22 @@ impl Board {
     /// The one that was kept, else as the state has it.
     pub(super) fn kept_or_read(kept: Option<Board>, store: &Store) -> Result<Board, StateError> {
         kept.map_or_else(|| store.state.read(Board::read), Ok)
+    }
+
+    /// Reads what people said, where somebody wrote to the state since it was last read. The command
+    /// line writes silences and acknowledgements beside the daemon: they hold from the next beat on.
+    pub(super) fn hear(&mut self, store: &Store) -> Result<(), StateError> {
+        let written = Some(store.state.written_elsewhere()?);
+        if self.heard == written {
+            return Ok(());
+        }
+        let (silences, acks) = store.state.read(|tx| Ok((said::silences(tx)?, said::acks(tx)?)))?;
+        if silences != self.silences || acks != self.acks {
+            (self.silences, self.acks) = (silences, acks);
+            self.moved = true;
+        }
+        self.heard = written;
+        Ok(())
     }
 
     /// An incident as it now is.
@@ -123,8 +142,8 @@ impl Board {
     }
 
     /// How far a rule has come; `None`: it was never evaluated.
-    pub(super) fn rule_state(&self, rule: &str) -> Option<RuleState> {
-        self.rules.get(rule).copied()
+    pub(super) fn rule_state(&self, rule: &str) -> Option<&RuleState> {
+        self.rules.get(rule)
     }
 
     /// Up to which slot a rule has been evaluated; `None`: never.
@@ -137,16 +156,18 @@ impl Board {
         match self.rules.get_mut(rule) {
             Some(state) => state.evaluated_until = until,
             None => {
-                let state = RuleState { evaluated_until: until, looked_until: None };
+                let state = RuleState { evaluated_until: until, looked_until: None, hash: None };
                 self.rules.insert(rule.to_owned(), state);
             }
         }
     }
 
-    /// The windows of a rule have been looked at again up to a slot.
-    pub(super) fn looked(&mut self, rule: &str, until: DateTime<Utc>) {
+    /// The windows of a rule have been looked at again up to a slot; those after it are judged by the
+    /// definition with this fingerprint.
+    pub(super) fn looked(&mut self, rule: &str, until: DateTime<Utc>, hash: &str) {
         if let Some(state) = self.rules.get_mut(rule) {
             state.looked_until = Some(until);
+            state.hash = Some(hash.to_owned());
         }
     }
 

@@ -24,6 +24,7 @@ pub mod notices;
 pub mod occurrences;
 pub mod outbox;
 pub mod pulse;
+pub mod said;
 pub mod slots;
 pub mod sources;
 pub mod suppression;
@@ -140,6 +141,13 @@ impl State {
         work(&transaction)
     }
 
+    /// A number that is another one when somebody else wrote since it was asked for: the command line,
+    /// beside the daemon. Costs next to nothing.
+    pub fn written_elsewhere(&self) -> Result<i64, StateError> {
+        let connection = self.connection();
+        Ok(connection.pragma_query_value(None, "data_version", |row| row.get(0))?)
+    }
+
     /// A poisoned lock means that a transaction panicked: it was rolled back, the connection is fine.
     fn connection(&self) -> MutexGuard<'_, Connection> {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
@@ -194,6 +202,23 @@ mod tests {
         assert!(matches!(beside.lock(), Err(StateError::Locked(_))));
         drop(lock);
         beside.lock().unwrap();
+    }
+
+    #[test]
+    fn what_others_write_is_noticed_and_what_we_write_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let (daemon, beside) =
+            (State::open(folder.path()).unwrap(), State::open(folder.path()).unwrap());
+        let note = |state: &State| {
+            state.write(|tx| ledger::note(tx, DateTime::UNIX_EPOCH, "kind", "of", "text")).unwrap();
+        };
+        let first = daemon.written_elsewhere().unwrap();
+        note(&daemon);
+        assert_eq!(daemon.written_elsewhere().unwrap(), first);
+        note(&beside);
+        let second = daemon.written_elsewhere().unwrap();
+        assert_ne!(second, first);
+        assert_eq!(daemon.written_elsewhere().unwrap(), second);
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod heartbeat;
 mod hygiene;
 mod incidents;
 mod infer;
+mod occurrences;
 mod oracle;
 mod peer_failures;
 mod recipes;
