@@ -158,7 +158,9 @@ fn commit(
     for outcome in outcomes.iter_mut() {
         outcome.follow(board, now);
     }
-    let due = board.moved || board.next.is_some_and(|next| next <= now);
+    let due = board.moved
+        || board.next.is_some_and(|next| next <= now)
+        || notify::is_spoken_to(store)?;
     let owed = due.then(|| notify::decide(store, plant, board, now)).transpose()?;
     if outcomes.is_empty() && owed.as_ref().is_none_or(notify::Owing::is_nothing) {
         if let Some(owed) = owed {

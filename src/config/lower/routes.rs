@@ -202,10 +202,7 @@ fn all_receivers(found: &mut Findings<'_>, names: &mut Names) -> Option<Vec<Rout
 }
 
 /// Lowers the inhibitions.
-pub(super) fn inhibitions(
-    raws: Vec<Raw<'_>>,
-    found: &mut Findings<'_>,
-) -> Option<Vec<Inhibition>> {
+pub(super) fn inhibitions(raws: Vec<Raw<'_>>, found: &mut Findings<'_>) -> Option<Vec<Inhibition>> {
     let before = found.count();
     let mut inhibitions = Vec::new();
     for raw in raws {

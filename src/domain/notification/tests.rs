@@ -212,9 +212,109 @@ impl World {
         self.keep(incident);
     }
 
+    /// One reading of a rule for a channel; nothing is decided yet.
+    fn see(&mut self, rule: &str, channel: &str, value: f64) {
+        let mut rule = Rule { name: rule.to_owned(), ..self.rule.clone() };
+        rule.labels.insert("team".into(), "desk".into());
+        let group = Group {
+            key: format!("[\"{channel}\"]"),
+            shown: vec![("Channel".to_owned(), channel.to_owned())],
+        };
+        let same = |i: &&Incident| i.is_open() && i.rule == rule.name && i.group == group;
+        let open = self.live.values().find(same).cloned();
+        let slot = Slot { at: minute(self.now), window: None, reach: MINUTE };
+        let step = step(&rule, open.as_ref(), &group, Reading::Value(value), &slot);
+        let kept = self.open.take();
+        match (step.incident, &open) {
+            (Some(mut incident), open) => {
+                let before = open.as_ref().and_then(|open| open.moved_at);
+                incident.moved_at = if step.transition.is_some() { None } else { before };
+                self.keep(Some(incident));
+            }
+            (None, Some(open)) => drop(self.live.remove(&open.id)),
+            (None, None) => {}
+        }
+        self.open = kept;
+    }
+
+    /// Readings such as `a! b# c.`: a channel, and warning, critical or clear; then a decision.
+    fn step(&mut self, readings: &str) -> Decision {
+        for reading in readings.split_whitespace() {
+            let (channel, value) = reading.split_at(reading.len() - 1);
+            let (rule, channel) = channel.split_once('/').unwrap_or(("slow-answer", channel));
+            self.see(
+                rule,
+                channel,
+                match value {
+                    "!" => 400.0,
+                    "#" => 1000.0,
+                    _ => 100.0,
+                },
+            );
+        }
+        self.decide()
+    }
+
+    /// Goes on to a minute, deciding whenever a deadline says so and at no other time.
+    fn wait_to(&mut self, until: i64) {
+        for _ in 0..10_000 {
+            let Some(next) = self.ask().next else { break };
+            let next = (next - minute(0)).num_seconds();
+            assert_eq!(next % 60, 0, "whole minutes in tests");
+            if next / 60 > until {
+                break;
+            }
+            self.now = next / 60;
+            self.decide();
+        }
+        self.now = until;
+    }
+
+    /// Every notice: minute, kind, receiver, and its items: `+` fired, `^` rose, `=` goes on, `-`
+    /// ended, `~` corrected.
+    fn said(&self) -> Vec<String> {
+        let word = |(at, notice): &(i64, Notice)| {
+            let items = notice.items.iter().map(|item| {
+                let change = match item.change {
+                    Change::Fired => '+',
+                    Change::LevelUp => '^',
+                    Change::Still => '=',
+                    Change::Resolved => '-',
+                    Change::Corrected => '~',
+                };
+                format!("{}{change}", item.incident.group.name())
+            });
+            let records = notice.records.iter().map(|record| record.record.clone());
+            let items: Vec<String> = items.chain(records).collect();
+            format!("{at} {} {}: {}", notice.kind.word(), notice.receiver, items.join(" "))
+        };
+        let mut said: Vec<(i64, String)> =
+            self.notices.iter().map(|told| (told.0, word(told))).collect();
+        // Within one decision the order means nothing.
+        said.sort();
+        said.into_iter().map(|(_, words)| words).collect()
+    }
+
+    /// Why a receiver is told nothing of a channel's incident now.
+    fn why(&self, channel: &str, receiver: &str) -> (String, Option<i64>) {
+        let id =
+            self.incidents.iter().rfind(|i| i.group.name() == channel).expect(channel).id.clone();
+        let quiet = self.ask().quiet.into_iter().find(|quiet| {
+            quiet.incident == id && quiet.receiver.as_deref().is_none_or(|name| name == receiver)
+        });
+        let quiet = quiet.unwrap_or_else(|| panic!("nothing is said of {channel} to {receiver}"));
+        (quiet.reason, quiet.until.map(|at| (at - minute(0)).num_minutes()))
+    }
+
+    fn id(&self, channel: &str) -> String {
+        self.incidents.iter().rfind(|i| i.group.name() == channel).expect(channel).id.clone()
+    }
+
     /// The clock's time is put in when it is committed.
     fn settle(&mut self) {
-        for incident in self.live.values_mut().chain(self.incidents.iter_mut()).chain(self.open.iter_mut()) {
+        for incident in
+            self.live.values_mut().chain(self.incidents.iter_mut()).chain(self.open.iter_mut())
+        {
             incident.moved_at.get_or_insert(minute(self.now));
         }
     }
@@ -440,7 +540,7 @@ fn a_notice_carries_what_rendering_needs() {
     assert_eq!(labels.get("team").map(String::as_str), Some("messaging"));
     assert_eq!(notice.reason, "it rose from level warning to critical");
     assert_eq!(item.incident.about.runbook.as_deref(), Some("call the desk"));
-    let end = &world.notices[3].1;
+    let end = &world.notices[4].1;
     let incident = &end.items[0].incident;
     assert_eq!(
         (incident.value_at_fire, incident.worst, incident.value),

@@ -107,7 +107,12 @@ mod tests {
     use super::super::super::zone::Zone;
     use super::*;
 
-    fn calendar(name: &str, zone: &str, hours: &[(&str, &str)], holidays: &[&str]) -> Arc<Calendar> {
+    fn calendar(
+        name: &str,
+        zone: &str,
+        hours: &[(&str, &str)],
+        holidays: &[&str],
+    ) -> Arc<Calendar> {
         let zone = Zone::named(zone).expect("a zone");
         let holidays: Vec<_> = holidays.iter().map(|day| day.parse().expect("a date")).collect();
         Arc::new(Calendar::parse(name, zone, hours, &holidays).expect("a calendar"))
@@ -126,16 +131,31 @@ mod tests {
 
     #[test]
     fn hours_open_in_their_zone_over_midnight_the_week_and_holidays() {
-        let office = calendar("office", "Europe/Berlin", &[("mon-fri", "08:00-18:00")], &[
-            "2026-11-25",
-        ]);
+        let office =
+            calendar("office", "Europe/Berlin", &[("mon-fri", "08:00-18:00")], &["2026-11-25"]);
         let route = Route { hours: Some(office), ..Route::default() };
         check(&route, "2026-11-23T07:00", None);
-        check(&route, "2026-11-23T06:59", Some(("outside the hours of `office`", "2026-11-23T07:00")));
-        check(&route, "2026-11-24T17:00", Some(("outside the hours of `office`", "2026-11-26T07:00")));
-        check(&route, "2026-11-27T17:00", Some(("outside the hours of `office`", "2026-11-30T07:00")));
+        check(
+            &route,
+            "2026-11-23T06:59",
+            Some(("outside the hours of `office`", "2026-11-23T07:00")),
+        );
+        check(
+            &route,
+            "2026-11-24T17:00",
+            Some(("outside the hours of `office`", "2026-11-26T07:00")),
+        );
+        check(
+            &route,
+            "2026-11-27T17:00",
+            Some(("outside the hours of `office`", "2026-11-30T07:00")),
+        );
         // The clocks change in between.
-        check(&route, "2026-10-23T16:00", Some(("outside the hours of `office`", "2026-10-26T07:00")));
+        check(
+            &route,
+            "2026-10-23T16:00",
+            Some(("outside the hours of `office`", "2026-10-26T07:00")),
+        );
         let night = calendar("night", "Europe/Berlin", &[("sun-thu", "22:00-06:00")], &[]);
         let route = Route { mute: vec![night], ..Route::default() };
         check(&route, "2026-11-23T20:59", None);
@@ -151,8 +171,16 @@ mod tests {
         let route = Route { hours: Some(office), mute: vec![lunch, early], ..Route::default() };
         check(&route, "2026-11-23T10:00", None);
         check(&route, "2026-11-23T12:30", Some(("muted by `lunch`", "2026-11-23T13:00")));
-        check(&route, "2026-11-23T18:00", Some(("outside the hours of `office`", "2026-11-24T09:00")));
-        check(&route, "2026-11-27T19:00", Some(("outside the hours of `office`", "2026-11-30T09:00")));
+        check(
+            &route,
+            "2026-11-23T18:00",
+            Some(("outside the hours of `office`", "2026-11-24T09:00")),
+        );
+        check(
+            &route,
+            "2026-11-27T19:00",
+            Some(("outside the hours of `office`", "2026-11-30T09:00")),
+        );
     }
 
     #[test]
@@ -165,9 +193,8 @@ mod tests {
 
     #[test]
     fn business_time_counts_open_hours_alone() {
-        let office = calendar("office", "Europe/Berlin", &[("mon-fri", "08:00-18:00")], &[
-            "2026-11-25",
-        ]);
+        let office =
+            calendar("office", "Europe/Berlin", &[("mon-fri", "08:00-18:00")], &["2026-11-25"]);
         let check = |from: &str, hours: i64, expected: &str| {
             let at = after(Some(&office), utc(from), TimeDelta::hours(hours));
             assert_eq!(at, Some(utc(expected)), "{hours} h from {from}");
@@ -178,6 +205,9 @@ mod tests {
         check("2026-11-24T16:00", 2, "2026-11-26T08:00");
         check("2026-11-28T10:00", 0, "2026-11-30T07:00");
         check("2026-11-27T16:30", 20, "2026-12-01T16:30");
-        assert_eq!(after(None, utc("2026-11-23T08:00"), TimeDelta::hours(4)), Some(utc("2026-11-23T12:00")));
+        assert_eq!(
+            after(None, utc("2026-11-23T08:00"), TimeDelta::hours(4)),
+            Some(utc("2026-11-23T12:00"))
+        );
     }
 }

@@ -66,7 +66,11 @@ pub(super) fn repeat(written: &Written, found: &mut Findings<'_>) -> Option<Opti
             let right = (1.0..=100.0).contains(&number);
             if !right {
                 let message = format!("`{number}` is no growth");
-                found.problem(table.at(growth), message, "write a number from 1 to 100, e.g. `2.0`");
+                found.problem(
+                    table.at(growth),
+                    message,
+                    "write a number from 1 to 100, e.g. `2.0`",
+                );
             }
             right.then_some(number)
         });
@@ -135,9 +139,10 @@ pub(super) fn escalate(
             }
             Some(after)
         });
-        let to = step.to.as_ref().map(|list| {
-            receivers(found, names, table.file, list, "an escalation to nobody")
-        });
+        let to = step
+            .to
+            .as_ref()
+            .map(|list| receivers(found, names, table.file, list, "an escalation to nobody"));
         if let (Some(after), Some(to)) = (after, to) {
             steps.push(Escalation { after, to });
         }

@@ -69,9 +69,10 @@ fn tell<'a>(
     let single = thread == incident.id;
     let known = work.world.threads.get(&thread).and_then(|by| by.get(receiver));
     // A group may be told something else at the same moment.
-    let drafted = work.drafts.iter().filter(|draft| {
-        draft.notice.thread == thread && draft.notice.receiver == receiver
-    });
+    let drafted = work
+        .drafts
+        .iter()
+        .filter(|draft| draft.notice.thread == thread && draft.notice.receiver == receiver);
     let drafted = drafted.map(|draft| draft.notice.seq).max();
     let seq = if single { told.times } else { known.map_or(0, |row| row.seq) };
     let seq = drafted.unwrap_or(seq) + 1;
