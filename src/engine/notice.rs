@@ -196,15 +196,16 @@ impl OwnerNotice {
             true => format!("It ends on {}.", civil(plant, silence.end())),
             false => format!("It ended on {}.", civil(plant, silence.end())),
         };
-        let title = format!("silence {} hid {} notices", silence.id, sum.notices);
+        let count = |n: u64, noun: &str| format!("{n} {noun}{}", if n == 1 { "" } else { "s" });
+        let title = format!("silence {} hid {}", silence.id, count(sum.notices, "notice"));
         let trouble = Trouble {
             identity: vec!["hidden".into(), silence.id.clone(), to.to_rfc3339()],
             subject: format!("silence {}", silence.id),
             title,
             paragraphs: vec![format!(
-                "They were about {} incidents; {} of those got worse than they were and were told. \
-                 {ends} To end it now: postrider silence expire {}",
-                sum.incidents, sum.worse, silence.id
+                "About {}; of what it covered {} got worse than it was, and was told. {ends}",
+                count(sum.incidents, "incident"),
+                sum.worse
             )],
             facts: vec![
                 ("Hides".into(), silence.condition.clone()),

@@ -4,6 +4,7 @@
 mod beside;
 mod hostile;
 mod pieces;
+mod routes;
 mod when;
 
 use std::path::Path;

@@ -22,6 +22,7 @@ mod report_tests;
 mod rest;
 mod restarts;
 mod retention;
+mod routing;
 mod runs;
 mod salesforce_cases;
 mod secrets;
