@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 
 use self::context::Context;
 
+mod ack;
 mod backfill;
 mod check;
 mod context;
@@ -28,6 +29,7 @@ mod run;
 mod runs;
 mod schema;
 mod send;
+mod silence;
 mod source;
 mod status;
 mod suppress;
@@ -114,6 +116,13 @@ enum Command {
     Resend(resend::Resend),
     /// Make the mails of past slots; each says so, and is made once
     Backfill(backfill::Backfill),
+    /// Incidents that nobody is to be told of for a while
+    #[command(subcommand)]
+    Silence(silence::SilenceCommand),
+    /// Take an incident: no reminders and no escalation for a while
+    Ack(ack::AckCommand),
+    /// Give an incident back
+    Unack(ack::Unack),
     /// Addresses that get no digest
     #[command(subcommand)]
     Suppress(suppress::Suppress),
@@ -197,6 +206,9 @@ fn dispatch(command: Command, context: &Context) -> Done {
         Command::Replay(replay) => replay.execute(context),
         Command::Resend(resend) => resend.execute(context),
         Command::Backfill(backfill) => backfill.execute(context),
+        Command::Silence(silence) => silence.execute(context),
+        Command::Ack(ack) => ack.execute(context),
+        Command::Unack(unack) => unack.execute(context),
         Command::Suppress(suppress) => suppress.execute(context),
         Command::Unsubscribe(unsubscribe) => unsubscribe.execute(context),
         Command::Outbox(outbox) => outbox.execute(context),

@@ -10,13 +10,12 @@ use rusqlite::Transaction;
 
 use crate::domain::incident::Incident;
 use crate::domain::notification::{Correction, Decision, Occurrence, Told, World};
-use crate::domain::silence::{Ack, Silence};
 use crate::engine::Plant;
 use crate::engine::blind::Outages;
 use crate::engine::evaluate::Timetable;
 use crate::store::Store;
 use crate::store::state::incidents::RuleState;
-use crate::store::state::{StateError, corrections, incidents, occurrences, said};
+use crate::store::state::{StateError, corrections, incidents, occurrences};
 
 /// What is live.
 #[derive(Debug, Default)]
@@ -31,10 +30,6 @@ pub(super) struct Board {
     pub(super) occurrences: Vec<Occurrence>,
     /// Corrections of which somebody may still be to be told.
     pub(super) corrections: Vec<Correction>,
-    /// Silences that have not ended.
-    pub(super) silences: Vec<Silence>,
-    /// Acknowledgements by incident.
-    pub(super) acks: BTreeMap<String, Ack>,
     /// Rules that cannot see their data, with the reason.
     pub(super) blind: BTreeMap<String, String>,
     /// The datasets because of which they cannot.
@@ -43,9 +38,6 @@ pub(super) struct Board {
     rules: BTreeMap<String, RuleState>,
     /// What the rounds need of the config.
     pub(super) timetable: Timetable,
-    /// What [`State::written_elsewhere`](crate::store::state::State::written_elsewhere) was when silences
-    /// and acknowledgements were last read; `None`: they have not been.
-    heard: Option<i64>,
     /// Whether something moved since the last decision.
     pub(super) moved: bool,
     /// When a decision is due though nothing moves.
@@ -72,22 +64,6 @@ impl Board {
     /// The one that was kept, else as the state has it.
     pub(super) fn kept_or_read(kept: Option<Board>, store: &Store) -> Result<Board, StateError> {
         kept.map_or_else(|| store.state.read(Board::read), Ok)
-    }
-
-    /// Reads what people said, where somebody wrote to the state since it was last read. The command
-    /// line writes silences and acknowledgements beside the daemon: they hold from the next beat on.
-    pub(super) fn hear(&mut self, store: &Store) -> Result<(), StateError> {
-        let written = Some(store.state.written_elsewhere()?);
-        if self.heard == written {
-            return Ok(());
-        }
-        let (silences, acks) = store.state.read(|tx| Ok((said::silences(tx)?, said::acks(tx)?)))?;
-        if silences != self.silences || acks != self.acks {
-            (self.silences, self.acks) = (silences, acks);
-            self.moved = true;
-        }
-        self.heard = written;
-        Ok(())
     }
 
     /// An incident as it now is.
@@ -181,8 +157,6 @@ impl Board {
         World {
             occurrences: &self.occurrences,
             corrections: &self.corrections,
-            silences: &self.silences,
-            acks: &self.acks,
             blind: &self.blind,
             inhibitions: &plant.inhibitions,
             ..World::of(&self.incidents, &self.told, &plant.routes)

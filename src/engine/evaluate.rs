@@ -60,7 +60,6 @@ impl Engine {
             let mut board = Board::kept_or_read(board, &store)?;
             let new_plant = !board.timetable.is_of(&plant);
             board.note_blind(&plant, outages, new_plant);
-            board.hear(&store)?;
             let mut round = Round::of(&store, &plant, now);
             round.evaluate(&mut board, || *stopping.borrow())?;
             round.look_again(&mut board, || *stopping.borrow())?;
@@ -117,7 +116,10 @@ fn commit(
     tell: bool,
     now: DateTime<Utc>,
 ) -> Result<(), EngineError> {
-    let due = tell && (board.moved || board.next.is_some_and(|next| next <= now));
+    let due = tell
+        && (board.moved
+            || board.next.is_some_and(|next| next <= now)
+            || notify::is_spoken_to(store)?);
     let owed = due.then(|| notify::decide(store, plant, board, now)).transpose()?;
     let owes = owed.as_ref().is_some_and(|owed| !owed.is_nothing());
     // Looked at every second, written when there is something to write: each commit is synced.

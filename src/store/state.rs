@@ -14,6 +14,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+pub mod acks;
 pub mod archive;
 pub mod corrections;
 pub mod history;
@@ -24,7 +25,7 @@ pub mod notices;
 pub mod occurrences;
 pub mod outbox;
 pub mod pulse;
-pub mod said;
+pub mod silences;
 pub mod slots;
 pub mod sources;
 pub mod suppression;
@@ -141,13 +142,6 @@ impl State {
         work(&transaction)
     }
 
-    /// A number that is another one when somebody else wrote since it was asked for: the command line,
-    /// beside the daemon. Costs next to nothing.
-    pub fn written_elsewhere(&self) -> Result<i64, StateError> {
-        let connection = self.connection();
-        Ok(connection.pragma_query_value(None, "data_version", |row| row.get(0))?)
-    }
-
     /// A poisoned lock means that a transaction panicked: it was rolled back, the connection is fine.
     fn connection(&self) -> MutexGuard<'_, Connection> {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
@@ -179,6 +173,19 @@ fn make_private(folder: &Path) -> std::io::Result<()> {
     builder.create(folder)
 }
 
+/// A value as it is stored in a `body`.
+fn written<T: serde::Serialize>(what: &'static str, value: &T) -> Result<String, StateError> {
+    serde_json::to_string(value).map_err(|source| StateError::Unreadable { what, source })
+}
+
+/// A value from its `body`.
+fn read_back<T: serde::de::DeserializeOwned>(
+    what: &'static str,
+    text: &str,
+) -> Result<T, StateError> {
+    serde_json::from_str(text).map_err(|source| StateError::Unreadable { what, source })
+}
+
 /// An instant as stored.
 pub(crate) fn millis(at: DateTime<Utc>) -> i64 {
     at.timestamp_millis()
@@ -202,23 +209,6 @@ mod tests {
         assert!(matches!(beside.lock(), Err(StateError::Locked(_))));
         drop(lock);
         beside.lock().unwrap();
-    }
-
-    #[test]
-    fn what_others_write_is_noticed_and_what_we_write_is_not() {
-        let folder = tempfile::tempdir().unwrap();
-        let (daemon, beside) =
-            (State::open(folder.path()).unwrap(), State::open(folder.path()).unwrap());
-        let note = |state: &State| {
-            state.write(|tx| ledger::note(tx, DateTime::UNIX_EPOCH, "kind", "of", "text")).unwrap();
-        };
-        let first = daemon.written_elsewhere().unwrap();
-        note(&daemon);
-        assert_eq!(daemon.written_elsewhere().unwrap(), first);
-        note(&beside);
-        let second = daemon.written_elsewhere().unwrap();
-        assert_ne!(second, first);
-        assert_eq!(daemon.written_elsewhere().unwrap(), second);
     }
 
     #[test]

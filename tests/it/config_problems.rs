@@ -5,6 +5,7 @@ mod beside;
 mod hostile;
 mod pieces;
 mod rules;
+mod routes;
 mod when;
 
 use std::path::Path;

@@ -32,6 +32,7 @@ mod rest;
 mod restarts;
 mod retention;
 mod rule_tests;
+mod routing;
 mod runs;
 mod salesforce_cases;
 mod secrets;
