@@ -38,10 +38,6 @@ pub(super) fn observe(
     slot: &Slot,
     open: &BTreeMap<String, Incident>,
 ) -> Result<Vec<Observation>, StoreError> {
-    if rule.event.is_some() {
-        // Its answer is records, not readings: see [`crate::domain::rule::event`].
-        return Ok(Vec::new());
-    }
     store.read_records(|records| {
         let asking = Asking { records, rule, slot, week_starts: plant.week_starts };
         let rows = asking.rows(slot.window)?;
