@@ -63,7 +63,7 @@ pub enum Mode {
 ///
 /// # Errors
 /// What is wrong with it.
-pub(crate) fn length(text: &str) -> Result<TimeDelta, String> {
+pub fn length(text: &str) -> Result<TimeDelta, String> {
     units::reach(text)
 }
 
@@ -127,14 +127,6 @@ pub fn rule_tests(
         .map(|draft| lower::rule_tests::of_file(draft, &mut found, config));
     found.finish()?;
     Ok(tests.unwrap_or_default())
-}
-
-/// A length of time as people write it, longer than nothing: `2h`, `30 min`, `3 days`.
-///
-/// # Errors
-/// What is wrong with it, in words.
-pub fn length(text: &str) -> Result<TimeDelta, String> {
-    units::duration_above_zero(text)
 }
 
 /// What was probably meant by a name that is not known, in words; `None`: there is nothing.
