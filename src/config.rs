@@ -129,6 +129,22 @@ pub fn rule_tests(
     Ok(tests.unwrap_or_default())
 }
 
+/// A length of time as people write it, longer than nothing: `2h`, `30 min`, `3 days`.
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub fn length(text: &str) -> Result<TimeDelta, String> {
+    units::duration_above_zero(text)
+}
+
+/// What was probably meant by a name that is not known, in words; `None`: there is nothing.
+pub fn nearest<'c>(
+    written: &str,
+    names: impl IntoIterator<Item = &'c str> + Clone,
+) -> Option<String> {
+    problem::suggestion(written, names)
+}
+
 /// A whole, valid config.
 #[derive(Clone, Debug)]
 pub struct Config {

@@ -16,16 +16,16 @@ use tempfile::TempDir;
 
 #[path = "../crash/chance.rs"]
 mod chance;
-mod compare;
+pub(crate) mod compare;
 #[path = "../crash/daemon.rs"]
 mod daemon;
-mod findings;
+pub(crate) mod findings;
 mod moment;
 #[path = "../crash/sink.rs"]
-mod sink;
-mod source;
-mod state;
-mod timeline;
+pub(crate) mod sink;
+pub(crate) mod source;
+pub(crate) mod state;
+pub(crate) mod timeline;
 
 use chance::Chance;
 use daemon::{Daemon, HOOK_SECRET, Home};
@@ -99,6 +99,16 @@ pub(crate) async fn run(plan: &Plan, told: impl Fn(&str)) -> anyhow::Result<Foun
     let (table, broken) = findings.into_parts();
     let kept = (!broken.is_empty()).then(|| TempDir::keep(folder));
     Ok(Found { table, broken, kept })
+}
+
+/// The config of a timeline, but for the port of the mail server.
+pub(crate) fn config(timeline: &Timeline, source: &Source) -> String {
+    include_str!("config.toml")
+        .replace("{source_url}", &source.url())
+        .replace("{hold}", &timeline.holds.hold.to_string())
+        .replace("{keep}", &timeline.holds.keep.to_string())
+        .replace("{gone}", &timeline.holds.gone.to_string())
+        .replace("{repeat}", &REPEAT.to_string())
 }
 
 /// A daemon, its files and its far sides.
@@ -179,12 +189,7 @@ impl Campaign {
         let clock: Arc<dyn Clock> = Arc::new(ScaledClock::new(begin, plan.speed));
         let argument = format!("{anchor},{},{}", begin.timestamp_millis(), plan.speed);
         let source = Source::start(timeline.clone(), begin, Arc::clone(&clock)).await?;
-        let config = include_str!("config.toml")
-            .replace("{source_url}", &source.url())
-            .replace("{hold}", &timeline.holds.hold.to_string())
-            .replace("{keep}", &timeline.holds.keep.to_string())
-            .replace("{gone}", &timeline.holds.gone.to_string())
-            .replace("{repeat}", &REPEAT.to_string());
+        let config = config(&timeline, &source);
         let chance = |stream| Chance::new(plan.seed, stream);
         let alone =
             Side::begin(&folder.join("alone"), &config, &clock, &argument, chance(1)).await?;

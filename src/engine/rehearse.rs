@@ -22,9 +22,13 @@ use crate::domain::rule::slots::{Slot, due_slots};
 use crate::domain::rule::{Reading, Rule};
 use crate::store::{Store, StoreError};
 
+mod advice;
+mod look;
 mod timeline;
 mod track;
 
+pub use advice::{Advice, Choice, advise};
+pub use look::{Look, Looked, look};
 pub use timeline::{Counts, Notified, Timeline};
 pub use track::{Run, Track, Tracks};
 

@@ -4,6 +4,8 @@
 mod beside;
 mod hostile;
 mod pieces;
+mod rules;
+mod routes;
 mod when;
 
 use std::path::Path;

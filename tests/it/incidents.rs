@@ -4,6 +4,8 @@
 #[path = "../../benches/incidents/campaign.rs"]
 mod campaign;
 
+mod points;
+
 use campaign::Plan;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -62,8 +62,13 @@ struct Story {
 impl Story {
     /// The rule `slow` with further lines, and what follows it.
     async fn begin(rule: &str, rest: &str) -> Story {
-        let config = format!("{HEAD}{LINES}{rule}{rest}");
-        let clock = Arc::new(ManualClock::new(at(BEGIN)));
+        Story::begin_at(at(BEGIN), &format!("{LINES}{rule}{rest}")).await
+    }
+
+    /// The same at another instant.
+    async fn begin_at(begin: DateTime<Utc>, config: &str) -> Story {
+        let config = format!("{HEAD}{config}");
+        let clock = Arc::new(ManualClock::new(begin));
         let api = Api::start(Arc::clone(&clock) as Arc<dyn Clock>).await;
         let samples = Samples::default();
         let (shown, now) = (Arc::clone(&samples), Arc::clone(&clock));
@@ -77,10 +82,28 @@ impl Story {
 
     /// From a time of day on, what a line shows in the middle of each minute.
     fn shows(&self, line: &'static str, from: &str, values: &[f64]) {
+        self.shows_every(TimeDelta::minutes(1), line, at(from), values);
+    }
+
+    /// From an instant on, what a line shows in the middle of each stretch of time.
+    fn shows_every(
+        &self,
+        every: TimeDelta,
+        line: &'static str,
+        from: DateTime<Utc>,
+        values: &[f64],
+    ) {
         let mut samples = self.samples.lock().unwrap();
-        for (minute, value) in (0..).zip(values) {
-            let seconds = TimeDelta::seconds(30 + 60 * minute);
-            samples.push((at(from) + seconds, line, *value));
+        for (number, value) in (0..).zip(values) {
+            samples.push((from + every * number + every / 2, line, *value));
+        }
+    }
+
+    /// Turns the clock in steps to an instant, with whatever is due at each.
+    async fn steps_to(&self, step: TimeDelta, end: &str) {
+        while self.t.clock.now() < utc(end) {
+            self.t.clock.set((self.t.clock.now() + step).min(utc(end)));
+            self.t.beat().await;
         }
     }
 
@@ -161,6 +184,11 @@ fn of(kinds: &[&str], line: &str) -> Vec<(String, String)> {
     kinds.iter().map(|kind| ((*kind).to_owned(), line.to_owned())).collect()
 }
 
+fn sorted(mut told: Vec<(String, String)>) -> Vec<(String, String)> {
+    told.sort();
+    told
+}
+
 /// E1. Alertmanager killed after it notified: the same alert, posted again after its start, is
 /// notified once more.
 #[tokio::test]
@@ -213,9 +241,7 @@ async fn a_refusal_that_outlives_the_incident_costs_no_notice() {
     let refused = hooks[0].header("webhook-id").expect("an id");
     assert!(story.t.incidents().is_empty(), "it is over, and the wait is not");
     story.until("09:30").await;
-    let mut told = story.told();
-    told.sort();
-    assert_eq!(told, of(&["fired", "resolved"], "A"));
+    assert_eq!(sorted(story.told()), of(&["fired", "resolved"], "A"));
     let hooks = story.t.catcher.hooks();
     assert_eq!(hooks.len(), 3, "one attempt more than messages");
     let again = hooks.iter().filter(|hook| hook.header("webhook-id") == Some(refused));
@@ -356,9 +382,7 @@ async fn what_fires_and_ends_before_anybody_is_told_is_told_once_as_that() {
     // Both live and die while nobody looks.
     story.killed_until("09:15").await;
     story.until("09:40").await;
-    let mut told = story.told();
-    told.sort();
-    assert_eq!(told, [of(&["resolved"], "A"), of(&["resolved"], "B")].concat());
+    assert_eq!(sorted(story.told()), [of(&["resolved"], "A"), of(&["resolved"], "B")].concat());
     for hook in story.t.catcher.hooks() {
         let said = hook.json()["data"].clone();
         let reason = said["reason"].as_str().unwrap();
@@ -366,5 +390,73 @@ async fn what_fires_and_ends_before_anybody_is_told_is_told_once_as_that() {
         assert!(said["fired"].is_string() && said["resolved"].is_string(), "{said}");
     }
     assert_eq!(story.letters().len(), 2);
+    story.nothing_twice();
+}
+
+/// A rule that looks every half hour, and a route that tells nobody inside a calendar's hours.
+fn muted(hours: &str) -> String {
+    let lines = LINES.replace("every = \"1 min\"", "every = \"30 min\"");
+    let lines = lines.replace("window = \"1 min\"", "window = \"30 min\"");
+    format!(
+        "{lines}[calendars.quiet]\nhours = {hours}\n\
+         [[routes]]\nto = [\"ops-mail\", \"ops-hook\"]\nmute = [\"quiet\"]\n"
+    )
+}
+
+/// What `amtool check-config` rejects: a mute time from 22:00 to 06:00. Ours wraps midnight; what was
+/// missed is told when it is over, and the end of what was told is not lost.
+#[tokio::test]
+async fn a_night_is_muted_and_what_it_hid_is_told_in_the_morning() {
+    let half = TimeDelta::minutes(30);
+    // In Berlin it is an hour later.
+    let config = muted("{ mon-sun = \"22:00-06:00\" }");
+    let story = Story::begin_at(utc("2026-11-23T19:30:00Z"), &config).await;
+    let values = |before: usize, breach: usize| {
+        [minutes(before, 1.0), minutes(breach, 50.0), minutes(30 - before - breach, 1.0)].concat()
+    };
+    let begin = utc("2026-11-23T19:30:00Z");
+    // From 20:30 to 22:30, from 23:30 to 01:30, and from 02:30 to 07:30.
+    story.shows_every(half, "A", begin, &values(0, 4));
+    story.shows_every(half, "B", begin, &values(6, 4));
+    story.shows_every(half, "C", begin, &values(12, 10));
+    story.steps_to(half, "2026-11-23T20:59:00Z").await;
+    assert_eq!(story.told(), of(&["fired"], "A"));
+    story.steps_to(half, "2026-11-24T04:59:00Z").await;
+    let before = story.told();
+    assert!(before.iter().all(|(_, line)| line == "A"), "told at night: {before:?}");
+    story.steps_to(TimeDelta::minutes(1), "2026-11-24T05:02:00Z").await;
+    let expected = [of(&["fired", "resolved"], "A"), of(&["resolved"], "B"), of(&["fired"], "C")];
+    assert_eq!(sorted(story.told()), sorted(expected.concat()));
+    story.steps_to(half, "2026-11-24T09:00:00Z").await;
+    assert_eq!(story.told().last(), Some(&("resolved".to_owned(), "C".to_owned())));
+    assert_eq!((story.told().len(), story.letters().len()), (5, 5));
+    story.nothing_twice();
+}
+
+/// The other one that `amtool check-config` rejects: the days from saturday to monday, over the end
+/// of the week.
+#[tokio::test]
+async fn a_long_weekend_is_muted_over_the_end_of_the_week() {
+    let half = TimeDelta::minutes(30);
+    let begin = utc("2026-11-20T21:30:00Z");
+    let story = Story::begin_at(begin, &muted("{ sat-mon = \"00:00-24:00\" }")).await;
+    // From 23:30 on Friday to 00:30 on Saturday, and from 01:30 on Sunday to 03:30 on Tuesday.
+    let quiet = minutes(200, 1.0);
+    story.shows_every(
+        half,
+        "A",
+        begin,
+        &[minutes(2, 1.0), minutes(2, 50.0), quiet.clone()].concat(),
+    );
+    let long = minutes(2 * 50, 50.0);
+    story.shows_every(half, "B", begin, &[minutes(2 * 26, 1.0), long, quiet].concat());
+    story.steps_to(half, "2026-11-23T22:59:00Z").await;
+    assert_eq!(story.told(), [], "told on the weekend");
+    story.steps_to(TimeDelta::minutes(1), "2026-11-23T23:02:00Z").await;
+    let told = story.told();
+    assert_eq!(sorted(told), sorted([of(&["resolved"], "A"), of(&["fired"], "B")].concat()));
+    story.steps_to(half, "2026-11-24T06:00:00Z").await;
+    assert_eq!(story.told().last(), Some(&("resolved".to_owned(), "B".to_owned())));
+    assert_eq!((story.told().len(), story.letters().len()), (3, 3));
     story.nothing_twice();
 }

@@ -48,6 +48,8 @@ pub struct Counts {
 /// A notice that would have been sent.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Notified {
+    /// Its identity, the very one that it would have in earnest.
+    pub key: String,
     /// When.
     pub at: DateTime<Utc>,
     /// To which receiver.
@@ -72,6 +74,7 @@ impl Notified {
     fn of(notice: &Notice) -> Notified {
         let items = || notice.items.iter();
         Notified {
+            key: notice.key.clone(),
             at: notice.at,
             receiver: notice.receiver.clone(),
             kind: notice.kind,

@@ -107,6 +107,7 @@ pub(super) fn view(
         news,
         runbook: first.and_then(|first| runbook(mail, first)),
         chart: None,
+        chart_of: mail.items.first().map(|first| name_of(mail, first)),
         sections,
         facts: facts(mail, locale),
         commands: first.map(|first| of_group(first, &hidden(mail, first))).unwrap_or_default(),
