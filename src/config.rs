@@ -59,14 +59,6 @@ pub enum Mode {
     Run,
 }
 
-/// A length of time as it is written in a config, e.g. `90 days`.
-///
-/// # Errors
-/// What is wrong with it.
-pub(crate) fn length(text: &str) -> Result<TimeDelta, String> {
-    units::reach(text)
-}
-
 /// Reads the config at `path` and what it includes. Relative paths in a file are relative to that
 /// file's folder.
 pub fn load(
