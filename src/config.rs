@@ -59,14 +59,6 @@ pub enum Mode {
     Run,
 }
 
-/// A length of time as it is written in a config, e.g. `90 days`.
-///
-/// # Errors
-/// What is wrong with it.
-pub fn length(text: &str) -> Result<TimeDelta, String> {
-    units::reach(text)
-}
-
 /// Reads the config at `path` and what it includes. Relative paths in a file are relative to that
 /// file's folder.
 pub fn load(
@@ -127,6 +119,14 @@ pub fn rule_tests(
         .map(|draft| lower::rule_tests::of_file(draft, &mut found, config));
     found.finish()?;
     Ok(tests.unwrap_or_default())
+}
+
+/// A length of time as people write it, longer than nothing: `2h`, `30 min`, `3 days`.
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub fn length(text: &str) -> Result<TimeDelta, String> {
+    units::duration_above_zero(text)
 }
 
 /// What was probably meant by a name that is not known, in words; `None`: there is nothing.

@@ -61,8 +61,9 @@ fn facts(app: &App, health: &Health) -> anyhow::Result<Value> {
     });
     let sources: Vec<Value> = sources.collect();
     let overdue = app.engine().overdue()?;
-    let (beat, proofs) =
-        store.state.read(|tx| Ok((pulse::last(tx)?, history::last_delivered(tx)?)))?;
+    let (beat, proofs, (silences, acks)) = store.state.read(|tx| {
+        Ok((pulse::last(tx)?, history::last_delivered(tx)?, history::quiet(tx, health.at)?))
+    })?;
     let (counts, holds, runs, open, troubles, bouncing) = store.state.read(|tx| {
         Ok((
             outbox::counts(tx)?,
@@ -99,6 +100,15 @@ fn facts(app: &App, health: &Health) -> anyhow::Result<Value> {
             "began": print::stamp(incident.began),
             "value": incident.value,
         })).collect::<Vec<_>>(),
+        "blind_rules": blind(app, health),
+        "silences": silences.iter().map(|silence| json!({
+            "silence": silence.id, "hides": silence.condition, "author": silence.author,
+            "reason": silence.reason, "until": print::stamp(silence.ends_at),
+        })).collect::<Vec<_>>(),
+        "acknowledged": acks.iter().map(|ack| json!({
+            "incident": ack.incident, "by": ack.by, "note": ack.note,
+            "until": print::stamp(ack.until),
+        })).collect::<Vec<_>>(),
         "heartbeat": beat.map(|beat| json!({
             "at": print::stamp(beat.at), "said": beat.said,
             "taken_at": beat.taken_at.map(print::stamp),
@@ -118,6 +128,27 @@ fn facts(app: &App, health: &Health) -> anyhow::Result<Value> {
             "at": print::stamp(entry.at), "kind": entry.kind, "subject": entry.subject, "text": entry.text,
         })).collect::<Vec<_>>(),
     }))
+}
+
+/// Rules that cannot see their data, with the dataset that gives none.
+fn blind(app: &App, health: &Health) -> Vec<Value> {
+    let config = app.config();
+    let failing =
+        health.datasets.iter().filter_map(|(_, state)| Some((state, state.failing_since?)));
+    let of = |(state, since): (&DatasetState, _)| {
+        let reads =
+            config.rules.values().filter(|rule| rule.query.reads().contains_key(&state.dataset));
+        let why = state.failure.as_ref().map(|(_, reason)| reason.clone());
+        reads
+            .map(|rule| {
+                json!({
+                    "rule": rule.name, "dataset": state.dataset,
+                    "since": print::stamp(since), "said": why,
+                })
+            })
+            .collect::<Vec<_>>()
+    };
+    failing.flat_map(of).collect()
 }
 
 fn dataset_facts(health: &Health, source: &str, state: &DatasetState) -> Value {
@@ -178,6 +209,9 @@ fn show(facts: &Value, zone: &Zone) {
             "no incident is open",
             &["incident", "rule", "group", "state", "level", "value", "began"],
         ),
+        ("blind_rules", "every rule sees its data", &["rule", "dataset", "since", "said"]),
+        ("silences", "nothing is silenced", &["silence", "hides", "until", "author", "reason"]),
+        ("acknowledged", "nobody has taken an incident", &["incident", "by", "until", "note"]),
         ("overdue", "no digest is overdue", &["digest", "planned_at"]),
         ("runs", "no digest has been made yet", &["run", "made_at", "outcome", "subject"]),
         ("next", "no digest is planned this week", &["digest", "planned_at"]),

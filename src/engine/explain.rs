@@ -8,9 +8,9 @@ use serde::Serialize;
 use super::board::Board;
 use super::evaluate::{Answers, Scans, datasets};
 use super::observe::observe;
-use super::{Engine, EngineError, Plant};
+use super::{Engine, EngineError, Plant, notify};
 use crate::domain::incident::{Incident, State, words};
-use crate::domain::notification::{self, Decision};
+use crate::domain::notification::Decision;
 use crate::domain::route::pick;
 use crate::domain::rule::slots::{Slot, due_slots};
 use crate::domain::rule::{Kind, Rule};
@@ -116,7 +116,7 @@ impl Engine {
         };
         let rule = plant.rules.get(&rule_name).map(AsRef::as_ref);
         let decision = match at {
-            None => notification::decide(&board.world(&plant), now),
+            None => notify::looked_at(&self.store, &plant, &board, now)?,
             // What was decided then is in the ledger.
             Some(_) => Decision::default(),
         };

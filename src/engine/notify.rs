@@ -93,6 +93,17 @@ pub(super) fn is_spoken_to(store: &Store) -> Result<bool, EngineError> {
     Ok(store.state.read(silences::said)?.is_some())
 }
 
+/// What would be decided now, for its reasons: nothing is written for anybody.
+pub(super) fn looked_at(
+    store: &Store,
+    plant: &Plant,
+    board: &Board,
+    now: DateTime<Utc>,
+) -> Result<Decision, EngineError> {
+    let known = store.state.read(|tx| Known::read(tx, plant, now))?;
+    Ok(notification::decide(&known.world(board, plant), now))
+}
+
 /// Decides who is owed what, and writes the messages. Nothing is stored yet.
 pub(super) fn decide(
     store: &Store,

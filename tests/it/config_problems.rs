@@ -4,8 +4,8 @@
 mod beside;
 mod hostile;
 mod pieces;
-mod rules;
 mod routes;
+mod rules;
 mod when;
 
 use std::path::Path;

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use super::{StateError, instant, millis};
 use crate::domain::incident::Incident;
 use crate::domain::notification::Notice;
-use crate::domain::silence::Ack;
+use crate::domain::silence::{Ack, Silence};
 
 /// Which incidents are asked for; what is not set narrows nothing.
 #[derive(Clone, Debug, Default)]
@@ -196,6 +196,23 @@ pub fn last_delivered(tx: &Transaction<'_>) -> Result<Vec<Delivered>, StateError
         })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Silences that hide something now, and acknowledgements that hold.
+pub fn quiet(
+    tx: &Transaction<'_>,
+    now: DateTime<Utc>,
+) -> Result<(Vec<Silence>, Vec<Ack>), StateError> {
+    let mut silences = tx.prepare_cached(
+        "select body from silence where ended_at is null and ends_at > ?1 order by ends_at",
+    )?;
+    let silences = silences.query_map([millis(now)], |row| row.get::<_, String>(0))?;
+    let mut acks = tx.prepare_cached("select body from ack where until > ?1 order by until")?;
+    let acks = acks.query_map([millis(now)], |row| row.get::<_, String>(0))?;
+    Ok((
+        silences.map(|body| read("silence", &body?)).collect::<Result<_, _>>()?,
+        acks.map(|body| read("ack", &body?)).collect::<Result<_, _>>()?,
+    ))
 }
 
 /// Forgets incidents that ended before then, of which nobody is owed anything, with what was told of
