@@ -124,6 +124,10 @@ pub(super) fn decide(
     let weekly = known.silences.iter().filter(|silence| silence.is_live(now));
     let weekly = weekly.filter_map(|silence| spans(silence, now).last().map(|(_, to)| to));
     decision.next = weekly.chain(decision.next).filter(|at| *at > now).min();
+    if !decision.notices.is_empty() || !decision.told.is_empty() {
+        // What is told now has deadlines of its own (reminders, intervals): the next beat finds them.
+        decision.next = Some(now);
+    }
     Ok(Owing { letters, decision, lines, heard: known.said })
 }
 
