@@ -265,6 +265,9 @@ impl Owing {
 /// One message a recipient of the notice's receiver, each with an id and bytes that never change.
 fn messages(plant: &Plant, notice: &Notice, mail: &NotificationMail) -> Vec<Owed> {
     let rendered = render::render_notification(mail);
+    if let Some(problem) = &rendered.problem {
+        tracing::error!(notice = notice.key, problem, "a notice goes out in plain words");
+    }
     let owe = |receiver: &str, message: Message| Owed {
         kind: Kind::Notification,
         origin: notice.thread.clone(),
