@@ -84,7 +84,7 @@ fn has(lines: &[String], text: &str) {
 async fn a_value_below_the_threshold_and_too_few_records_say_so() {
     let story = Story::begin().await;
     story.waited("09:01", 280).await;
-    story.until("09:10").await;
+    story.until("09:12").await;
     let explained = story.explain("longest", None);
     let seen = &explained.readings[0];
     assert_eq!((seen.value, seen.records), (Some(280.0), Some(1)), "{explained:#?}");
@@ -103,7 +103,7 @@ async fn a_value_below_the_threshold_and_too_few_records_say_so() {
 async fn within_its_hold_it_says_until_when_and_then_who_was_told_and_how_it_went() {
     let story = Story::begin().await;
     story.waited("09:01", 400).await;
-    story.until("09:08").await;
+    story.until("09:12").await;
     let pending = story.explain("longest", None);
     let [incident] = pending.incidents.as_slice() else { panic!("{pending:#?}") };
     assert_eq!(incident.state, "pending");
@@ -115,8 +115,8 @@ async fn within_its_hold_it_says_until_when_and_then_who_was_told_and_how_it_wen
     );
     has(&incident.receivers.iter().map(|of| of.reason.clone()).collect::<Vec<_>>(), "pending");
 
-    story.waited("09:09", 400).await;
-    story.until("09:19").await;
+    story.waited("09:13", 400).await;
+    story.until("09:25").await;
     let id = story.t.incidents()[0].id.clone();
     let firing = story.explain(&id[..6], None);
     let [incident] = firing.incidents.as_slice() else { panic!("{firing:#?}") };
@@ -127,7 +127,7 @@ async fn within_its_hold_it_says_until_when_and_then_who_was_told_and_how_it_wen
     assert_eq!((told.kind, told.receiver.as_str()), ("fired", "ops-mail"));
     let [sent] = told.deliveries.as_slice() else { panic!("{told:#?}") };
     assert_eq!((sent.to.as_str(), sent.state.as_str()), ("ops@example.com", "delivered"));
-    assert!(sent.said.as_ref().is_some_and(|said| said.contains("250")), "{sent:?}");
+    assert!(sent.said.is_some() && sent.attempts == 1, "{sent:?}");
     let reasons: Vec<String> = incident.receivers.iter().map(|of| of.reason.clone()).collect();
     has(&reasons, "told");
     assert!(incident.receivers.iter().all(|of| !of.told_now), "{:?}", incident.receivers);
@@ -149,8 +149,8 @@ async fn a_webhook_that_refuses_shows_its_words_and_a_silent_source_its_lag() {
         story.t.catcher.answer(Answer::status(503));
     }
     story.waited("09:01", 1000).await;
-    story.waited("09:09", 1000).await;
-    story.until("09:19").await;
+    story.waited("09:13", 1000).await;
+    story.until("09:25").await;
     let explained = story.explain("longest", None);
     let told = &explained.incidents[0].notices[0];
     assert_eq!(told.receiver, "ops-hook");
@@ -163,7 +163,7 @@ async fn a_webhook_that_refuses_shows_its_words_and_a_silent_source_its_lag() {
         .org
         .faults()
         .always(postrider::demo::org::Fault::Unavailable, postrider::demo::org::On::any());
-    story.until("09:50").await;
+    story.until("09:59").await;
     let explained = story.explain("longest", None);
     has(&explained.evaluation, "waits for its data");
     has(&explained.evaluation, "blind: ");
