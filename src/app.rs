@@ -18,6 +18,7 @@ use crate::store::{Store, StoreError};
 
 pub mod looking;
 mod loops;
+mod own;
 mod plant;
 mod reload;
 pub mod report_tests;

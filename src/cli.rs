@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 
 use self::context::Context;
 
+mod ack;
 mod backfill;
 mod check;
 mod context;
@@ -23,10 +24,12 @@ mod print;
 mod pull;
 mod replay;
 mod resend;
+mod rules;
 mod run;
 mod runs;
 mod schema;
 mod send;
+mod silence;
 mod source;
 mod status;
 mod suppress;
@@ -81,6 +84,9 @@ enum Command {
     Diff(diff::Diff),
     /// Run the tests that the config has of its reports
     Test(test::Test),
+    /// Look at rules, test them, try them over stored records; sends nothing
+    #[command(subcommand)]
+    Rules(rules::Rules),
     /// See everything work: a small org, an inbox and the daemon, in this process, at 60 times speed
     Demo(demo::Demo),
     /// Make a digest or a report and print it; sends nothing
@@ -110,6 +116,13 @@ enum Command {
     Resend(resend::Resend),
     /// Make the mails of past slots; each says so, and is made once
     Backfill(backfill::Backfill),
+    /// Incidents that nobody is to be told of for a while
+    #[command(subcommand)]
+    Silence(silence::SilenceCommand),
+    /// Take an incident: no reminders and no escalation for a while
+    Ack(ack::AckCommand),
+    /// Give an incident back
+    Unack(ack::Unack),
     /// Addresses that get no digest
     #[command(subcommand)]
     Suppress(suppress::Suppress),
@@ -178,6 +191,7 @@ fn dispatch(command: Command, context: &Context) -> Done {
         Command::Check(check) => check.execute(context),
         Command::Diff(diff) => diff.execute(context),
         Command::Test(test) => test.execute(context),
+        Command::Rules(rules) => rules.execute(context),
         Command::Demo(demo) => demo.execute(),
         Command::Preview(preview) => preview.execute(context),
         Command::Send(send) => send.execute(context),
@@ -192,6 +206,9 @@ fn dispatch(command: Command, context: &Context) -> Done {
         Command::Replay(replay) => replay.execute(context),
         Command::Resend(resend) => resend.execute(context),
         Command::Backfill(backfill) => backfill.execute(context),
+        Command::Silence(silence) => silence.execute(context),
+        Command::Ack(ack) => ack.execute(context),
+        Command::Unack(unack) => unack.execute(context),
         Command::Suppress(suppress) => suppress.execute(context),
         Command::Unsubscribe(unsubscribe) => unsubscribe.execute(context),
         Command::Outbox(outbox) => outbox.execute(context),

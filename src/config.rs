@@ -23,6 +23,7 @@ use crate::receiver::smtp::SmtpSettings;
 use crate::receiver::vendor::VendorSettings;
 use crate::receiver::webhook::WebhookSettings;
 use crate::render::{Look, Shape};
+use crate::source::own::OwnSettings;
 use crate::source::rest::RestSettings;
 use crate::source::salesforce::SalesforceSettings;
 
@@ -56,14 +57,6 @@ pub enum Mode {
     Check,
     /// To act on it: a reference that leads nowhere is a problem.
     Run,
-}
-
-/// A length of time as it is written in a config, e.g. `90 days`.
-///
-/// # Errors
-/// What is wrong with it.
-pub(crate) fn length(text: &str) -> Result<TimeDelta, String> {
-    units::reach(text)
 }
 
 /// Reads the config at `path` and what it includes. Relative paths in a file are relative to that
@@ -126,6 +119,22 @@ pub fn rule_tests(
         .map(|draft| lower::rule_tests::of_file(draft, &mut found, config));
     found.finish()?;
     Ok(tests.unwrap_or_default())
+}
+
+/// A length of time as people write it, longer than nothing: `2h`, `30 min`, `3 days`.
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub fn length(text: &str) -> Result<TimeDelta, String> {
+    units::duration_above_zero(text)
+}
+
+/// What was probably meant by a name that is not known, in words; `None`: there is nothing.
+pub fn nearest<'c>(
+    written: &str,
+    names: impl IntoIterator<Item = &'c str> + Clone,
+) -> Option<String> {
+    problem::suggestion(written, names)
 }
 
 /// A whole, valid config.
@@ -199,6 +208,8 @@ pub enum SourceSettings {
     Salesforce(SalesforceSettings),
     /// Any JSON API.
     Rest(RestSettings),
+    /// Postrider itself.
+    Own(OwnSettings),
 }
 
 impl SourceSettings {
@@ -207,6 +218,7 @@ impl SourceSettings {
         match self {
             SourceSettings::Salesforce(settings) => &settings.login_url,
             SourceSettings::Rest(settings) => &settings.base_url,
+            SourceSettings::Own(_) => "postrider",
         }
     }
 
@@ -215,6 +227,7 @@ impl SourceSettings {
         match self {
             SourceSettings::Salesforce(settings) => settings.pull_every,
             SourceSettings::Rest(settings) => settings.pull_every,
+            SourceSettings::Own(settings) => settings.pull_every,
         }
     }
 
@@ -223,6 +236,7 @@ impl SourceSettings {
         match self {
             SourceSettings::Salesforce(settings) => settings.history,
             SourceSettings::Rest(settings) => settings.history,
+            SourceSettings::Own(_) => None,
         }
     }
 }

@@ -14,6 +14,7 @@ pub use crate::domain::quota::{Quota, Spent};
 
 pub use web::Bounds;
 
+pub mod own;
 mod pause;
 pub mod rest;
 pub mod salesforce;

@@ -7,6 +7,7 @@ use futures_util::future::BoxFuture;
 use secrecy::ExposeSecret;
 
 use super::Limits;
+use super::own::OwnState;
 use crate::clock::Clock;
 use crate::config::{Config, HeartbeatSettings, ReceiverSettings, SourceSettings};
 use crate::domain::delivery::{Message, Outcome};
@@ -17,6 +18,7 @@ use crate::receiver::smtp::Smtp;
 use crate::receiver::vendor::{Vendor, VendorHook};
 use crate::receiver::webhook::{Webhook, WebhookSettings};
 use crate::render::Shape;
+use crate::source::own::Own;
 use crate::source::rest::Rest;
 use crate::source::salesforce::Salesforce;
 use crate::source::{Bounds, Source, SourceError};
@@ -176,6 +178,10 @@ pub fn source(
         (SourceSettings::Rest(settings), None) => Arc::new(Rest::new(settings.clone(), clock)?),
         (SourceSettings::Rest(settings), Some(bounds)) => {
             Arc::new(Rest::within(settings.clone(), clock, bounds)?)
+        }
+        (SourceSettings::Own(settings), _) => {
+            let memory = OwnState { folder: settings.state.clone() };
+            Arc::new(Own::new(settings.clone(), Arc::new(memory), clock))
         }
     })
 }

@@ -17,7 +17,7 @@ use super::run::stopped;
 use super::{Done, print};
 use crate::app::{App, Limits};
 use crate::clock::{Clock, ScaledClock, SystemClock};
-use crate::config::{self, Config, Given, Mode, Overlay};
+use crate::config::{self, Config, Given, Mode, Overlay, SourceSettings};
 use crate::demo::catcher::Catcher;
 use crate::demo::inbox::Inbox;
 use crate::demo::inbox::Page;
@@ -208,7 +208,11 @@ async fn tell(app: Arc<App>, org: Arc<Org>, zone: Zone) {
 
 /// Records loaded of those the org has, until every dataset in use is there.
 async fn load_bar(app: &App, org: &Org) -> anyhow::Result<()> {
-    let datasets = app.engine().plant().datasets_in_use();
+    let datasets = app.engine().plant().datasets_in_use().to_vec();
+    let of_org = |source: &str| {
+        matches!(app.config().sources.get(source), Some(SourceSettings::Salesforce(_)))
+    };
+    let datasets: Vec<_> = datasets.into_iter().filter(|dataset| of_org(&dataset.source)).collect();
     let all: usize = datasets.iter().map(|dataset| org.records(&dataset.name).len()).sum();
     let bar = ProgressBar::new(all as u64);
     bar.set_style(ProgressStyle::with_template(

@@ -152,9 +152,10 @@ fn of_incident(incident: &OfIncident, zone: &Zone) {
     for of in &incident.receivers {
         let who = of.receiver.as_deref().unwrap_or("nobody");
         let word = if of.told_now { "is told now" } else { "is not told now" };
+        let until = of.until.map(|at| format!(" (until {})", civil(at))).unwrap_or_default();
         print::line(match &of.receiver {
-            Some(_) => format!("  {who} {word}: {}", of.reason),
-            None => format!("  nobody is told: {}", of.reason),
+            Some(_) => format!("  {who} {word}: {}{until}", of.reason),
+            None => format!("  nobody is told: {}{until}", of.reason),
         });
     }
     for told in &incident.notices {

@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::domain::zone::Zone;
 use crate::engine::health::{self, Health};
 use crate::store::records::DatasetState;
-use crate::store::state::{incidents, ledger, outbox, slots, suppression};
+use crate::store::state::{history, incidents, ledger, outbox, pulse, slots, suppression};
 
 /// An address that its server does not know in so many runs, one after the other, is shown.
 const BOUNCES: u32 = 3;
@@ -61,6 +61,9 @@ fn facts(app: &App, health: &Health) -> anyhow::Result<Value> {
     });
     let sources: Vec<Value> = sources.collect();
     let overdue = app.engine().overdue()?;
+    let (beat, proofs, (silences, acks)) = store.state.read(|tx| {
+        Ok((pulse::last(tx)?, history::last_delivered(tx)?, history::quiet(tx, health.at)?))
+    })?;
     let (counts, holds, runs, open, troubles, bouncing) = store.state.read(|tx| {
         Ok((
             outbox::counts(tx)?,
@@ -97,6 +100,23 @@ fn facts(app: &App, health: &Health) -> anyhow::Result<Value> {
             "began": print::stamp(incident.began),
             "value": incident.value,
         })).collect::<Vec<_>>(),
+        "blind_rules": blind(app, health),
+        "silences": silences.iter().map(|silence| json!({
+            "silence": silence.id, "hides": silence.condition, "author": silence.author,
+            "reason": silence.reason, "until": print::stamp(silence.ends_at),
+        })).collect::<Vec<_>>(),
+        "acknowledged": acks.iter().map(|ack| json!({
+            "incident": ack.incident, "by": ack.by, "note": ack.note,
+            "until": print::stamp(ack.until),
+        })).collect::<Vec<_>>(),
+        "heartbeat": beat.map(|beat| json!({
+            "at": print::stamp(beat.at), "said": beat.said,
+            "taken_at": beat.taken_at.map(print::stamp),
+        })),
+        "last_taken": proofs.iter().map(|proof| json!({
+            "receiver": proof.receiver, "to": proof.recipient,
+            "taken_at": proof.finished_at.map(print::stamp), "said": proof.said,
+        })).collect::<Vec<_>>(),
         "runs": runs.iter().map(|run| json!({
             "run": run.id, "made_at": print::stamp(run.made_at), "subject": run.subject,
             "outcome": run.outcome, "detail": run.detail,
@@ -108,6 +128,27 @@ fn facts(app: &App, health: &Health) -> anyhow::Result<Value> {
             "at": print::stamp(entry.at), "kind": entry.kind, "subject": entry.subject, "text": entry.text,
         })).collect::<Vec<_>>(),
     }))
+}
+
+/// Rules that cannot see their data, with the dataset that gives none.
+fn blind(app: &App, health: &Health) -> Vec<Value> {
+    let config = app.config();
+    let failing =
+        health.datasets.iter().filter_map(|(_, state)| Some((state, state.failing_since?)));
+    let of = |(state, since): (&DatasetState, _)| {
+        let reads =
+            config.rules.values().filter(|rule| rule.query.reads().contains_key(&state.dataset));
+        let why = state.failure.as_ref().map(|(_, reason)| reason.clone());
+        reads
+            .map(|rule| {
+                json!({
+                    "rule": rule.name, "dataset": state.dataset,
+                    "since": print::stamp(since), "said": why,
+                })
+            })
+            .collect::<Vec<_>>()
+    };
+    failing.flat_map(of).collect()
 }
 
 fn dataset_facts(health: &Health, source: &str, state: &DatasetState) -> Value {
@@ -166,8 +207,11 @@ fn show(facts: &Value, zone: &Zone) {
         (
             "incidents",
             "no incident is open",
-            &["rule", "group", "state", "level", "value", "began"],
+            &["incident", "rule", "group", "state", "level", "value", "began"],
         ),
+        ("blind_rules", "every rule sees its data", &["rule", "dataset", "since", "said"]),
+        ("silences", "nothing is silenced", &["silence", "hides", "until", "author", "reason"]),
+        ("acknowledged", "nobody has taken an incident", &["incident", "by", "until", "note"]),
         ("overdue", "no digest is overdue", &["digest", "planned_at"]),
         ("runs", "no digest has been made yet", &["run", "made_at", "outcome", "subject"]),
         ("next", "no digest is planned this week", &["digest", "planned_at"]),
@@ -175,6 +219,11 @@ fn show(facts: &Value, zone: &Zone) {
             "receivers_held",
             "every receiver takes messages",
             &["receiver", "until", "broken", "reason"],
+        ),
+        (
+            "last_taken",
+            "no receiver has taken a notification yet",
+            &["receiver", "to", "taken_at", "said"],
         ),
         (
             "unknown_addresses",
@@ -203,6 +252,13 @@ fn show(facts: &Value, zone: &Zone) {
     }
     for row in facts["datasets"].as_array().into_iter().flatten() {
         remarks(row);
+    }
+    if let Some(said) = facts["heartbeat"]["said"].as_str() {
+        let at = text(&facts["heartbeat"]["at"], zone);
+        let taken = text(&facts["heartbeat"]["taken_at"], zone);
+        let taken = if taken.is_empty() { "never".to_owned() } else { taken };
+        print::line("");
+        print::line(format!("heartbeat: {said} ({at}); last taken: {taken}"));
     }
     let counts = facts["outbox"].as_object().into_iter().flatten();
     let counts: Vec<String> = counts.map(|(state, count)| format!("{count} {state}")).collect();

@@ -183,7 +183,7 @@ impl Found<'_> {
                 let was = self.old.named.get(*referred).and_then(|tables| tables.get(name));
                 let what = format!("{noun} `{name}`");
                 let told = self.changes.iter().any(|change| change.what == what);
-                if refers && (told || was.is_some_and(|was| was != table)) {
+                if refers && was.is_some_and(|was| told || was != table) {
                     through.push(what);
                 }
             }
@@ -285,6 +285,8 @@ fn same_source(old: &SourceSettings, new: &SourceSettings) -> bool {
     // Datasets are told by their own names, and secrets are not among what is shown.
     let shown = |source: &SourceSettings| match source {
         SourceSettings::Salesforce(settings) => format!("{settings:?}"),
+        // Moving the state takes a restart, and is told by itself.
+        SourceSettings::Own(settings) => format!("{:?}", settings.pull_every),
         SourceSettings::Rest(settings) => {
             format!("{:?}", RestSettings { datasets: BTreeMap::new(), ..settings.clone() })
         }
@@ -294,6 +296,7 @@ fn same_source(old: &SourceSettings, new: &SourceSettings) -> bool {
 
 fn secrets_of(source: &SourceSettings) -> Vec<&str> {
     let secrets = match source {
+        SourceSettings::Own(_) => vec![],
         SourceSettings::Salesforce(settings) => match &settings.auth {
             SalesforceAuth::ClientCredentials { client_id, client_secret } => {
                 vec![client_id, client_secret]

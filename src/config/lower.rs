@@ -139,7 +139,7 @@ pub(super) fn lower(
     let smtp_written = smtp.is_some();
     let smtp = smtp.and_then(|raw| smtp::lower(raw, found, surroundings));
     let look = look::lower(look, found, surroundings);
-    let mut sources = sources::lower(section("sources"), found, surroundings);
+    let mut sources = sources::lower(section("sources"), found, surroundings, &general.state);
     let raw_datasets = section("datasets");
     let (raw_types, raw_reports, mut raw_rules) =
         (section("report_types"), section("reports"), section("rules"));
@@ -185,15 +185,17 @@ pub(super) fn lower(
     });
     names.mails = mails;
     names.first_rule = raw_rules.iter().next().map(|(name, raw)| (name.clone(), raw.at.clone()));
+    let mut dependencies = rules::depends::Dependencies::among(&raw_rules);
     let rules = Known::lower("rule", "rules", raw_rules, |raw| {
-        rules::lower(raw, found, &names).map(Arc::new)
+        rules::lower(raw, found, &names, &mut dependencies).map(Arc::new)
     });
+    dependencies.circles(found);
     let routes = routes::lower(routes, found, &mut names);
     let inhibitions = routes::inhibitions(inhibitions, found);
     if !smtp_written {
         smtp::missing(found, &names);
     }
-    let read = rules.made.values().map(|rule| (rule.name.as_str(), &*rule.query, rule.window));
+    let read = rules.made.values().map(|rule| (rule.name.as_str(), &*rule.query, rule.reach()));
     datasets::keep::note(found, &keeps, &names, read);
     let alarm = general::alarm(found, &names);
     let about = rule_tests::About {

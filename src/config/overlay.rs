@@ -41,7 +41,14 @@ impl Config {
             smtp.ca = None;
         }
         for (name, source) in &mut self.sources {
-            let SourceSettings::Salesforce(source) = source else { continue };
+            let source = match source {
+                SourceSettings::Salesforce(source) => source,
+                SourceSettings::Rest(_) => continue,
+                SourceSettings::Own(source) => {
+                    source.state.clone_from(&overlay.state);
+                    continue;
+                }
+            };
             lines.push(format!(
                 "[sources.{name}] {} is {}, with its own credentials",
                 source.login_url, overlay.login_url

@@ -217,7 +217,11 @@ mod tests {
         check("postrider", &[fields_of::<wire::PostriderToml>()], &[]);
         check("smtp", &[fields_of::<wire::SmtpToml>()], &[]);
         check("look", &[fields_of::<wire::LookToml>()], &[]);
-        let sources = [fields_of::<wire::SalesforceToml>(), fields_of::<wire::RestToml>()];
+        let sources = [
+            fields_of::<wire::SalesforceToml>(),
+            fields_of::<wire::RestToml>(),
+            fields_of::<wire::OwnToml>(),
+        ];
         check("sources.NAME", &sources, &["kind", "auth"]);
         let datasets = [fields_of::<wire::ObjectToml>(), fields_of::<wire::TableToml>()];
         check("datasets.NAME", &datasets, &["source", "paging"]);

@@ -85,6 +85,13 @@ pub(super) struct JwtBearerToml {
     pub(super) audience: Option<Text>,
 }
 
+/// `[sources.X]` with `kind = "postrider"`.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OwnToml {
+    pub(super) pull_every: Option<Text>,
+}
+
 /// `[sources.NAME]` with `kind = "rest"`; its `auth` is taken out before.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -445,6 +452,7 @@ pub(super) struct MaskOutsideToml {
 #[serde(deny_unknown_fields)]
 pub(super) struct RuleToml {
     pub(super) title: Option<Text>,
+    pub(super) kind: Option<Text>,
     pub(super) r#type: Option<Text>,
     pub(super) timezone: Option<Text>,
     pub(super) date: Option<Text>,
@@ -452,23 +460,74 @@ pub(super) struct RuleToml {
     #[serde(default)]
     pub(super) group_by: Vec<Text>,
     pub(super) value: Option<Text>,
+    pub(super) out_of: Option<Text>,
+    pub(super) confidence: Option<Spanned<f64>>,
+    pub(super) baseline: Option<Text>,
+    pub(super) judge: Option<Text>,
+    pub(super) min_baseline: Option<Spanned<f64>>,
+    pub(super) calendar: Option<Text>,
+    pub(super) new_within: Option<Text>,
     pub(super) window: Option<Text>,
     pub(super) every: Option<Text>,
     pub(super) settle: Option<Text>,
+    pub(super) level: Option<Text>,
+    #[serde(default)]
+    pub(super) columns: Vec<Text>,
+    pub(super) changes: Option<Text>,
     pub(super) levels: Option<Spanned<Vec<(Text, Text)>>>,
     #[serde(default)]
     pub(super) recover: BTreeMap<Text, Text>,
     pub(super) r#for: Option<Text>,
     pub(super) keep_firing_for: Option<Text>,
+    pub(super) clock: Option<Text>,
     pub(super) min_records: Option<Spanned<u32>>,
     pub(super) during: Option<Text>,
     pub(super) when_empty: Option<Text>,
     pub(super) when_gone: Option<Text>,
     pub(super) max_groups: Option<Spanned<u32>>,
+    pub(super) expect: Option<Spanned<ExpectToml>>,
+    pub(super) warm_up: Option<Text>,
     #[serde(default)]
     pub(super) labels: BTreeMap<Text, Text>,
     pub(super) format: Option<Text>,
     pub(super) runbook: Option<Text>,
+    pub(super) owner: Option<Text>,
+    #[serde(default)]
+    pub(super) depends_on: Vec<Text>,
+    #[serde(default)]
+    pub(super) evidence: Vec<Text>,
+}
+
+/// `expect`: groups by name, or how those are learned that must be there.
+pub(super) enum ExpectToml {
+    Groups(Vec<Text>),
+    Learned(String),
+}
+
+impl<'de> Deserialize<'de> for ExpectToml {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<ExpectToml, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = ExpectToml;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of groups in brackets or e.g. `\"seen within 7 days\"`")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<ExpectToml, E> {
+                Ok(ExpectToml::Learned(text.to_owned()))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<ExpectToml, A::Error> {
+                let mut groups = Vec::new();
+                while let Some(group) = list.next_element()? {
+                    groups.push(group);
+                }
+                Ok(ExpectToml::Groups(groups))
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
 }
 
 /// `[calendars.NAME]`.

@@ -16,6 +16,7 @@ use super::zone::Zone;
 pub(crate) mod accumulate;
 mod check;
 pub(crate) mod collect;
+pub mod inner;
 mod reads;
 #[cfg(test)]
 pub(crate) mod samples;
@@ -91,8 +92,9 @@ impl Query {
         check::query(report_type, Texts::of(text, false))
     }
 
-    /// Checks the texts of a rule's query; `text.columns` is its `value` alone. Column 0 is the
-    /// value, a number; column 1 is the count of the records behind it.
+    /// Checks the texts of a rule's query; `text.columns` is its `value` and, of a ratio, what it is
+    /// out of. Column 0 is the value, a number; column 1 is the count of the records behind it; column
+    /// 2 what it is out of, a number.
     pub fn check_rule(
         report_type: &Arc<ReportType>,
         text: &QueryText<'_>,
@@ -217,7 +219,7 @@ pub struct QueryText<'a> {
     pub group_by: Vec<&'a str>,
     /// `pivot_by`: a further group, the values of which go across.
     pub pivot_by: Option<&'a str>,
-    /// `columns`; of a rule its `value` alone.
+    /// `columns`; of a rule its `value` and, of a ratio, `out_of`.
     pub columns: Vec<&'a str>,
     /// `sort`.
     pub sort: Option<&'a str>,

@@ -16,6 +16,7 @@ use super::calendar::Calendar;
 use super::query::Query;
 use super::zone::Zone;
 
+pub mod event;
 pub mod hold;
 pub mod levels;
 pub mod poisson;
@@ -105,6 +106,25 @@ pub struct Rule {
     pub runbook: Option<String>,
     /// Fingerprint of the definition's text.
     pub hash: String,
+}
+
+impl Rule {
+    /// How far back from a slot it reads records; `None`: the state as it is, however old.
+    pub fn reach(&self) -> Option<TimeDelta> {
+        let window = self.window?;
+        let compared = match self.usual.as_ref().map(|usual| usual.baseline) {
+            None => TimeDelta::zero(),
+            Some(Baseline::PreviousWindow) => window,
+            Some(Baseline::LastWeek) => TimeDelta::days(7),
+            Some(Baseline::MedianOfWeeks(weeks)) => TimeDelta::days(7 * i64::from(weeks)),
+        };
+        let lately = match self.expect {
+            Some(Expect::SeenWithin(length)) => length,
+            _ => TimeDelta::zero(),
+        };
+        let before = self.new_within.unwrap_or_default();
+        Some((window + compared).max(window + before).max(lately))
+    }
 }
 
 /// What the columns of an event rule's list are, in this order: the record (an alias: the row's first

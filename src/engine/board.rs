@@ -10,7 +10,6 @@ use rusqlite::Transaction;
 
 use crate::domain::incident::Incident;
 use crate::domain::notification::{Correction, Decision, Occurrence, Told, World};
-use crate::domain::silence::{Ack, Silence};
 use crate::engine::Plant;
 use crate::engine::blind::Outages;
 use crate::engine::evaluate::Timetable;
@@ -31,10 +30,6 @@ pub(super) struct Board {
     pub(super) occurrences: Vec<Occurrence>,
     /// Corrections of which somebody may still be to be told.
     pub(super) corrections: Vec<Correction>,
-    /// Silences that have not ended.
-    pub(super) silences: Vec<Silence>,
-    /// Acknowledgements by incident.
-    pub(super) acks: BTreeMap<String, Ack>,
     /// Rules that cannot see their data, with the reason.
     pub(super) blind: BTreeMap<String, String>,
     /// The datasets because of which they cannot.
@@ -123,8 +118,8 @@ impl Board {
     }
 
     /// How far a rule has come; `None`: it was never evaluated.
-    pub(super) fn rule_state(&self, rule: &str) -> Option<RuleState> {
-        self.rules.get(rule).copied()
+    pub(super) fn rule_state(&self, rule: &str) -> Option<&RuleState> {
+        self.rules.get(rule)
     }
 
     /// Up to which slot a rule has been evaluated; `None`: never.
@@ -137,16 +132,18 @@ impl Board {
         match self.rules.get_mut(rule) {
             Some(state) => state.evaluated_until = until,
             None => {
-                let state = RuleState { evaluated_until: until, looked_until: None };
+                let state = RuleState { evaluated_until: until, looked_until: None, hash: None };
                 self.rules.insert(rule.to_owned(), state);
             }
         }
     }
 
-    /// The windows of a rule have been looked at again up to a slot.
-    pub(super) fn looked(&mut self, rule: &str, until: DateTime<Utc>) {
+    /// The windows of a rule have been looked at again up to a slot; those after it are judged by the
+    /// definition with this fingerprint.
+    pub(super) fn looked(&mut self, rule: &str, until: DateTime<Utc>, hash: &str) {
         if let Some(state) = self.rules.get_mut(rule) {
             state.looked_until = Some(until);
+            state.hash = Some(hash.to_owned());
         }
     }
 
@@ -160,8 +157,6 @@ impl Board {
         World {
             occurrences: &self.occurrences,
             corrections: &self.corrections,
-            silences: &self.silences,
-            acks: &self.acks,
             blind: &self.blind,
             inhibitions: &plant.inhibitions,
             ..World::of(&self.incidents, &self.told, &plant.routes)

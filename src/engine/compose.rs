@@ -1,21 +1,57 @@
 //! Composing: a notice and what the records say beside it become the content of a message.
+//!
+//! What the records are asked for is bounded, and none of it is needed: where they cannot be read,
+//! or a question fails, the message is sent without it and says so in a line.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use chrono::TimeDelta;
 
 use super::{EngineError, Plant};
-use crate::domain::incident::Reason;
-use crate::domain::notification::{self, Change, Item, Notice};
+use crate::domain::incident::{Incident, Reason};
+use crate::domain::notification::{self, Change, Item, Kind, Notice};
 use crate::domain::period::Window;
+use crate::domain::rule::Rule;
 use crate::render::{Context, IncidentKind, IncidentMail, NotificationMail, PassedIncident};
-use crate::store::Store;
+use crate::store::{Store, StoreError, View};
 
-/// The content of a notice. A record store that cannot be read costs the evidence, not the notice.
+mod course;
+mod data;
+mod evidence;
+mod narrow;
+#[cfg(test)]
+mod tests;
+
+/// Incidents of a notice of which the worst records are shown.
+const EVIDENCE_MAX: usize = 5;
+
+/// The content of a notice. Records that cannot be read cost what they would have said, not the
+/// notice.
 pub(super) fn compose(
-    _store: &Store,
+    store: &Store,
     plant: &Plant,
     notice: &Notice,
 ) -> Result<NotificationMail, EngineError> {
-    Ok(NotificationMail {
+    let mut mail = content(plant, notice);
+    let asked = guarded(|| {
+        store.read_records(|records| {
+            ask(records, plant, notice, &mut mail);
+            Ok(())
+        })
+    });
+    if let Err(why) = asked {
+        tracing::warn!(notice = notice.key, why, "a notice goes out without its records");
+        let wanted = wanting(plant, notice).next().map(|(index, ..)| index);
+        if let Some(item) = wanted.and_then(|index| mail.items.get_mut(index)) {
+            lost(&mut item.context, &why);
+        }
+    }
+    Ok(mail)
+}
+
+/// What the notice says by itself.
+fn content(plant: &Plant, notice: &Notice) -> NotificationMail {
+    NotificationMail {
         kind: notice.kind,
         key: notice.key.clone(),
         thread: notice.thread.clone(),
@@ -36,7 +72,88 @@ pub(super) fn compose(
         owner: plant.owner.clone(),
         public_url: plant.public_url.clone(),
         look: plant.look.clone(),
+    }
+}
+
+/// Whether a notice is news, which people want to look into; others repeat what they have.
+fn is_news(kind: Kind) -> bool {
+    matches!(kind, Kind::Fired | Kind::LevelUp | Kind::Changed | Kind::Correction)
+}
+
+/// The incidents of a notice that records are wanted for, with their place in it and their rule.
+fn wanting<'a>(
+    plant: &'a Plant,
+    notice: &'a Notice,
+) -> impl Iterator<Item = (usize, &'a Item, &'a Rule)> {
+    let items = notice.items.iter().enumerate().take(EVIDENCE_MAX);
+    items.filter_map(move |(index, item)| {
+        let rule = plant.rules.get(&item.incident.rule)?;
+        let open = item.change != Change::Resolved && item.incident.is_open();
+        let shown = rule.evidence.is_some() && item.incident.value.is_some();
+        (is_news(notice.kind) && open && shown).then_some((index, item, &**rule))
     })
+}
+
+/// Asks the records for what stands beside a notice. Each question that fails costs its own answer.
+fn ask(records: &View<'_>, plant: &Plant, notice: &Notice, mail: &mut NotificationMail) {
+    for (index, item, rule) in wanting(plant, notice) {
+        let Some(into) = mail.items.get_mut(index) else { continue };
+        match guarded(|| evidence::evidence(records, plant, rule, &item.incident)) {
+            Ok(found) => into.context.evidence = found,
+            Err(why) => {
+                tracing::warn!(rule = rule.name, why, "the worst records cannot be read");
+                lost(&mut into.context, &why);
+            }
+        }
+    }
+    let first = notice.items.first().filter(|item| is_news(notice.kind) && is_current(item));
+    if let Some((item, into)) = first.zip(mail.items.first_mut())
+        && let Some(rule) = plant.rules.get(&item.incident.rule)
+    {
+        // A picture says nothing that the words do not: without it nobody misses anything.
+        let seen = guarded(|| course::course(records, plant, rule, &item.incident));
+        match seen {
+            Ok(seen) => (into.context.course, into.context.counts) = seen,
+            Err(why) => tracing::warn!(rule = rule.name, why, "a course cannot be read"),
+        }
+    }
+    let told = guarded(|| data::sources(records, plant, notice, is_news(notice.kind)));
+    match told {
+        Ok(told) => mail.data = told,
+        Err(why) => tracing::warn!(why, "how complete the data is cannot be told"),
+    }
+}
+
+/// Whether the value of an incident is that of now.
+fn is_current(item: &Item) -> bool {
+    item.change != Change::Resolved && item.incident.is_open() && item.incident.value.is_some()
+}
+
+fn lost(context: &mut Context, why: &str) {
+    context.evidence_lost = Some(format!("The worst records are missing here: {why}."));
+}
+
+/// Runs a question; a failure, also a defect's panic, is a reason in words without paths and SQL.
+fn guarded<T>(question: impl FnOnce() -> Result<T, StoreError>) -> Result<T, String> {
+    match catch_unwind(AssertUnwindSafe(question)) {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(err)) => Err(match err {
+            StoreError::Loading(what) => format!("{what} is still being loaded"),
+            _ => "the records could not be read".to_owned(),
+        }),
+        Err(_) => Err("a defect of postrider, which its log tells of".to_owned()),
+    }
+}
+
+/// The datasets a rule reads.
+fn datasets(rule: &Rule) -> Vec<String> {
+    rule.query.reads().into_keys().collect()
+}
+
+/// The window of an incident's last reading; `None`: the state as it was then.
+fn window(rule: &Rule, incident: &Incident) -> Option<Window> {
+    let to = incident.last_read_at;
+    rule.window.map(|length| Window { from: to - length, to })
 }
 
 /// What is told, from the incident as it is and its rule as it is configured (a removed rule leaves
@@ -52,8 +169,8 @@ fn incident_mail(plant: &Plant, notice: &Notice, item: &Item) -> IncidentMail {
             Change::Fired => IncidentKind::Fired,
             Change::LevelUp => IncidentKind::LevelUp,
             Change::Still => IncidentKind::Reminder,
-            Change::Corrected => IncidentKind::Corrected,
             Change::Resolved => IncidentKind::Resolved,
+            Change::Corrected => IncidentKind::Corrected,
         },
         incident: incident.id.clone(),
         rule: incident.rule.clone(),
@@ -69,10 +186,7 @@ fn incident_mail(plant: &Plant, notice: &Notice, item: &Item) -> IncidentMail {
         keep_firing_for: rule
             .map_or(TimeDelta::zero(), |rule| rule.keep_firing_for.length(rule.every)),
         records: incident.records,
-        window: rule.and_then(|rule| rule.window).map(|length| Window {
-            from: incident.last_read_at - length,
-            to: incident.last_read_at,
-        }),
+        window: rule.and_then(|rule| window(rule, incident)),
         at: incident.last_read_at,
         began: incident.began,
         fired: incident.fired_at.unwrap_or(incident.began),
@@ -96,14 +210,11 @@ fn incident_mail(plant: &Plant, notice: &Notice, item: &Item) -> IncidentMail {
         look: plant.look.clone(),
         context: Context {
             usual: incident.usual,
-            usual_is: None,
             rule_owner: incident.about.owner.clone(),
             ack: item.ack.clone(),
             recent: item.recent,
             remarks: item.remarks.clone(),
-            evidence: None,
-            evidence_lost: None,
-            course: None,
+            ..Context::default()
         },
     }
 }

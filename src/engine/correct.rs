@@ -165,7 +165,7 @@ impl Looking<'_> {
             let correction = Correction { incident: id, number, at: self.now, words };
             moves.correct(board, correction, found.incident, told);
         }
-        moves.looked(board, &self.rule.name, look.until);
+        moves.looked(board, self.rule, look.until);
         Ok(())
     }
 
@@ -189,6 +189,8 @@ impl Looking<'_> {
         let was = incident.value_at_fire?;
         let seen = seen.iter().find(|seen| seen.group.key == incident.group.key);
         let now = match seen.map(|seen| (seen.reading, seen.bounds)) {
+            // The records say what they said: whatever else changed is no correction.
+            Some((Reading::Value(value), _)) if value == was => return None,
             Some((Reading::Value(value), bounds)) => {
                 if level_after(&self.rule.levels, None, value, bounds).is_some() {
                     return None;

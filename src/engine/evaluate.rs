@@ -13,7 +13,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use chrono::{DateTime, Utc};
 
 use super::board::Board;
-use super::correct::{self, Look, Looking};
 use super::observe::observe;
 use super::occurrences::Seeing;
 use super::{Engine, EngineError, Plant, blocking, notify};
@@ -21,10 +20,11 @@ use crate::domain::incident::{self, Reason};
 use crate::domain::rule::readings::{Group, Observation, cap_groups, overflow_rule};
 use crate::domain::rule::slots::{self, Slot, due_slots};
 use crate::domain::rule::{Kind, Reading, Rule};
-use crate::store::state::{corrections, incidents, occurrences};
+use crate::store::state::{corrections, occurrences};
 use crate::store::{Store, StoreError};
 
 mod answers;
+mod looks;
 mod moves;
 mod timetable;
 
@@ -35,9 +35,6 @@ pub(super) use timetable::Timetable;
 /// At most so many slots of a rule are evaluated in one round: what it holds in memory until its
 /// commit is bounded, however long postrider was away.
 const SLOTS_A_ROUND: usize = 120;
-
-/// At most so many windows of a rule are looked at again in one round.
-const LOOKS_A_ROUND: usize = 4;
 
 /// What evaluating rules has cost since the start.
 #[derive(Debug, Default)]
@@ -119,7 +116,10 @@ fn commit(
     tell: bool,
     now: DateTime<Utc>,
 ) -> Result<(), EngineError> {
-    let due = tell && (board.moved || board.next.is_some_and(|next| next <= now));
+    let due = tell
+        && (board.moved
+            || board.next.is_some_and(|next| next <= now)
+            || notify::is_spoken_to(store)?);
     let owed = due.then(|| notify::decide(store, plant, board, now)).transpose()?;
     let owes = owed.as_ref().is_some_and(|owed| !owed.is_nothing());
     // Looked at every second, written when there is something to write: each commit is synced.
@@ -294,88 +294,6 @@ impl<'a> Round<'a> {
                         plan.stopped = true;
                         self.failed = Some(err.into());
                     }
-                }
-            }
-            self.passes += answers.passes();
-            Ok(())
-        })?)
-    }
-
-    /// Looks at windows again that were judged an hour ago. It is in no hurry: only in rounds that
-    /// evaluated something and are not behind, and of each rule a few windows at a time.
-    fn look_again(
-        &mut self,
-        board: &mut Board,
-        stop: impl Fn() -> bool,
-    ) -> Result<(), EngineError> {
-        if self.slots == 0 || self.behind {
-            return Ok(());
-        }
-        let timetable = std::mem::take(&mut board.timetable);
-        for _ in 0..LOOKS_A_ROUND {
-            let due = self.looks_due(&timetable, board)?;
-            if due.is_empty() || stop() {
-                break;
-            }
-            for looks in due.into_values() {
-                self.looks(&timetable, &looks, board)?;
-            }
-        }
-        board.timetable = timetable;
-        Ok(())
-    }
-
-    /// The next look of each rule that has one due, by the slot looked at.
-    fn looks_due(
-        &mut self,
-        timetable: &Timetable,
-        board: &mut Board,
-    ) -> Result<BTreeMap<DateTime<Utc>, Vec<(usize, Look)>>, EngineError> {
-        let mut due: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        let mut new = Vec::new();
-        self.store.state.read(|tx| {
-            for (place, entry) in timetable.entries.iter().enumerate() {
-                let rule = &entry.rule;
-                let Some(state) = board.rule_state(&rule.name) else { continue };
-                let Some(looked) = state.looked_until else {
-                    new.push((&rule.name, state.evaluated_until));
-                    continue;
-                };
-                let horizon = state.evaluated_until - correct::LOOK_AFTER;
-                if horizon <= looked || rule.window.is_none() {
-                    continue;
-                }
-                let fired = incidents::fired_between(tx, &rule.name, looked, horizon)?;
-                let look = correct::next_look(rule, state.evaluated_until, looked, &fired);
-                if let Some(look) = look {
-                    due.entry(look.slot.at).or_default().push((place, look));
-                }
-            }
-            Ok(())
-        })?;
-        // A new rule has judged nothing before.
-        for (rule, until) in new {
-            self.moves.looked(board, rule, until);
-        }
-        Ok(due)
-    }
-
-    fn looks(
-        &mut self,
-        timetable: &Timetable,
-        looks: &[(usize, Look)],
-        board: &mut Board,
-    ) -> Result<(), EngineError> {
-        Ok(self.store.read_records(|view| {
-            let answers = Answers::new(view, &timetable.scans);
-            for (place, look) in looks {
-                let (store, plant, now) = (self.store, self.plant, self.now);
-                let rule = &timetable.entries[*place].rule;
-                let looking = Looking { store, plant, answers: &answers, rule, now };
-                match looking.look(look, board, &mut self.moves) {
-                    // Looked at later.
-                    Ok(()) | Err(StoreError::Loading(_)) => {}
-                    Err(err) => self.failed = Some(err.into()),
                 }
             }
             self.passes += answers.passes();

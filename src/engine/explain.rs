@@ -2,17 +2,15 @@
 //! next. It reads and writes nothing: the rule is read again over the stored records, and the same
 //! decision that notifies is made over what is stored, for the reasons in it.
 
-use std::collections::BTreeMap;
-
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
-use super::board::{Board, Open};
-use super::evaluate::{Answers, Scans};
+use super::board::Board;
+use super::evaluate::{Answers, Scans, datasets};
 use super::observe::observe;
-use super::{Engine, EngineError, Plant, evaluate};
+use super::{Engine, EngineError, Plant, notify};
 use crate::domain::incident::{Incident, State, words};
-use crate::domain::notification::{self, Decision};
+use crate::domain::notification::Decision;
 use crate::domain::route::pick;
 use crate::domain::rule::slots::{Slot, due_slots};
 use crate::domain::rule::{Kind, Rule};
@@ -110,15 +108,15 @@ impl Engine {
         at: Option<DateTime<Utc>>,
     ) -> Result<Explanation, ExplainError> {
         let (plant, now) = (self.plant(), self.clock.now());
-        let subject = self.subject(&plant, name)?;
+        let board = self.store.state.read(Board::read)?;
+        let subject = self.subject(&plant, &board, name)?;
         let (rule_name, only) = match &subject {
             Subject::Rule(name) => (name.clone(), None),
             Subject::Incident(incident) => (incident.rule.clone(), Some(incident.id.clone())),
         };
         let rule = plant.rules.get(&rule_name).map(AsRef::as_ref);
-        let board = self.store.state.read(Board::read).map_err(EngineError::from)?;
         let decision = match at {
-            None => notification::decide(&board.world(&plant), now),
+            None => notify::looked_at(&self.store, &plant, &board, now)?,
             // What was decided then is in the ledger.
             Some(_) => Decision::default(),
         };
@@ -129,7 +127,7 @@ impl Engine {
                     Subject::Incident(incident) => Some(incident.group.key.as_str()),
                     Subject::Rule(_) => None,
                 };
-                self.readings(&plant, rule, group, moment)?
+                self.readings(&plant, &board, rule, group, moment)?
             }
             _ => Vec::new(),
         };
@@ -144,10 +142,9 @@ impl Engine {
         })
     }
 
-    fn subject(&self, plant: &Plant, name: &str) -> Result<Subject, ExplainError> {
+    fn subject(&self, plant: &Plant, board: &Board, name: &str) -> Result<Subject, ExplainError> {
         let state = &self.store.state;
-        let known = state.read(incidents::rule_states)?;
-        let mut rules: Vec<String> = known.into_keys().collect();
+        let mut rules: Vec<String> = board.rules_known().into_iter().collect();
         rules.extend(plant.rules.keys().cloned());
         if rules.iter().any(|rule| rule == name) {
             return Ok(Subject::Rule(name.to_owned()));
@@ -193,7 +190,7 @@ impl Engine {
             lines.push(format!("as of {}; records are read as they are today", civil(moment.now)));
             return Ok(lines);
         }
-        let read = evaluate::datasets(rule);
+        let read = datasets(rule);
         let until = self.store.state.read(|tx| incidents::evaluated_until(tx, name))?;
         lines.push(match until {
             Some(until) => format!("evaluated up to {}", civil(until)),
@@ -243,30 +240,25 @@ impl Engine {
     fn readings(
         &self,
         plant: &Plant,
+        board: &Board,
         rule: &Rule,
         group: Option<&str>,
         moment: Moment,
     ) -> Result<Vec<Seen>, EngineError> {
-        let watermark = self.store.complete_to(&evaluate::datasets(rule))?;
+        let watermark = self.store.complete_to(&datasets(rule))?;
         let Some(watermark) = watermark else { return Ok(Vec::new()) };
-        let open = self.store.state.read(|tx| incidents::open_of(tx, &rule.name))?;
-        let of_group = |incident: &Incident| (incident.group.key.clone(), incident.id.clone());
-        let groups: BTreeMap<String, String> = open.iter().map(of_group).collect();
-        let by_id = open.into_iter().map(|incident| (incident.id.clone(), incident)).collect();
-        // One rule alone: no two questions share a pass.
-        let scans = Scans::default();
-        let seen = self.store.read_records(|view| {
-            let answers = Answers::new(view, &scans);
-            let mut seen = Vec::new();
-            for slot in slots(rule, watermark, moment) {
-                match observe(&answers, plant, rule, &slot, Open::of(&groups, &by_id)) {
-                    Ok(found) => seen.extend(readings::of_slot(rule, &slot, found, group)),
-                    Err(StoreError::Loading(_)) => seen.push(Seen::unknown(&slot)),
-                    Err(err) => return Err(err),
-                }
+        let (scans, open) = (Scans::default(), board.open_of(&rule.name));
+        let mut seen = Vec::new();
+        for slot in slots(rule, watermark, moment) {
+            let observed = self.store.read_records(|view| {
+                observe(&Answers::new(view, &scans), plant, rule, &slot, open)
+            });
+            match observed {
+                Ok(observed) => seen.extend(readings::of_slot(rule, &slot, observed, group)),
+                Err(StoreError::Loading(_)) => seen.push(Seen::unknown(&slot)),
+                Err(err) => return Err(err.into()),
             }
-            Ok(seen)
-        })?;
+        }
         Ok(seen)
     }
 

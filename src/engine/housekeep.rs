@@ -5,12 +5,14 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Engine, EngineError, blocking, is_due};
-use crate::store::state::{archive, corrections, ledger, occurrences, outbox};
+use crate::store::state::{archive, corrections, history, ledger, occurrences, outbox};
 
 /// Ended messages are kept this long, for `outbox show` and for questions.
 const OUTBOX_KEPT: TimeDelta = TimeDelta::days(30);
 /// Decisions are kept this long.
 const LEDGER_KEPT: TimeDelta = TimeDelta::days(400);
+/// Ended incidents, with what was told of them, and notices are kept this long.
+const ALERTS_KEPT: TimeDelta = TimeDelta::days(400);
 /// A digest's message is packed so long after it ended.
 const PACKED_AFTER: TimeDelta = TimeDelta::days(1);
 /// Messages packed in one transaction.
@@ -61,7 +63,9 @@ impl Engine {
                     let packed = outbox::pack(tx, now - PACKED_AFTER, PACKED_BATCH)?;
                     let messages = outbox::prune(tx, messages_before, runs_before, BATCH)?;
                     let seen = occurrences::prune(tx, now - occurrences::KEPT, BATCH)?;
-                    Ok(packed + messages + seen + archive::prune(tx, runs_before, BATCH)?)
+                    let alerts = history::prune(tx, now - ALERTS_KEPT, BATCH)?;
+                    let runs = archive::prune(tx, runs_before, BATCH)?;
+                    Ok(packed + messages + seen + alerts + runs)
                 })
                 .await?;
             if gone == 0 || self.stopping() {

@@ -9,6 +9,7 @@ use rusqlite::Transaction;
 use super::{Destination, Engine, EngineError, Plant};
 use crate::domain::dataset::Dataset;
 use crate::domain::delivery::Message;
+use crate::domain::silence::{HiddenSum, Silence};
 use crate::render::{self, Envelope, NoticeMail, Rendered};
 use crate::store::state::outbox::{self, Kind, Owed, SMTP};
 use crate::store::state::{StateError, ledger, sources};
@@ -69,7 +70,12 @@ fn alarm(plant: &Plant, trouble: &Trouble, now: DateTime<Utc>) -> Option<Owed> {
 
 /// The message to the owner, if there is an owner and a mail server.
 fn owed(plant: &Plant, trouble: &Trouble, now: DateTime<Utc>) -> Option<Owed> {
-    let (owner, line) = (plant.owner.as_ref()?, plant.mail.as_ref()?);
+    owed_to(plant, plant.owner.as_ref()?, trouble, now)
+}
+
+/// The message to an address, if there is a mail server.
+fn owed_to(plant: &Plant, owner: &String, trouble: &Trouble, now: DateTime<Utc>) -> Option<Owed> {
+    let line = plant.mail.as_ref()?;
     let rendered = render::render_notice(&trouble.mail(plant));
     let mut parts: Vec<&str> = trouble.identity.iter().map(String::as_str).collect();
     parts.push(owner);
@@ -182,6 +188,46 @@ impl OwnerNotice {
             ],
         };
         OwnerNotice::of_link(plant, receiver, trouble, now)
+    }
+
+    /// What a silence hid in a stretch of time: to its author where that is an address, else to the
+    /// owner.
+    pub(super) fn of_hidden(
+        plant: &Plant,
+        silence: &Silence,
+        sum: HiddenSum,
+        (from, to): (DateTime<Utc>, DateTime<Utc>),
+        now: DateTime<Utc>,
+    ) -> OwnerNotice {
+        let ends = match silence.is_live(now) {
+            true => format!("It ends on {}.", civil(plant, silence.end())),
+            false => format!("It ended on {}.", civil(plant, silence.end())),
+        };
+        let count = |n: u64, noun: &str| format!("{n} {noun}{}", if n == 1 { "" } else { "s" });
+        let title = format!("silence {} hid {}", silence.id, count(sum.notices, "notice"));
+        let trouble = Trouble {
+            identity: vec!["hidden".into(), silence.id.clone(), to.to_rfc3339()],
+            subject: format!("silence {}", silence.id),
+            title,
+            paragraphs: vec![format!(
+                "About {}; of what it covered {} got worse than it was, and was told. {ends}",
+                count(sum.incidents, "incident"),
+                sum.worse
+            )],
+            facts: vec![
+                ("Hides".into(), silence.condition.clone()),
+                ("Author".into(), silence.author.clone()),
+                ("Reason".into(), silence.reason.clone()),
+                ("From".into(), civil(plant, from)),
+                ("To".into(), civil(plant, to)),
+            ],
+        };
+        let author = Some(&silence.author).filter(|author| author.contains('@'));
+        let owed = match author {
+            Some(author) => owed_to(plant, author, &trouble, now),
+            None => owed(plant, &trouble, now),
+        };
+        OwnerNotice { owed: owed.into_iter().collect(), trouble }
     }
 
     /// A webhook or the mail server refuses us as a whole. (Where it is the mail server, the mail

@@ -38,6 +38,10 @@ pub(super) fn observe(
     slot: &Slot,
     open: Open<'_>,
 ) -> Result<Vec<Observation>, StoreError> {
+    if rule.event.is_some() {
+        // Its answer is records, not readings: see [`crate::domain::rule::event`].
+        return Ok(Vec::new());
+    }
     let asking = Asking { records, rule, slot, week_starts: plant.week_starts };
     let answer = asking.answer(slot.window)?;
     let compared = asking.compared()?;

@@ -26,7 +26,7 @@ mod svg;
 #[cfg(test)]
 mod tests;
 
-pub use course::{Course, course};
+pub use course::{Course, course, course_svg};
 pub use spark::{spark, spark_words};
 
 use page::{Style, WIDTH};

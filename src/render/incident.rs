@@ -172,6 +172,8 @@ pub(super) struct IncidentView {
     pub(super) runbook: Option<Runbook>,
     /// The course of the value.
     pub(super) chart: Option<Picture>,
+    /// Among several incidents, whose value that is.
+    pub(super) chart_of: Option<String>,
     /// Tables: the incidents of a group, the records behind a value.
     pub(super) sections: Vec<SectionView>,
     pub(super) facts: Vec<Fact>,

@@ -2,6 +2,7 @@
 
 pub(crate) mod fixtures;
 mod news;
+mod notifications;
 mod schema;
 
 use chrono::TimeDelta;

@@ -14,6 +14,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+pub mod acks;
 pub mod archive;
 pub mod corrections;
 pub mod history;
@@ -24,6 +25,7 @@ pub mod notices;
 pub mod occurrences;
 pub mod outbox;
 pub mod pulse;
+pub mod silences;
 pub mod slots;
 pub mod sources;
 pub mod suppression;
@@ -169,6 +171,19 @@ fn make_private(folder: &Path) -> std::io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(folder)
+}
+
+/// A value as it is stored in a `body`.
+fn written<T: serde::Serialize>(what: &'static str, value: &T) -> Result<String, StateError> {
+    serde_json::to_string(value).map_err(|source| StateError::Unreadable { what, source })
+}
+
+/// A value from its `body`.
+fn read_back<T: serde::de::DeserializeOwned>(
+    what: &'static str,
+    text: &str,
+) -> Result<T, StateError> {
+    serde_json::from_str(text).map_err(|source| StateError::Unreadable { what, source })
 }
 
 /// An instant as stored.

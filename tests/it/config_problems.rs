@@ -4,6 +4,8 @@
 mod beside;
 mod hostile;
 mod pieces;
+mod routes;
+mod rules;
 mod when;
 
 use std::path::Path;
@@ -45,7 +47,7 @@ fn valid(text: &str) -> Config {
 fn the_shipped_config_has_no_problem_and_nothing_to_note() {
     let (config, notes) = read(SHIPPED).unwrap_or_else(|problems| panic!("{problems}"));
     assert_eq!(notes.iter().map(ToString::to_string).collect::<Vec<_>>(), Vec::<String>::new());
-    assert_eq!(config.reports.len(), 16);
+    assert_eq!(config.reports.len(), 19);
     assert_eq!(config.digests["weekly"].reports.len(), 16);
     assert_eq!(config.rules.len(), 5);
     assert_eq!(config.routes.len(), 2);

@@ -4,8 +4,8 @@
 use postrider::demo::org::{Id, Org};
 
 use crate::alerts::TYPES;
-use crate::harness::records::{channel, ended, metric, metric_at};
-use crate::harness::{HEAD, TestPostrider};
+use crate::harness::records::{channel, ended, metric};
+use crate::harness::{HEAD, TestPostrider, utc};
 
 const RULE: &str = r#"
 [rules.longest]
@@ -51,7 +51,8 @@ impl Story {
 
     /// Makes a record now that says it was made earlier.
     fn late(&self, at: &str, seconds: i64) {
-        metric_at(&self.t.org, self.session, "MaxAgentResponseTime", seconds, &stamp(at));
+        let made = [("CreatedDate", utc(&stamp(at)).into())];
+        self.t.org.update(self.wait(seconds), &made).unwrap();
     }
 
     fn corrected(&self) -> Vec<String> {

@@ -13,6 +13,7 @@ use postrider::render::format::plain;
 use crate::harness::letter::seen;
 
 mod mails;
+mod notifications;
 mod tables;
 
 use mails::Golden;
@@ -58,7 +59,7 @@ fn shows_what_it_is_about(set: &[Golden]) {
     let deltas = ["▲", "▼", "+25%", "-20%", "✓ met", "✗ missed", "Restated", "What changed"];
     let chart = ["cid:chart-"];
     let look = ["cid:logo@postrider", "#0f766e", "Musterstraße 1"];
-    let demands: [(&str, &[&[&str]]); 14] = [
+    let demands: [(&str, &[&[&str]]); 23] = [
         ("compared", &[&deltas, &["Sessions, last 8", "usually "]]),
         ("charts", &[&["cid:chart-1@", "cid:chart-2@", "cid:chart-3@", "cid:chart-4@"]]),
         ("pivot", &[&["colgroup", "Inbound", "Outbound", "Total"]]),
@@ -72,7 +73,19 @@ fn shows_what_it_is_about(set: &[Golden]) {
         ("part", &[&["Only for Acme GmbH", "account.Name"]]),
         ("provisional", &[&["Provisional: "]]),
         ("attachments", &[&["Attached: ", ".xlsx", ".csv", ".json"]]),
-        ("alert-fired", &[&["#0f766e", "Musterstraße 1"]]),
+        ("alert-fired", &[&["#0f766e", "Musterstraße 1", "cid:course@", "usually 2 min 20 s"]]),
+        (
+            "alert-fired",
+            &[&["and 28 more records, together ", "of all “Wait”.", "Attached: longest-response_"]],
+        ),
+        ("alert-level-up", &[&["Taken by Jo until ", "Flapping: fired 6 times within 24 h"]]),
+        ("alert-reminder", &[&["Meant for `ops-hook`: ", "Told 2 h 5 min late"]]),
+        ("alert-group", &[&["3 firing (1 new, 1 worse), 2 ended", "worse, was warning"]]),
+        ("alert-group-over", &[&["Resolved: 3 incidents", "cleared at 2 min 22 s"]]),
+        ("alert-fifty", &[&["and 12 more incidents", "and 1,190 more records"]]),
+        ("alert-records", &[&["and 28 more records", "href=\"https://acme.example.com/S-1\""]]),
+        ("alert-correction", &[&["Correction", "by which it would not have fired."]]),
+        ("alert-fallback", &[&["could not be written as it should look", "value 962"]]),
         ("notice", &[&["Musterstraße 1"]]),
     ];
     let subject = |name: &str| {

@@ -126,7 +126,7 @@ fn valid(text: &str) -> (Config, Vec<String>) {
 fn org<'c>(config: &'c Config, name: &str) -> &'c SalesforceSettings {
     match &config.sources[name] {
         SourceSettings::Salesforce(settings) => settings,
-        SourceSettings::Rest(_) => panic!("`{name}` is an API"),
+        _ => panic!("`{name}` is no org"),
     }
 }
 
@@ -134,7 +134,7 @@ fn org<'c>(config: &'c Config, name: &str) -> &'c SalesforceSettings {
 fn api<'c>(config: &'c Config, name: &str) -> &'c RestSettings {
     match &config.sources[name] {
         SourceSettings::Rest(settings) => settings,
-        SourceSettings::Salesforce(_) => panic!("`{name}` is an org"),
+        _ => panic!("`{name}` is no API"),
     }
 }
 

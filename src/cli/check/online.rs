@@ -143,7 +143,9 @@ impl Asked {
     ) {
         for dataset in datasets {
             let told = match settings {
-                SourceSettings::Salesforce(_) => described(source, dataset, uses).await,
+                SourceSettings::Salesforce(_) | SourceSettings::Own(_) => {
+                    described(source, dataset, uses).await
+                }
                 SourceSettings::Rest(settings) => {
                     sampled(source, dataset, settings.history, uses).await
                 }

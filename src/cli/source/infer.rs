@@ -83,6 +83,10 @@ impl Infer {
                 self.name.as_deref(),
             ))??,
             SourceSettings::Rest(api) => runtime_block(self.of_api(api, object))??,
+            SourceSettings::Own(_) => {
+                let message = "its datasets are built in: `Incident`, `Notice` and `AlertRule`";
+                return Err(Failure::Config(Some(anyhow!(message))));
+            }
         })
     }
 

@@ -20,6 +20,7 @@ use super::sources::{Kind, Sources};
 use crate::domain::dataset::{Dataset, LINK_KEY};
 use crate::domain::expr::ReportType;
 use crate::domain::query::{Query, QueryText};
+use crate::source::own;
 use crate::source::rest::RestDataset;
 use crate::source::salesforce::objects;
 
@@ -62,7 +63,10 @@ pub(super) fn lower(
     let built_in = sources.built_in.as_deref().map(objects::datasets).unwrap_or_default();
     let mut all = Datasets { all: Vec::new(), broken: BTreeSet::new(), keeps: BTreeMap::new() };
     let mut made: Vec<Dataset> = built_in;
-    let mut read_from: BTreeSet<String> = sources.built_in.iter().cloned().collect();
+    let own = sources.kinds.iter().find(|(_, (_, kind))| *kind == Some(Kind::Own));
+    let own = own.map(|(name, _)| name.clone());
+    made.extend(own.as_deref().map(own::datasets).unwrap_or_default());
+    let mut read_from: BTreeSet<String> = sources.built_in.iter().cloned().chain(own).collect();
     for (name, raw) in tables {
         let at = raw.at.clone();
         let known = is_name(found, &at, &name, "a dataset");
@@ -78,6 +82,12 @@ pub(super) fn lower(
         let lowered = match kind {
             Kind::Salesforce => object::lower(raw, found, &source, extended.is_some() && !clash),
             Kind::Rest => table::lower(raw, found, &source),
+            Kind::Own => {
+                let message = format!("{} cannot be written: its source has its own", raw.title);
+                let help = "its datasets are `Incident`, `Notice` and `AlertRule`, as they are";
+                found.problem(at.clone(), message, help);
+                Lowered::default()
+            }
         };
         let Some(dataset) = lowered.dataset.filter(|_| known) else {
             all.broken.insert(name);

@@ -1,22 +1,32 @@
 //! `[sources]`: which kind each is, and whose the built-in datasets are.
 
 use std::collections::BTreeMap;
+use std::path::Path;
+
+use chrono::TimeDelta;
 
 use super::super::SourceSettings;
 use super::super::problem::Findings;
 use super::super::secret::Surroundings;
 use super::super::shape::Raw;
 use super::super::text::At;
+use super::super::units;
+use super::super::wire::OwnToml;
 use super::{Known, rest, salesforce, word};
+use crate::source::own::OwnSettings;
 
 /// The name that gives a Salesforce source the built-in datasets where there are several.
 const USUAL: &str = "salesforce";
+
+/// Time between readings of postrider's own records where nothing is written.
+const OWN_EVERY: TimeDelta = TimeDelta::minutes(5);
 
 /// What stands behind a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Salesforce,
     Rest,
+    Own,
 }
 
 /// All sources, broken ones too: what is built on a broken one is checked all the same.
@@ -34,6 +44,7 @@ pub(super) fn lower(
     tables: BTreeMap<String, Raw<'_>>,
     found: &mut Findings<'_>,
     surroundings: Surroundings<'_>,
+    state: &Path,
 ) -> Sources {
     let mut kinds = BTreeMap::new();
     let known = Known::lower("source", "sources", tables, |mut raw| {
@@ -45,8 +56,10 @@ pub(super) fn lower(
                 salesforce::lower(raw, found, surroundings).map(SourceSettings::Salesforce)
             }
             Kind::Rest => rest::lower(raw, found, surroundings).map(SourceSettings::Rest),
+            Kind::Own => own(raw, found, state).map(SourceSettings::Own),
         }
     });
+    once(&kinds, found);
     let built_in = built_in(&kinds, found);
     Sources { known, kinds, built_in }
 }
@@ -54,7 +67,8 @@ pub(super) fn lower(
 fn kind(raw: &Raw<'_>, found: &mut Findings<'_>) -> Option<Kind> {
     match (raw.text("kind"), raw.table.contains_key("kind")) {
         (Some(kind), _) => {
-            let kinds = [("salesforce", Kind::Salesforce), ("rest", Kind::Rest)];
+            let kinds =
+                [("salesforce", Kind::Salesforce), ("rest", Kind::Rest), ("postrider", Kind::Own)];
             word(found, raw.file, &kind, &kinds)
         }
         (None, there) => {
@@ -66,6 +80,25 @@ fn kind(raw: &Raw<'_>, found: &mut Findings<'_>) -> Option<Kind> {
             found.problem(raw.at.clone(), message, help);
             None
         }
+    }
+}
+
+/// Postrider's own memory: nothing to log in to.
+fn own(raw: Raw<'_>, found: &mut Findings<'_>, state: &Path) -> Option<OwnSettings> {
+    let table = raw.shape::<OwnToml>(found, &["kind"]);
+    let every = match &table.wire.pull_every {
+        None => Some(OWN_EVERY),
+        Some(text) => found.value(table.at(text), units::duration_above_zero(text.get_ref())),
+    };
+    Some(OwnSettings { name: table.name, pull_every: every?, state: state.to_owned() })
+}
+
+/// There is one memory, and its datasets have their names from it.
+fn once(kinds: &BTreeMap<String, (At, Option<Kind>)>, found: &mut Findings<'_>) {
+    let mut own = kinds.iter().filter(|(_, (_, kind))| *kind == Some(Kind::Own));
+    if let (Some((first, _)), Some((_, (at, _)))) = (own.next(), own.next()) {
+        let message = format!("`{first}` reads postrider's own records already");
+        found.problem(at.clone(), message, "one source of this kind is enough");
     }
 }
 

@@ -7,6 +7,8 @@ use super::super::rule::readings::{Observation, overflow_rule};
 use super::super::rule::{Comparison, WhenEmpty, WhenGone, sample, slots::Slot};
 use super::*;
 
+mod holds;
+
 const MINUTE: TimeDelta = TimeDelta::minutes(1);
 
 /// A step by a reading of which nothing more is known.
@@ -378,11 +380,18 @@ fn rules() -> impl Strategy<Value = Rule> {
         Just(WhenGone::Hold),
         (0usize..2).prop_map(WhenGone::Level),
     ];
-    (0i64..4, 0i64..4, empty, gone).prop_map(|(hold, keep, when_empty, when_gone)| {
-        let mut rule = rule(hold, keep);
-        (rule.when_empty, rule.when_gone) = (when_empty, when_gone);
-        rule
-    })
+    (0i64..4, 0i64..4, empty, gone, any::<bool>()).prop_map(
+        |(hold, keep, when_empty, when_gone, count)| {
+            let mut rule = rule(hold, keep);
+            if count {
+                let evaluations =
+                    |count: i64| Hold::Evaluations(u32::try_from(count).expect("few"));
+                (rule.hold, rule.keep_firing_for) = (evaluations(hold), evaluations(keep));
+            }
+            (rule.when_empty, rule.when_gone) = (when_empty, when_gone);
+            rule
+        },
+    )
 }
 
 proptest! {

@@ -272,7 +272,9 @@ impl<'a> Work<'a> {
         let since = ack.map_or(fired, |ack| fired.max(ack.until));
         for step in &route.escalate {
             let due = hours::after(route.clock.as_deref(), since, step.after);
-            let is_due = incident.state == State::Firing && !taken && !hides
+            let is_due = incident.state == State::Firing
+                && !taken
+                && !hides
                 && due.is_some_and(|due| due <= self.now);
             for receiver in &step.to {
                 let knows = self.told_to(&incident.id, receiver).is_some_and(Told::knows);

@@ -130,7 +130,7 @@ pub(super) fn query(
     let all_there = columns.iter().all(Option::is_some) && !incomplete;
     let items: Vec<Item<'_>> = columns.into_iter().flatten().collect();
     let grouping = checker.columns(&items, grouping, rule, &mut query);
-    checker.headings(&query, &group_items, &items);
+    checker.headings(&query, &group_items, &items, rule);
     if let Some(sort) = text.sort {
         checker.sort(sort, &grouping, &mut query, all_there);
     }

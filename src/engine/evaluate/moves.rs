@@ -8,7 +8,7 @@ use rusqlite::Transaction;
 
 use crate::domain::incident::{Incident, Step, Transition};
 use crate::domain::notification::{Correction, Told};
-use crate::domain::rule::Reading;
+use crate::domain::rule::{Reading, Rule};
 use crate::engine::board::Board;
 use crate::engine::occurrences::Seen;
 use crate::store::state::{StateError, corrections, incidents, ledger, occurrences};
@@ -28,7 +28,7 @@ pub(in crate::engine) struct Moves {
     /// Up to which slot rules have now been evaluated.
     evaluated: BTreeMap<String, DateTime<Utc>>,
     /// Up to which slot the windows of rules have been looked at again.
-    looked: BTreeMap<String, DateTime<Utc>>,
+    looked: BTreeMap<String, (DateTime<Utc>, String)>,
     /// Verdicts that turned out otherwise.
     corrections: Vec<Correction>,
     /// What event rules saw: rule and what.
@@ -67,11 +67,11 @@ impl Moves {
     pub(in crate::engine) fn looked(
         &mut self,
         board: &mut Board,
-        rule: &str,
+        rule: &Rule,
         until: DateTime<Utc>,
     ) {
-        board.looked(rule, until);
-        self.looked.insert(rule.to_owned(), until);
+        board.looked(&rule.name, until, &rule.hash);
+        self.looked.insert(rule.name.clone(), (until, rule.hash.clone()));
     }
 
     /// A verdict turned out otherwise. Its incident is put on the board again, where it had been
@@ -178,8 +178,8 @@ impl Moves {
         for (rule, until) in &self.evaluated {
             incidents::evaluated(tx, rule, *until)?;
         }
-        for (rule, until) in &self.looked {
-            incidents::looked(tx, rule, *until)?;
+        for (rule, (until, hash)) in &self.looked {
+            incidents::looked(tx, rule, *until, hash)?;
         }
         for (rule, seen) in &self.seen {
             for occurrence in &seen.new {

@@ -53,6 +53,8 @@ pub struct OfReceiver {
     pub told_now: bool,
     /// Why.
     pub reason: String,
+    /// Until when, where that is known and nothing else happens.
+    pub until: Option<DateTime<Utc>>,
 }
 
 /// One notice.
@@ -245,12 +247,14 @@ fn receivers(decision: &Decision, incident: &Incident) -> Vec<OfReceiver> {
         receiver: Some(notice.receiver.clone()),
         told_now: true,
         reason: format!("{}: {}", notice.kind.word(), notice.reason),
+        until: None,
     });
     let quiet = decision.quiet.iter().filter(|quiet| quiet.incident == incident.id);
     let quiet = quiet.map(|quiet| OfReceiver {
         receiver: quiet.receiver.clone(),
         told_now: false,
         reason: quiet.reason.clone(),
+        until: quiet.until,
     });
     told.chain(quiet).collect()
 }
@@ -281,9 +285,9 @@ fn next(
             _ => {}
         }
     }
-    if incident.state != State::Resolved && incident.fired_at.is_some() {
-        let at = decision.next;
-        next.extend(at.map(|at| (at, "the next notice or reminder of any incident".to_owned())));
+    for quiet in decision.quiet.iter().filter(|quiet| quiet.incident == incident.id) {
+        let who = quiet.receiver.as_deref().unwrap_or("every receiver");
+        next.extend(quiet.until.map(|at| (at, format!("{who} is decided about anew"))));
     }
     next.sort();
     next

@@ -43,11 +43,15 @@ pub struct Counts {
     pub unknown: u64,
     /// Breaches that were over before they had lasted long enough to fire.
     pub forgotten: u64,
+    /// New records, of an event rule.
+    pub records: u64,
 }
 
 /// A notice that would have been sent.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Notified {
+    /// Its identity, the very one that it would have in earnest.
+    pub key: String,
     /// When.
     pub at: DateTime<Utc>,
     /// To which receiver.
@@ -72,6 +76,7 @@ impl Notified {
     fn of(notice: &Notice) -> Notified {
         let items = || notice.items.iter();
         Notified {
+            key: notice.key.clone(),
             at: notice.at,
             receiver: notice.receiver.clone(),
             kind: notice.kind,

@@ -47,19 +47,20 @@ pub fn course(
     locale: Locale,
     accent: Option<&str>,
 ) -> Option<Drawing> {
-    let values: Vec<f64> =
-        course.points.iter().filter_map(|(_, value)| value.filter(|x| x.abs() < 1e300)).collect();
-    if values.len() < 2 {
-        return None;
-    }
-    let style = Style { locale, colours: palette::series(accent) };
-    let most = values.iter().fold(0.0, |most: f64, x| most.max(x.abs()));
-    let near = |(_, level): &&(String, Comparison)| level.than.abs() <= most * FAR;
-    let drawn: Vec<&(String, Comparison)> = course.levels.iter().filter(near).collect();
-    let sketch = Sketch { course, zone, style, drawn };
-    let (svg, height) = sketch.svg(&values);
+    let sketch = Sketch::of(course, zone, locale, accent)?;
+    let (svg, height) = sketch.svg();
     let png = super::picture::png(&svg, WIDTH, height, GROUND)?;
     Some(Drawing { png, alt: sketch.alt(), width: WIDTH, height })
+}
+
+/// The same as an SVG document.
+pub fn course_svg(
+    course: &Course,
+    zone: &Zone,
+    locale: Locale,
+    accent: Option<&str>,
+) -> Option<String> {
+    Some(Sketch::of(course, zone, locale, accent)?.svg().0)
 }
 
 struct Sketch<'a> {
@@ -67,6 +68,8 @@ struct Sketch<'a> {
     zone: &'a Zone,
     style: Style,
     drawn: Vec<&'a (String, Comparison)>,
+    /// The values there are.
+    values: Vec<f64>,
 }
 
 /// A word at the right, beside what it is about.
@@ -76,11 +79,30 @@ struct Word {
     weight: Weight,
 }
 
-impl Sketch<'_> {
-    fn svg(&self, values: &[f64]) -> (String, u32) {
+impl<'a> Sketch<'a> {
+    fn of(
+        course: &'a Course,
+        zone: &'a Zone,
+        locale: Locale,
+        accent: Option<&str>,
+    ) -> Option<Sketch<'a>> {
+        let values: Vec<f64> = (course.points.iter())
+            .filter_map(|(_, value)| value.filter(|x| x.abs() < 1e300))
+            .collect();
+        if values.len() < 2 {
+            return None;
+        }
+        let style = Style { locale, colours: palette::series(accent) };
+        let most = values.iter().fold(0.0, |most: f64, x| most.max(x.abs()));
+        let near = |(_, level): &&(String, Comparison)| level.than.abs() <= most * FAR;
+        let drawn: Vec<&(String, Comparison)> = course.levels.iter().filter(near).collect();
+        Some(Sketch { course, zone, style, drawn, values })
+    }
+
+    fn svg(&self) -> (String, u32) {
         let Sketch { course, style, .. } = self;
         let format = course.format;
-        let mut all = values.to_vec();
+        let mut all = self.values.clone();
         all.extend(self.drawn.iter().map(|(_, level)| level.than));
         let (scale, ticks) = Scale::of_line(&all, format);
         let ticks: Vec<(f64, String)> =

@@ -1,6 +1,7 @@
 //! What stands beside a reading: what is usual, who took it, which records are behind it, how the
 //! value came here.
 
+use crate::domain::report::Format;
 use crate::domain::silence::Ack;
 use crate::domain::table::Table;
 
@@ -9,6 +10,12 @@ use super::super::chart::Course;
 /// What stands beside a reading. Nothing of it is needed to tell an incident.
 #[derive(Clone, Debug, Default)]
 pub struct Context {
+    /// The value as it was measured, where what is judged is how it compares with `usual`.
+    pub measured: Option<f64>,
+    /// How what was measured and what is usual are written; `None`: as the value.
+    pub format_measured: Option<Format>,
+    /// Of a value that is a share: how many of how many.
+    pub counts: Option<(f64, f64)>,
     /// What the value was compared with, or is usual at that time of the week.
     pub usual: Option<f64>,
     /// What that is, e.g. `a week before`; `None`: what is usual.
@@ -32,8 +39,8 @@ pub struct Context {
 /// The worst records behind a value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Evidence {
-    /// The records as a list, worst first: `rows` are shown in a mail, `rest` is for the file,
-    /// `others` counts those of `rest` and what is behind it.
+    /// The records as a list, worst first: the first few of `rows` are shown in a mail, `rows` and
+    /// `rest` are for the file, `others` counts what is behind `rows`.
     pub table: Table,
     /// The column that says how bad a record is.
     pub measure: Option<usize>,

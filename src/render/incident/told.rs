@@ -3,6 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::domain::period::Window;
+use crate::domain::report::Format;
 
 use super::super::format::{Locale, clean, clipped, isolated};
 use super::super::view::{is_link, moment};
@@ -33,7 +34,8 @@ pub(in crate::render) fn since(mail: &IncidentMail, locale: Locale) -> String {
         _ => format!("since {since}, for {}", lasted(mail, locale)),
     };
     let against = Some(against(mail, locale)).filter(|against| !against.is_empty());
-    let parts = [usual(mail, locale), against, Some(since)];
+    let measured = measured(mail, locale);
+    let parts = [measured, usual(mail, locale), against, Some(since)];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
@@ -53,22 +55,33 @@ pub(in crate::render) fn news(mail: &IncidentMail, locale: Locale) -> String {
             None => format!("Now {level}: {reading}."),
         },
         IncidentKind::Resolved => ended(mail, locale),
-        // What was wrong is in the remarks.
-        IncidentKind::Corrected if mail.is_over() => {
-            format!("What was told of it has changed. {}", ended(mail, locale))
-        }
-        IncidentKind::Corrected => {
-            format!("What was told of it has changed: now {reading} ({level}), since {since}.")
-        }
+        IncidentKind::Corrected => match mail.context.remarks.first() {
+            Some(what) => clipped(what, FACT_MAX),
+            None => "What was told of it has changed.".to_owned(),
+        },
     }
 }
 
-/// `16 min 2 s, usually 2 min 20 s, above 15 min`.
+/// `16 min 2 s, usually 2 min 20 s, above 15 min`; where it is judged how the value compares:
+/// `12, usually 48: −75.0%, below −50.0%`.
 pub(in crate::render) fn reading(mail: &IncidentMail, locale: Locale) -> String {
-    let usual = usual(mail, locale);
     let against = Some(against(mail, locale)).filter(|against| !against.is_empty());
-    let parts = [Some(value(mail, mail.value, locale)), usual, against];
-    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    let value = value(mail, mail.value, locale);
+    let judged = against.map_or_else(|| value.clone(), |against| format!("{value}, {against}"));
+    match (measured(mail, locale), usual(mail, locale)) {
+        (Some(measured), usual) => {
+            let usual = usual.map(|usual| format!(", {usual}")).unwrap_or_default();
+            format!("{measured}{usual}: {judged}")
+        }
+        (None, Some(usual)) => judged.replacen(&value, &format!("{value}, {usual}"), 1),
+        (None, None) => judged,
+    }
+}
+
+/// What was measured, where that is not what is judged.
+fn measured(mail: &IncidentMail, locale: Locale) -> Option<String> {
+    let format = mail.context.format_measured.unwrap_or(mail.format);
+    mail.context.measured.map(|measured| locale.number(measured, format))
 }
 
 /// `Over at 14:30 after 35 min: 15 min 16 s when it fired, 20 min 1 s at worst, 2 min 22 s now.`
@@ -99,7 +112,8 @@ fn ended(mail: &IncidentMail, locale: Locale) -> String {
 
 /// `usually 2 min 20 s at this hour`.
 fn usual(mail: &IncidentMail, locale: Locale) -> Option<String> {
-    let usual = locale.number(mail.context.usual?, mail.format);
+    let format = mail.context.format_measured.unwrap_or(mail.format);
+    let usual = locale.number(mail.context.usual?, format);
     Some(match &mail.context.usual_is {
         Some(words) => format!("{} {usual}", clipped(words, 60)),
         None => format!("usually {usual}"),
@@ -109,7 +123,9 @@ fn usual(mail: &IncidentMail, locale: Locale) -> Option<String> {
 /// What else there is to know: what was corrected, who took it, whether it flaps.
 pub(in crate::render) fn lines(mail: &IncidentMail, locale: Locale) -> Vec<String> {
     let context = &mail.context;
-    let remarks = context.remarks.iter().take(REMARKS_MAX);
+    // Of a correction the first one is the news.
+    let told = usize::from(mail.kind == IncidentKind::Corrected);
+    let remarks = context.remarks.iter().skip(told).take(REMARKS_MAX);
     let mut lines: Vec<String> = remarks.map(|remark| clipped(remark, FACT_MAX)).collect();
     lines.extend(taken(mail, locale).map(|taken| format!("{taken}.")));
     if context.recent >= FLAPPING {
@@ -181,11 +197,18 @@ pub(in crate::render) fn facts(mail: &IncidentMail, locale: Locale) -> Vec<Fact>
             None => format!("the state at {}", stamp(mail.at)),
         },
     );
+    if let Some((part, whole)) = mail.context.counts {
+        let [part, whole] = [part, whole].map(|n| locale.number(n, Format::Auto));
+        add("Share", format!("{part} of {whole}"));
+    }
     if let Some(records) = mail.records {
         add("Computed from", counted(records, "record", locale));
     }
-    if let Some(usual) = mail.context.usual {
-        add("Compared with", locale.number(usual, mail.format));
+    if let Some(measured) = measured(mail, locale) {
+        add("Measured", measured);
+    }
+    if let Some(usual) = usual(mail, locale) {
+        add("Compared with", usual);
     }
     if !mail.is_over()
         && let Some(ends) = ends(mail, locale)

@@ -100,6 +100,7 @@ pub(in crate::render) fn of_one(
         news,
         runbook: told::runbook(mail),
         chart: None,
+        chart_of: None,
         sections,
         facts: facts(mail, locale),
         commands: commands::of_incident(mail),

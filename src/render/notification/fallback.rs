@@ -70,7 +70,7 @@ fn plain(mail: &NotificationMail, problem: &str) -> Rendered {
     ));
     Rendered {
         subject: subject(mail),
-        html: html(&text),
+        html: html(&headline(mail), &text),
         text,
         language: "en",
         images: Vec::new(),
@@ -116,7 +116,7 @@ fn cut(text: &str) -> String {
     clean(text).chars().take(LINE_MAX).collect()
 }
 
-fn html(text: &str) -> String {
+fn html(headline: &str, text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -132,6 +132,6 @@ fn html(text: &str) -> String {
         "<!DOCTYPE html>\n<html lang=\"en\" dir=\"ltr\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <title>Notification</title>\n</head>\n<body>\n<div lang=\"en\" dir=\"ltr\">\n\
-         <h1 style=\"font-size:20px\">Notification</h1>\n<p>{escaped}</p>\n</div>\n</body>\n</html>\n"
+         <div style=\"display:none\">{headline}</div>\n<h1 style=\"font-size:20px\">Notification</h1>\n<p>{escaped}</p>\n</div>\n</body>\n</html>\n"
     )
 }

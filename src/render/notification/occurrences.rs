@@ -59,6 +59,7 @@ pub(super) fn view(
         news,
         runbook: None,
         chart: None,
+        chart_of: None,
         sections,
         facts: facts(mail),
         commands: Vec::new(),

@@ -12,6 +12,7 @@ create table silence (
     id       text primary key,
     ends_at  integer not null,
     ended_at integer,
+    told_to  integer,
     body     text not null
 ) strict;
 
@@ -72,3 +73,36 @@ create table pulse (
     taken_at integer
 ) strict;
 create index notice_by_time on notice (at);
+-- What a silence did to an incident (or to a record of an event rule), and how many notices it hid.
+create table hidden (
+    silence  text not null,
+    incident text not null,
+    at       integer not null,
+    notices  integer not null,
+    worse    integer not null,
+    body     text not null,
+    primary key (silence, incident)
+) strict, without rowid;
+
+-- Threads of several incidents, of records, of summaries: how many notices a receiver got in them.
+-- They outlive what was told, so that no notice gets the key of another.
+create table thread (
+    thread   text not null,
+    receiver text not null,
+    at       integer not null,
+    body     text not null,
+    primary key (thread, receiver)
+) strict, without rowid;
+
+-- Records that one receiver was told while another waits.
+create table told_in_part (
+    rule     text not null,
+    record   text not null,
+    receiver text not null,
+    primary key (rule, record, receiver)
+) strict, without rowid;
+
+-- People said something that decisions must hear of; whoever decides takes the rows away.
+create table heard (
+    id integer primary key autoincrement
+) strict;

@@ -1,5 +1,7 @@
 //! What was: incidents and notices asked for by a person, and forgotten when they are old.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use rusqlite::{Transaction, params};
 use serde::de::DeserializeOwned;
@@ -7,6 +9,7 @@ use serde::de::DeserializeOwned;
 use super::{StateError, instant, millis};
 use crate::domain::incident::Incident;
 use crate::domain::notification::Notice;
+use crate::domain::silence::{Ack, Silence};
 
 /// Which incidents are asked for; what is not set narrows nothing.
 #[derive(Clone, Debug, Default)]
@@ -195,6 +198,23 @@ pub fn last_delivered(tx: &Transaction<'_>) -> Result<Vec<Delivered>, StateError
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
+/// Silences that hide something now, and acknowledgements that hold.
+pub fn quiet(
+    tx: &Transaction<'_>,
+    now: DateTime<Utc>,
+) -> Result<(Vec<Silence>, Vec<Ack>), StateError> {
+    let mut silences = tx.prepare_cached(
+        "select body from silence where ended_at is null and ends_at > ?1 order by ends_at",
+    )?;
+    let silences = silences.query_map([millis(now)], |row| row.get::<_, String>(0))?;
+    let mut acks = tx.prepare_cached("select body from ack where until > ?1 order by until")?;
+    let acks = acks.query_map([millis(now)], |row| row.get::<_, String>(0))?;
+    Ok((
+        silences.map(|body| read("silence", &body?)).collect::<Result<_, _>>()?,
+        acks.map(|body| read("ack", &body?)).collect::<Result<_, _>>()?,
+    ))
+}
+
 /// Forgets incidents that ended before then, of which nobody is owed anything, with what was told of
 /// them, and notices of before then; at most `limit` of each. Returns how many.
 pub fn prune(
@@ -213,4 +233,156 @@ pub fn prune(
         params![before, limit],
     )?;
     Ok(gone + notices)
+}
+
+/// An incident as it is kept, with what people and receivers had to do with it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeptAlert {
+    /// The incident.
+    pub incident: Incident,
+    /// When somebody took it.
+    pub acked_at: Option<DateTime<Utc>>,
+    /// Who.
+    pub acked_by: Option<String>,
+    /// How many notices spoke of it.
+    pub notices: i64,
+}
+
+/// A notice as it is kept, with what became of its messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptNotice {
+    /// Its identity.
+    pub key: String,
+    /// The rule it is about.
+    pub rule: String,
+    /// To whom.
+    pub receiver: String,
+    /// What is told, in one word.
+    pub kind: String,
+    /// When it was decided.
+    pub at: DateTime<Utc>,
+    /// When the last of its messages was delivered, if all were.
+    pub delivered_at: Option<DateTime<Utc>>,
+    /// `delivered`, or the state of the message that was not; empty: not known any more.
+    pub state: String,
+}
+
+/// A rule that was evaluated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptRule {
+    /// Its name.
+    pub name: String,
+    /// Up to which slot.
+    pub evaluated_to: Option<DateTime<Utc>>,
+    /// When it last fired, as far as is kept.
+    pub last_fired_at: Option<DateTime<Utc>>,
+    /// How often, as far as is kept.
+    pub fired: i64,
+}
+
+/// At most so many incidents or notices are read at once, the newest.
+const KEPT_MAX: i64 = 200_000;
+
+/// All incidents that are kept.
+pub fn alerts(tx: &Transaction<'_>) -> Result<Vec<KeptAlert>, StateError> {
+    // Which incidents the notices spoke of: in a thread of several each of them counts.
+    let mut notices: HashMap<String, i64> = HashMap::new();
+    let mut statement = tx.prepare_cached(
+        "select json_extract(item.value, '$.incident.id')
+         from notice, json_each(notice.body, '$.items') as item",
+    )?;
+    for id in statement.query_map([], |row| row.get::<_, Option<String>>(0))? {
+        if let Some(id) = id? {
+            *notices.entry(id).or_default() += 1;
+        }
+    }
+    let mut statement = tx.prepare_cached(
+        "select incident.body, ack.body from incident left join ack on ack.incident = incident.id
+         order by json_extract(incident.body, '$.began') desc limit ?1",
+    )?;
+    let rows = statement.query_map([KEPT_MAX], |row| {
+        Ok((row.get::<_, String>(0)?, row.get::<_, Option<String>>(1)?))
+    })?;
+    rows.map(|row| {
+        let (incident, ack) = row?;
+        let incident: Incident = read("incident", &incident)?;
+        let ack: Option<Ack> = ack.map(|ack| read("ack", &ack)).transpose()?;
+        Ok(KeptAlert {
+            notices: notices.get(&incident.id).copied().unwrap_or_default(),
+            acked_at: ack.as_ref().map(|ack| ack.at),
+            acked_by: ack.map(|ack| ack.by),
+            incident,
+        })
+    })
+    .collect()
+}
+
+/// All notices that are kept.
+pub fn kept_notices(tx: &Transaction<'_>) -> Result<Vec<KeptNotice>, StateError> {
+    let mut statement = tx.prepare_cached(
+        "select n.key, n.rule, n.receiver, n.kind, n.at, o.receiver, o.state, o.finished_at
+         from (select * from notice order by at desc limit ?1) n
+         left join outbox o
+           on o.origin = n.thread and o.kind = 'notification' and o.created_at = n.at
+              and o.receiver in (n.receiver, 'smtp')
+         order by n.at, n.key",
+    )?;
+    let mut kept: Vec<KeptNotice> = Vec::new();
+    let mut by_name = false;
+    let mut rows = statement.query([KEPT_MAX])?;
+    while let Some(row) = rows.next()? {
+        let key: String = row.get(0)?;
+        if kept.last().is_none_or(|last| last.key != key) {
+            by_name = false;
+            kept.push(KeptNotice {
+                key,
+                rule: row.get(1)?,
+                receiver: row.get(2)?,
+                kind: row.get(3)?,
+                at: instant(row.get(4)?),
+                delivered_at: None,
+                state: String::new(),
+            });
+        }
+        let Some(last) = kept.last_mut() else { continue };
+        let Some(receiver) = row.get::<_, Option<String>>(5)? else { continue };
+        // A receiver's own messages; mails of one thread and moment are those of its mail receivers.
+        let own = receiver == last.receiver;
+        if by_name && !own {
+            continue;
+        }
+        if own && !by_name {
+            by_name = true;
+            (last.state, last.delivered_at) = (String::new(), None);
+        }
+        let (state, ended): (String, Option<i64>) = (row.get(6)?, row.get(7)?);
+        if last.state.is_empty() || last.state == "delivered" {
+            let delivered = state == "delivered";
+            last.delivered_at = ended.filter(|_| delivered).map(instant).max(last.delivered_at);
+            last.delivered_at = last.delivered_at.filter(|_| delivered);
+            last.state = state;
+        }
+    }
+    Ok(kept)
+}
+
+/// All rules that were evaluated.
+pub fn rules(tx: &Transaction<'_>) -> Result<Vec<KeptRule>, StateError> {
+    let mut statement = tx.prepare_cached(
+        "select rule, evaluated_until,
+                (select max(json_extract(body, '$.fired_at')) from incident i
+                 where i.rule = rule_state.rule),
+                (select count(json_extract(body, '$.fired_at')) from incident i
+                 where i.rule = rule_state.rule)
+         from rule_state order by rule",
+    )?;
+    let rows = statement.query_map([], |row| {
+        Ok(KeptRule {
+            name: row.get(0)?,
+            evaluated_to: row.get::<_, Option<i64>>(1)?.map(instant),
+            last_fired_at: row.get::<_, Option<i64>>(2)?.map(instant),
+            fired: row.get(3)?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }

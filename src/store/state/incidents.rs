@@ -149,29 +149,38 @@ pub fn evaluated_until(
 }
 
 /// How far a rule has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RuleState {
     /// Every slot up to here has been dealt with.
     pub evaluated_until: DateTime<Utc>,
     /// Windows up to here have been looked at again.
     pub looked_until: Option<DateTime<Utc>>,
+    /// The fingerprint of the definition they were judged by.
+    pub hash: Option<String>,
 }
 
 /// How far each rule has come, by name.
 pub fn rule_states(tx: &Transaction<'_>) -> Result<BTreeMap<String, RuleState>, StateError> {
     let mut statement =
-        tx.prepare_cached("select rule, evaluated_until, looked_until from rule_state")?;
+        tx.prepare_cached("select rule, evaluated_until, looked_until, detail from rule_state")?;
     let rows = statement.query_map([], |row| {
         let looked_until = row.get::<_, Option<i64>>(2)?.map(instant);
-        Ok((row.get(0)?, RuleState { evaluated_until: instant(row.get(1)?), looked_until }))
+        let evaluated_until = instant(row.get(1)?);
+        Ok((row.get(0)?, RuleState { evaluated_until, looked_until, hash: row.get(3)? }))
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Records that the windows of a rule up to `until` have been looked at again.
-pub fn looked(tx: &Transaction<'_>, rule: &str, until: DateTime<Utc>) -> Result<(), StateError> {
-    tx.prepare_cached("update rule_state set looked_until = ?2 where rule = ?1")?
-        .execute(params![rule, millis(until)])?;
+/// Records that the windows of a rule up to `until` have been looked at again; those after it are
+/// judged by the definition with this fingerprint.
+pub fn looked(
+    tx: &Transaction<'_>,
+    rule: &str,
+    until: DateTime<Utc>,
+    hash: &str,
+) -> Result<(), StateError> {
+    tx.prepare_cached("update rule_state set looked_until = ?2, detail = ?3 where rule = ?1")?
+        .execute(params![rule, millis(until), hash])?;
     Ok(())
 }
 

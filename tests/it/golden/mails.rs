@@ -1,19 +1,16 @@
 //! The mails of the set: each shows one thing that must not break a mail.
 
-use std::collections::BTreeMap;
-
 use chrono::TimeDelta;
 use postrider::domain::chart::ChartKind;
 use postrider::domain::digest::{Attach, Headline};
-use postrider::domain::period::Window;
-use postrider::domain::report::Format;
 use postrider::domain::table::{Section, Table};
 use postrider::render::subject::default_template;
 use postrider::render::{
-    Context, DigestMail, Envelope, IncidentKind, IncidentMail, Logo, Look, NoticeMail, Rendered,
-    mail, mail_bytes, render_digest, render_incident, render_notice,
+    DigestMail, Envelope, Logo, Look, NoticeMail, Rendered, mail, mail_bytes, render_digest,
+    render_notice, render_notification,
 };
 
+use super::notifications;
 use super::tables::{self, at, berlin};
 
 /// One mail of the set.
@@ -38,8 +35,8 @@ pub(crate) fn all() -> Vec<Golden> {
     for (name, mail) in digests() {
         add(name, render_digest(&mail), None);
     }
-    for (name, mail) in incidents() {
-        add(name, render_incident(&mail), Some("longest-response"));
+    for (name, mail) in notifications::all() {
+        add(name, render_notification(&mail), Some("longest-response"));
     }
     add("notice", render_notice(&notice()), None);
     set
@@ -191,7 +188,7 @@ fn failed() -> Section {
     }
 }
 
-fn look() -> Look {
+pub(super) fn look() -> Look {
     // Any picture will do.
     let chart = render_digest(&DigestMail {
         sections: vec![Section::Table(tables::charted(ChartKind::Bars))],
@@ -202,69 +199,6 @@ fn look() -> Look {
         logo: Some(Logo::read(logo, "Acme".to_owned()).unwrap()),
         accent: Some("#0f766e".to_owned()),
         footer: Some("Acme GmbH, Musterstra\u{df}e 1, 10115 Berlin".to_owned()),
-    }
-}
-
-fn incidents() -> Vec<(&'static str, IncidentMail)> {
-    let fired = IncidentMail { look: look(), ..incident(IncidentKind::Fired) };
-    let ungrouped = IncidentMail {
-        group: Vec::new(),
-        severe: false,
-        level: "warning".to_owned(),
-        runbook: None,
-        ..incident(IncidentKind::Reminder)
-    };
-    let foreign = IncidentMail {
-        group: vec![("ערוץ".to_owned(), "שירות לקוחות".to_owned())],
-        title: "לקוחות ממתינים זמן רב מדי".to_owned(),
-        locale: "he-IL".to_owned(),
-        ..incident(IncidentKind::LevelUp)
-    };
-    vec![
-        ("alert-fired", fired),
-        ("alert-level-up", foreign),
-        ("alert-reminder", ungrouped),
-        ("alert-resolved", incident(IncidentKind::Resolved)),
-    ]
-}
-
-fn incident(kind: IncidentKind) -> IncidentMail {
-    let resolved = kind == IncidentKind::Resolved;
-    IncidentMail {
-        kind,
-        incident: "longest-response/7".to_owned(),
-        rule: "longest-response".to_owned(),
-        title: "Customers wait too long for an answer".to_owned(),
-        group: vec![("Channel".to_owned(), "WhatsApp EMEA".to_owned())],
-        level: "critical".to_owned(),
-        severe: true,
-        previous_level: (kind == IncidentKind::LevelUp).then(|| "warning".to_owned()),
-        value: Some(if resolved { 142.0 } else { 962.0 }),
-        format: Format::Duration,
-        threshold: Some("> 900".parse().unwrap()),
-        recover: Some("< 700".parse().unwrap()),
-        keep_firing_for: TimeDelta::minutes(5),
-        records: Some(38),
-        window: Some(Window { from: at("2026-11-23T13:00:00Z"), to: at("2026-11-23T13:30:00Z") }),
-        at: at("2026-11-23T13:30:00Z"),
-        began: at("2026-11-23T12:55:00Z"),
-        fired: at("2026-11-23T13:00:00Z"),
-        resolved: resolved.then(|| at("2026-11-23T13:30:00Z")),
-        closed: None,
-        worst: Some(1_201.0),
-        value_at_fire: Some(915.5),
-        reason: "it has been above its threshold for 5 min".to_owned(),
-        sequence: 2,
-        passed: Vec::new(),
-        passed_more: 0,
-        labels: BTreeMap::from([("team".to_owned(), "messaging".to_owned())]),
-        runbook: Some("https://wiki.example.com/messaging/slow-answers".to_owned()),
-        zone: berlin(),
-        locale: "en-GB".to_owned(),
-        instance: Some("reports-1".to_owned()),
-        owner: Some("ops@example.com".to_owned()),
-        look: Look::default(),
-        context: Context::default(),
     }
 }
 

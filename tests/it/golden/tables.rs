@@ -24,7 +24,7 @@ pub(crate) fn text(text: &str) -> Value {
 }
 
 /// A column; one that groups is called `*Name`.
-fn column(name: &str, ty: Type, format: Format) -> Column {
+pub(super) fn column(name: &str, ty: Type, format: Format) -> Column {
     Column {
         name: name.trim_start_matches('*').to_owned(),
         format,
@@ -43,7 +43,7 @@ fn week() -> Window {
     Window { from: at("2026-11-15T23:00:00Z"), to: at("2026-11-22T23:00:00Z") }
 }
 
-fn table(title: &str, columns: Vec<Column>, rows: Vec<Vec<Value>>) -> Table {
+pub(super) fn table(title: &str, columns: Vec<Column>, rows: Vec<Vec<Value>>) -> Table {
     Table {
         coverage_low: vec![],
         report: title.to_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "-"),

@@ -27,7 +27,7 @@ fn fill(org: &Org) {
 fn settings(t: &TestPostrider) -> SalesforceSettings {
     match t.app.config().sources["salesforce"].clone() {
         SourceSettings::Salesforce(settings) => settings,
-        SourceSettings::Rest(_) => panic!("the test's org is Salesforce"),
+        _ => panic!("the test's org is Salesforce"),
     }
 }
 

@@ -103,7 +103,9 @@ impl<'a> Work<'a> {
                 .then(worse(b).cmp(&worse(a)))
                 .then(news(a).cmp(&news(b)))
                 .then_with(|| beyond(b.incident).total_cmp(&beyond(a.incident)))
-                .then_with(|| (a.incident.began, &a.incident.id).cmp(&(b.incident.began, &b.incident.id)))
+                .then_with(|| {
+                    (a.incident.began, &a.incident.id).cmp(&(b.incident.began, &b.incident.id))
+                })
         });
         let firing = lines.iter().take_while(|line| !line.ended()).count();
         let ended = lines.len() - firing;
@@ -204,7 +206,8 @@ pub(super) fn carriers(drafts: &[Draft<'_>]) -> BTreeMap<(String, String, String
         let [line] = draft.lines.as_slice() else { return None };
         let incident = line.incident;
         let own = draft.notice.thread == incident.id && incident.is_open();
-        let key = (incident.rule.clone(), incident.group.key.clone(), draft.notice.receiver.clone());
+        let key =
+            (incident.rule.clone(), incident.group.key.clone(), draft.notice.receiver.clone());
         own.then_some((key, index))
     });
     single.collect()

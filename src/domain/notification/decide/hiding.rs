@@ -134,7 +134,10 @@ impl<'a> Causes<'a> {
             let shared = self.shared.entry((name, asked)).or_insert_with_key(|(_, asked)| {
                 let mut shared = Shared::default();
                 for cause in causes {
-                    let shown: BTreeMap<&str, &str> = cause.group.shown.iter()
+                    let shown: BTreeMap<&str, &str> = cause
+                        .group
+                        .shown
+                        .iter()
                         .map(|(heading, value)| (heading.as_str(), value.as_str()))
                         .collect();
                     let key = asked.iter().map(|h| shown.get(h.as_str()).map(|v| (*v).to_owned()));

@@ -22,7 +22,12 @@ pub(super) fn decide(work: &mut Work<'_>) {
         if carrier.is_none() && due > work.now {
             for (incident, _) in &incidents {
                 work.waiting.push((incident, receiver));
-                work.quiet(incident, Some(receiver), "it waits as long as its route says", Some(due));
+                work.quiet(
+                    incident,
+                    Some(receiver),
+                    "it waits as long as its route says",
+                    Some(due),
+                );
             }
             continue;
         }

@@ -52,7 +52,8 @@ pub(super) fn decide(work: &mut Work<'_>) {
         for receiver in owed {
             let batch = batches.entry((thread.clone(), receiver));
             let grouped = grouped.clone();
-            let batch = batch.or_insert_with(|| Batch { records: Vec::new(), route: index, grouped });
+            let batch =
+                batch.or_insert_with(|| Batch { records: Vec::new(), route: index, grouped });
             batch.records.push(record);
         }
     }
@@ -66,9 +67,8 @@ fn tell<'a>(work: &mut Work<'a>, thread: &str, receiver: &'a str, mut batch: Bat
     let route = &work.world.routes[batch.route];
     let known = work.world.threads.get(thread).and_then(|by| by.get(receiver));
     let first = batch.records.iter().map(|record| record.seen_at).min().unwrap_or(work.now);
-    let due = known.map_or(first + route.wait, |row| {
-        (row.at + route.interval).max(first + route.wait)
-    });
+    let due =
+        known.map_or(first + route.wait, |row| (row.at + route.interval).max(first + route.wait));
     let held = match &work.shut[batch.route] {
         Some(shut) => Some((format!("{}: told when it opens", shut.why), shut.until)),
         None if due > work.now => Some(("it waits for others".to_owned(), Some(due))),
@@ -82,7 +82,8 @@ fn tell<'a>(work: &mut Work<'a>, thread: &str, receiver: &'a str, mut batch: Bat
     }
     let seq = known.map_or(0, |row| row.seq) + 1;
     let count = batch.records.len();
-    let records = if count == 1 { "one new record".to_owned() } else { format!("{count} new records") };
+    let records =
+        if count == 1 { "one new record".to_owned() } else { format!("{count} new records") };
     let reason = format!("{records}; told by {}", route.words());
     let mut notice = work.empty(Kind::Records, (thread, seq, receiver), reason);
     notice.grouped_by = batch.grouped;

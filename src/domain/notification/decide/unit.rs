@@ -137,7 +137,11 @@ impl<'w, 'a> Unit<'w, 'a> {
                     late = late.max(by);
                     line.from = member.told.map(|told| told.level.clone());
                     let from = member.told.map_or("", |told| told.level.name.as_str());
-                    format!("it rose from level {from} to {}{}", incident.level.name, late_words(by))
+                    format!(
+                        "it rose from level {from} to {}{}",
+                        incident.level.name,
+                        late_words(by)
+                    )
                 }
                 Want::Worse => {
                     let reason = "it is much worse than when it was silenced".to_owned();
@@ -170,7 +174,8 @@ impl<'w, 'a> Unit<'w, 'a> {
         };
         let mut draft = work.draft(kind, (&thread, seq + 1, receiver), lines, reason);
         draft.notice.late = late;
-        draft.notice.grouped_by = if single { Default::default() } else { grouped(route, &members) };
+        draft.notice.grouped_by =
+            if single { Default::default() } else { grouped(route, &members) };
         draft.beginnings = beginnings;
         draft.told = told;
         if !single {
@@ -258,7 +263,9 @@ impl<'w, 'a> Unit<'w, 'a> {
             true => format!(", last read {} ago", words(unread)),
             false => String::new(),
         };
-        if let Some((at, by)) = expired.filter(|(at, _)| due.is_none_or(|due| *at <= due || due <= self.work.now)) {
+        if let Some((at, by)) =
+            expired.filter(|(at, _)| due.is_none_or(|due| *at <= due || due <= self.work.now))
+        {
             return Some((at, format!("still firing; the acknowledgement of {by} ran out{stale}")));
         }
         let every = repeat.and_then(|repeat| repeat.delay(self.reminders))?;
@@ -282,7 +289,8 @@ impl<'w, 'a> Unit<'w, 'a> {
             }
         }
         let mut draft = work.draft(Kind::Reminder, (&thread, seq + 1, receiver), lines, reason);
-        draft.notice.grouped_by = if single { Default::default() } else { grouped(route, &members) };
+        draft.notice.grouped_by =
+            if single { Default::default() } else { grouped(route, &members) };
         draft.told = told;
         if !single {
             draft.threads.push(row(&thread, receiver, seq + 1, work.now, reminders + 1));

@@ -59,7 +59,7 @@ impl Checker<'_> {
             if known.is_none() {
                 grouping.aggregates.push(count);
             }
-            query.columns.push(Column {
+            let records = Column {
                 name: RECORDS.to_owned(),
                 expr: Expr::Aggregate(index),
                 ty: Some(Type::Integer),
@@ -67,7 +67,9 @@ impl Checker<'_> {
                 share: false,
                 labels: vec![],
                 origin: None,
-            });
+            };
+            // Right behind the value, also where that is not all.
+            query.columns.insert(query.columns.len().min(1), records);
         }
         grouping
     }
@@ -177,6 +179,7 @@ impl Checker<'_> {
         query: &Query,
         groups: &[Option<Item<'_>>],
         columns: &[Item<'_>],
+        rule: bool,
     ) {
         let items = groups.iter().flatten().chain(columns);
         let (own_groups, own_columns) = own(query);
@@ -190,6 +193,10 @@ impl Checker<'_> {
             return;
         }
         for (index, item) in items.enumerate() {
+            // Nobody reads the headings of a rule's numbers.
+            if rule && index >= own_groups.len() {
+                break;
+            }
             if names[..index].contains(&names[index]) {
                 let message = format!("two columns are called `{}`", names[index]);
                 let mistake = Mistake::new(item.name_at(), message);
