@@ -33,6 +33,7 @@ mod board;
 mod compose;
 pub mod digest;
 pub mod evaluate;
+mod fallback;
 pub mod health;
 pub mod housekeep;
 mod labels;
@@ -41,6 +42,7 @@ pub mod notify;
 pub mod outbox;
 pub mod overdue;
 pub mod plan;
+pub mod proof;
 pub mod pull;
 pub mod restate;
 mod spending;
@@ -192,6 +194,8 @@ pub struct Engine {
     /// When slots without an outcome were last looked for, and those seen since when.
     watched: Mutex<Option<DateTime<Utc>>>,
     overdue_seen: Mutex<overdue::Seen>,
+    /// When what receivers have not taken was last looked for.
+    swept: Mutex<Option<DateTime<Utc>>>,
     jitter: AtomicU64,
     /// Signs what a reader of a mail may do; read from the state when it is first needed.
     token_key: OnceLock<Key>,
@@ -216,6 +220,7 @@ impl Engine {
             expired: Mutex::new(None),
             watched: Mutex::new(None),
             overdue_seen: Mutex::default(),
+            swept: Mutex::new(None),
             jitter: AtomicU64::new(seed | 1),
             token_key: OnceLock::new(),
         }

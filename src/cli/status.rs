@@ -61,8 +61,9 @@ fn facts(app: &App, health: &Health) -> anyhow::Result<Value> {
     });
     let sources: Vec<Value> = sources.collect();
     let overdue = app.engine().overdue()?;
-    let (counts, holds, runs, open, troubles, bouncing) = store.state.read(|tx| {
+    let (proofs, counts, holds, runs, open, troubles, bouncing) = store.state.read(|tx| {
         Ok((
+            outbox::proofs(tx)?,
             outbox::counts(tx)?,
             outbox::holds(tx)?,
             slots::runs(tx, None, 5)?,
@@ -80,6 +81,10 @@ fn facts(app: &App, health: &Health) -> anyhow::Result<Value> {
         "receivers_held": holds.into_iter().map(|hold| json!({
             "receiver": hold.receiver, "until": print::stamp(hold.until),
             "reason": hold.reason, "broken": hold.broken,
+        })).collect::<Vec<_>>(),
+        "proofs": proofs.iter().map(|proof| json!({
+            "receiver": proof.receiver, "taken_at": proof.taken_at.map(print::stamp),
+            "lost_at": proof.lost_at.map(print::stamp),
         })).collect::<Vec<_>>(),
         "overdue": overdue.iter().map(|slot| json!({
             "digest": slot.digest, "planned_at": print::stamp(slot.planned_at),
@@ -176,6 +181,7 @@ fn show(facts: &Value, zone: &Zone) {
             "every receiver takes messages",
             &["receiver", "until", "broken", "reason"],
         ),
+        ("proofs", "no receiver has a canary yet", &["receiver", "taken_at", "lost_at"]),
         (
             "unknown_addresses",
             "no address is unknown to its server",
@@ -238,6 +244,8 @@ fn shown(key: &str) -> String {
         "pull_seconds" => "pull took".to_owned(),
         "requests_day" => "requests a day".to_owned(),
         "verified_at" => "verified".to_owned(),
+        "taken_at" => "last proof taken".to_owned(),
+        "lost_at" => "last proof lost".to_owned(),
         other => other.replace('_', " "),
     }
 }

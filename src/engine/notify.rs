@@ -51,6 +51,7 @@ impl Owing {
         for (notice, messages) in self.decision.notices.iter().zip(&self.letters) {
             for message in messages {
                 outbox::owe(tx, message, now)?;
+                outbox::tells(tx, &message.message.id, &notice.key)?;
             }
             let lost = if messages.is_empty() { " (not sent: the receiver is gone)" } else { "" };
             let (word, receiver, why) = (notice.kind.word(), &notice.receiver, &notice.reason);
@@ -69,7 +70,7 @@ impl Owing {
 }
 
 /// One message a recipient of the notice's receiver, each with an id and bytes that never change.
-fn messages(plant: &Plant, notice: &Notice, mail: &NotificationMail) -> Vec<Owed> {
+pub(super) fn messages(plant: &Plant, notice: &Notice, mail: &NotificationMail) -> Vec<Owed> {
     let rendered = render::render_notification(mail);
     let owe = |receiver: &str, message: Message| Owed {
         kind: Kind::Notification,

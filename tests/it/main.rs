@@ -16,6 +16,7 @@ mod harness;
 mod health;
 mod infer;
 mod oracle;
+mod receivers;
 mod recipes;
 mod reload;
 mod report_tests;
