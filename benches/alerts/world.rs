@@ -96,7 +96,7 @@ pub(crate) fn many_groups(rules: u64, groups: u64, org: Org, level: &str, route:
              date = \"session.StartTime\"\ngroup_by = [\"session as Session\"]\n\
              value = \"count() + {rule}\"\nwindow = \"{minutes} min\"\nevery = \"1 min\"\n\
              max_groups = {}\nlevels = [[\"warning\", \"{level}\"]]\n",
-            groups + groups / 10
+            (groups + groups / 10).min(10_000)
         );
     }
     text + "[[routes]]\nto = [\"hook\"]\n" + route

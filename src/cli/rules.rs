@@ -62,11 +62,11 @@ fn named(config: &Config, name: &str) -> Result<Arc<Rule>, Failure> {
 
 /// Why a rule cannot be tried over the past, if it cannot.
 pub(super) fn unfit(rule: &Rule) -> Option<&'static str> {
-    match (rule.kind, rule.window) {
-        (Kind::Event, _) => Some("an event rule tells each record once and has no readings"),
-        (Kind::State, None) => {
+    match (rule.kind, rule.window, rule.query.date) {
+        (Kind::Event, _, None) => Some("it has no `date`: nothing says when a record was new"),
+        (Kind::State, None, _) => {
             Some("it has no `window` and judges the state as it is, which is not kept")
         }
-        (Kind::State, Some(_)) => None,
+        _ => None,
     }
 }

@@ -11,7 +11,7 @@ use super::{EngineError, Plant};
 use crate::domain::incident::{Incident, Reason};
 use crate::domain::notification::{self, Change, Item, Kind, Notice};
 use crate::domain::period::Window;
-use crate::domain::rule::Rule;
+use crate::domain::rule::{Baseline, Rule};
 use crate::render::{Context, IncidentKind, IncidentMail, NotificationMail, PassedIncident};
 use crate::store::{Store, StoreError, View};
 
@@ -209,7 +209,10 @@ fn incident_mail(plant: &Plant, notice: &Notice, item: &Item) -> IncidentMail {
         owner: plant.owner.clone(),
         look: plant.look.clone(),
         context: Context {
+            measured: incident.measured,
+            format_measured: incident.about.format_measured,
             usual: incident.usual,
+            usual_is: rule.and_then(usual_is),
             rule_owner: incident.about.owner.clone(),
             ack: item.ack.clone(),
             recent: item.recent,
@@ -217,6 +220,16 @@ fn incident_mail(plant: &Plant, notice: &Notice, item: &Item) -> IncidentMail {
             ..Context::default()
         },
     }
+}
+
+/// What a value is compared with, in words; `None`: what is usual.
+fn usual_is(rule: &Rule) -> Option<String> {
+    let words = match rule.usual.as_ref()?.baseline {
+        Baseline::PreviousWindow => "in the window before",
+        Baseline::LastWeek => "a week before",
+        Baseline::MedianOfWeeks(_) => return None,
+    };
+    Some(words.to_owned())
 }
 
 fn passed(passed: &notification::Passed) -> PassedIncident {

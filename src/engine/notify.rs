@@ -124,6 +124,10 @@ pub(super) fn decide(
     let weekly = known.silences.iter().filter(|silence| silence.is_live(now));
     let weekly = weekly.filter_map(|silence| spans(silence, now).last().map(|(_, to)| to));
     decision.next = weekly.chain(decision.next).filter(|at| *at > now).min();
+    if !decision.notices.is_empty() || !decision.told.is_empty() {
+        // What is told now has deadlines of its own (reminders, intervals): the next beat finds them.
+        decision.next = Some(now);
+    }
     Ok(Owing { letters, decision, lines, heard: known.said })
 }
 
@@ -261,6 +265,9 @@ impl Owing {
 /// One message a recipient of the notice's receiver, each with an id and bytes that never change.
 fn messages(plant: &Plant, notice: &Notice, mail: &NotificationMail) -> Vec<Owed> {
     let rendered = render::render_notification(mail);
+    if let Some(problem) = &rendered.problem {
+        tracing::error!(notice = notice.key, problem, "a notice goes out in plain words");
+    }
     let owe = |receiver: &str, message: Message| Owed {
         kind: Kind::Notification,
         origin: notice.thread.clone(),

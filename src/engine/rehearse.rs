@@ -14,12 +14,14 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::board::Board;
 use super::evaluate::{Answers, Scans, datasets};
 use super::observe::observe;
+use super::occurrences::Seeing;
 use super::{EngineError, Plant};
 use crate::domain::incident::{self, Transition};
 use crate::domain::notification;
 use crate::domain::rule::readings::{Group, Observation, cap_groups, overflow_rule};
 use crate::domain::rule::slots::{Slot, due_slots};
-use crate::domain::rule::{Reading, Rule};
+use crate::domain::rule::{Kind, Reading, Rule};
+use crate::store::state::occurrences;
 use crate::store::{Store, StoreError};
 
 mod advice;
@@ -46,7 +48,8 @@ pub struct Rehearsal<'a> {
     pub follow: Option<String>,
 }
 
-/// What is seen in a rehearsal.
+/// What is seen in a rehearsal. A store's state must be one that is thrown away: what event rules
+/// have seen is remembered there.
 pub enum Sight<'s> {
     /// What is stored.
     Records(&'s Store),
@@ -78,7 +81,8 @@ impl Rehearsal<'_> {
         progress: &mut dyn FnMut(u64),
     ) -> Result<Timeline, EngineError> {
         let acts = self.rules.iter().map(|rule| Act::of(self.plant, rule, self.from));
-        let asked: Vec<_> = self.rules.iter().map(|rule| Arc::clone(&rule.query)).collect();
+        let states = self.rules.iter().filter(|rule| rule.kind == Kind::State);
+        let asked: Vec<_> = states.map(|rule| Arc::clone(&rule.query)).collect();
         let mut stage = Stage {
             rehearsal: self,
             scans: Scans::of(&asked),
@@ -105,6 +109,8 @@ struct Act {
     evaluated_to: DateTime<Utc>,
     /// How often the slowest of its datasets is pulled.
     cadence: TimeDelta,
+    /// Of an event rule: what was there before it is known.
+    begun: bool,
 }
 
 fn every(rule: &Rule) -> TimeDelta {
@@ -127,6 +133,7 @@ impl Act {
             overflow: Arc::new(overflow_rule(rule)),
             evaluated_to: first_slot(rule, from) - every(rule),
             cadence: used.map(|dataset| plant.cadence(dataset)).max().unwrap_or(rule.every),
+            begun: false,
             rule: Arc::clone(rule),
         }
     }
@@ -188,7 +195,12 @@ impl Stage<'_, '_> {
             }
             // The source is complete up to the virtual now.
             let until = Some(act.evaluated_to);
-            let planned = due_slots(&act.rule, until, Some(now), act.cadence, now);
+            let mut planned = due_slots(&act.rule, until, Some(now), act.cadence, now);
+            if let (Kind::Event, Some(at)) = (act.rule.kind, planned.evaluated_to) {
+                // Its records are read in one go, in closed hours too.
+                planned.slots = vec![Slot { at, window: None, reach: act.rule.every }];
+                planned.outside = None;
+            }
             let outside = planned.outside.map_or(0, |outside| outside.count);
             self.timeline.count(&act.rule.name).outside += outside;
             done += outside;
@@ -234,6 +246,10 @@ impl Stage<'_, '_> {
             let answers = Answers::new(view, &scans);
             for (index, slot) in slots {
                 let rule = Arc::clone(&self.acts[*index].rule);
+                if rule.kind == Kind::Event {
+                    self.events(store, &answers, *index, slot, now)?;
+                    continue;
+                }
                 let open = self.board.open_of(&rule.name);
                 let seen = match observe(&answers, self.rehearsal.plant, &rule, slot, open) {
                     Ok(seen) => Some(seen),
@@ -246,6 +262,50 @@ impl Stage<'_, '_> {
         });
         self.scans = scans;
         Ok(done?)
+    }
+
+    /// What an event rule sees up to a slot.
+    fn events(
+        &mut self,
+        store: &Store,
+        answers: &Answers<'_>,
+        index: usize,
+        slot: &Slot,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let act = &mut self.acts[index];
+        let rule = Arc::clone(&act.rule);
+        let before = slot.at - every(&rule);
+        let seeing = Seeing { store, plant: self.rehearsal.plant, answers, rule: &rule, now };
+        let mut looks = vec![(Some(before), slot.at)];
+        if !std::mem::replace(&mut act.begun, true) {
+            // What was there before it is nothing that happened.
+            looks.insert(0, (None, before));
+        }
+        for (until, to) in looks {
+            let seen = match seeing.see(until, to) {
+                Ok(seen) => seen,
+                Err(StoreError::Loading(_)) => {
+                    self.timeline.count(&rule.name).unknown += 1;
+                    return Ok(());
+                }
+                Err(err) => return Err(err),
+            };
+            store.state.write(|tx| {
+                for occurrence in &seen.new {
+                    occurrences::put(tx, occurrence)?;
+                }
+                seen.passed
+                    .iter()
+                    .try_for_each(|key| occurrences::pass(tx, &rule.name, key, now))?;
+                seen.kept.iter().try_for_each(|key| occurrences::keep(tx, &rule.name, key, now))
+            })?;
+            self.board.moved |= !seen.new.is_empty();
+            self.timeline.count(&rule.name).records += seen.new.len() as u64;
+            self.board.occurrences.extend(seen.new);
+        }
+        self.timeline.count(&rule.name).evaluated += 1;
+        Ok(())
     }
 
     fn slot(&mut self, index: usize, slot: &Slot, seen: Seen, now: DateTime<Utc>) {

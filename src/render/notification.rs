@@ -104,7 +104,18 @@ fn drawn(mail: &NotificationMail) -> Rendered {
     let (course, problem) = course.unwrap_or((None, None));
     let draw = |space: Space| {
         let mut view = content(mail, &subject, &files, space, locale);
-        view.chart = course.as_ref().map(|(_, picture)| picture.clone());
+        let picture = course.as_ref().map(|(_, picture)| picture.clone());
+        // Among several incidents it stands with the records of the one it is about.
+        let with_records = match mail.items.first() {
+            Some(first) if view.chart_of.is_some() && first.context.evidence.is_some() => {
+                view.sections.iter_mut().find(|section| evidence::is_evidence(section))
+            }
+            _ => None,
+        };
+        match with_records {
+            Some(section) => section.chart = picture,
+            None => view.chart = picture,
+        }
         view.lines.extend(problem.clone());
         around::put(mail, &mut view, locale);
         let html = html::incident(&view);

@@ -3,17 +3,21 @@
 //! test says what the peer does there; ours loses nothing and repeats nothing.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use postrider::clock::{Clock, ManualClock};
+use postrider::config::{self, Config, Given, Mode, Overlay};
 use postrider::demo::catcher::{Answer, Signed};
 use postrider::demo::inbox::{Act, Stage};
-use postrider::demo::org::Org;
+use postrider::demo::org::{self, Org};
+use postrider::domain::silence::{Silence, Worse};
+use postrider::store::state::silences;
 use serde_json::{Value as Json, json};
 
 use crate::harness::sources::{Api, Asked, Reply};
-use crate::harness::{HEAD, Letter, TestPostrider, utc};
+use crate::harness::{HEAD, HOOK_SECRET, Letter, TestPostrider, utc};
 
 /// Values by line, minute by minute: each in a window of its own.
 const LINES: &str = r#"
@@ -107,6 +111,32 @@ impl Story {
         }
     }
 
+    /// A config with a file beside it.
+    fn read(&self, text: &str, name: &str, content: &str) -> Result<Config, String> {
+        let mut env = Given::default();
+        for (name, value) in [
+            ("SF_ID", org::CLIENT_ID),
+            ("SF_SECRET", org::CLIENT_SECRET),
+            ("HOOK_URL", "https://hooks.example.com/1"),
+            ("HOOK_SECRET", HOOK_SECRET),
+        ] {
+            env.variables.insert(name.into(), value.into());
+        }
+        env.files.insert(Path::new(".").join(name), content.to_owned());
+        let loaded = config::load_text("config.toml", text, Path::new("."), &env, Mode::Run);
+        let (mut config, _) = loaded.map_err(|problems| problems.to_string())?;
+        let t = &self.t;
+        config.overlay(&Overlay {
+            smtp: (t.inbox.address().ip().to_string(), t.inbox.address().port()),
+            login_url: t.my_domain(),
+            credentials: (org::CLIENT_ID.into(), org::CLIENT_SECRET.into()),
+            webhooks: t.catcher.url(),
+            webhook_secret: HOOK_SECRET.into(),
+            state: t.app.engine().store().state.folder().to_owned(),
+        });
+        Ok(config)
+    }
+
     async fn until(&self, time: &str) {
         self.t.advance(at(time) - self.t.clock.now()).await;
     }
@@ -117,6 +147,29 @@ impl Story {
         let config = self.config.clone();
         self.t.restart(&config).await;
         self.t.beat().await;
+    }
+
+    /// Silences the rule from a time of day on, for two hours; the silence's id.
+    fn silenced(&self, time: &str) -> String {
+        let silence = Silence {
+            id: "5110ce00".to_owned(),
+            condition: "rule = 'slow'".to_owned(),
+            author: "ana@example.com".to_owned(),
+            reason: "it is known".to_owned(),
+            created_at: at(time),
+            ends_at: at(time) + TimeDelta::hours(2),
+            until_resolved: false,
+            ended_at: None,
+            unless: Worse::NEVER,
+        };
+        self.t.app.engine().store().state.write(|tx| silences::put(tx, &silence)).unwrap();
+        silence.id
+    }
+
+    /// Ends a silence now.
+    fn heard(&self, id: &str) {
+        let (state, now) = (&self.t.app.engine().store().state, self.t.clock.now());
+        state.write(|tx| silences::end(tx, id, now)).unwrap().expect("a silence");
     }
 
     /// What the webhook took: kind and line, oldest first.
@@ -229,6 +282,64 @@ async fn a_kill_before_the_answer_was_known_repeats_the_same_id_and_bytes() {
     assert_ne!(mails[1].bytes, mails[2].bytes);
 }
 
+/// E2. Fired and notified, silenced, over, and the silence deleted: Alertmanager never says that it is
+/// over.
+#[tokio::test]
+async fn a_silence_between_beginning_and_end_hides_no_end() {
+    let story = Story::begin("", TO_BOTH).await;
+    story.shows("A", "09:01", &[minutes(10, 50.0), minutes(30, 1.0)].concat());
+    story.until("09:05").await;
+    assert_eq!(story.told(), of(&["fired"], "A"));
+    let id = story.silenced("09:05");
+    story.until("09:25").await;
+    let before = story.told();
+    story.heard(&id);
+    story.until("10:00").await;
+    assert_eq!(story.told(), of(&["fired", "resolved"], "A"), "with the silence {before:?}");
+    assert_eq!(story.letters().len(), 2);
+    story.nothing_twice();
+}
+
+/// E2b. The same, and it fires again at once: Alertmanager takes it for what it has notified already,
+/// until `repeat_interval` is over.
+#[tokio::test]
+async fn what_fires_again_after_a_silence_is_news() {
+    let routes = "[[routes]]\nto = [\"ops-mail\", \"ops-hook\"]\nrepeat = \"1 h\"\n";
+    let mut story = Story::begin("", routes).await;
+    let again = [minutes(10, 50.0), minutes(9, 1.0), minutes(10, 50.0), minutes(15, 1.0)];
+    story.shows("A", "09:01", &again.concat());
+    story.until("09:05").await;
+    let id = story.silenced("09:05");
+    story.until("09:18").await;
+    story.heard(&id);
+    // The process has no memory of its own either.
+    story.killed_until("09:19").await;
+    story.until("09:24").await;
+    assert_eq!(story.told(), of(&["fired", "resolved", "fired"], "A"));
+    story.until("10:00").await;
+    assert_eq!(story.told(), of(&["fired", "resolved", "fired", "resolved"], "A"));
+    assert_eq!(story.letters().len(), 4);
+    story.nothing_twice();
+}
+
+/// E2b with the silence still there when it fires again: hidden, and told once when the silence ends.
+#[tokio::test]
+async fn what_a_silence_hid_is_told_once_when_it_ends() {
+    let story = Story::begin("", TO_BOTH).await;
+    let again = [minutes(5, 50.0), minutes(5, 1.0), minutes(20, 50.0), minutes(15, 1.0)];
+    story.shows("A", "09:01", &again.concat());
+    story.until("09:04").await;
+    let id = story.silenced("09:04");
+    story.until("09:20").await;
+    assert_eq!(story.told(), of(&["fired", "resolved"], "A"), "the second is hidden");
+    story.heard(&id);
+    story.until("09:25").await;
+    assert_eq!(story.told(), of(&["fired", "resolved", "fired"], "A"));
+    story.until("10:00").await;
+    assert_eq!(story.told(), of(&["fired", "resolved", "fired", "resolved"], "A"));
+    story.nothing_twice();
+}
+
 /// E3c. An alert that lives 1.8 s while the webhook answers one 429: Alertmanager retries at its next
 /// flush only, by when the alert is gone, and never says anything.
 #[tokio::test]
@@ -276,6 +387,35 @@ async fn a_route_in_other_words_repeats_nothing() {
     assert_eq!(story.told(), of(&["fired", "resolved"], "A"));
     assert_eq!(story.letters().len(), 2);
     assert_eq!(story.t.mails_to("elsewhere@example.com").len(), 0, "it was always this route");
+    story.nothing_twice();
+}
+
+/// E5. A bad template: Alertmanager sends an empty mail with the right subject at every group interval,
+/// for ever. Ours sends what it would have filled in, once, and says what is wrong.
+#[tokio::test]
+async fn a_bad_template_costs_its_looks_and_nothing_else() {
+    let broken = "{% if data.group[0].value == 'A' %}{{ data.no.such.thing }}{% endif %}{\"title\": \"{{ subject }}\"}";
+    let receivers = "[receivers.broken]\nkind = \"webhook\"\nurl = \"env:HOOK_URL\"\n\
+                     secrets = [\"env:HOOK_SECRET\"]\nbody = \"file:broken.json\"\n";
+    let routes = "[[routes]]\nto = [\"ops-mail\", \"broken\"]\nrepeat = \"1 h\"\n";
+    let story = Story::begin("", TO_BOTH).await;
+    let text = format!("{HEAD}{LINES}{receivers}{routes}").replace("API", &story.api.url());
+    // A template that never works is refused when the config is read.
+    let never =
+        story.read(&text, "broken.json", "{{ no.such.thing }}").expect_err("a bad template");
+    assert!(never.contains("`broken.json` cannot be used"), "{never}");
+    story.t.app.reload(story.read(&text, "broken.json", broken).unwrap()).await.unwrap();
+    story.shows("A", "09:01", &[minutes(30, 50.0), minutes(5, 1.0)].concat());
+    story.until("09:55").await;
+    let hooks = story.t.catcher.hooks();
+    assert_eq!(hooks.len(), 2, "fired and resolved, once each");
+    for (hook, kind) in hooks.iter().zip(["incident.fired", "incident.resolved"]) {
+        let said = hook.json();
+        assert_eq!((&said["type"], &said["data"]["rule"]), (&kind.into(), &"slow".into()));
+        assert!(said["template_error"].as_str().unwrap().contains("undefined"), "{said}");
+        assert!(said["data"]["text"].as_str().unwrap().contains("A line is slow"), "{said}");
+    }
+    assert_eq!(story.letters().len(), 2, "the mail is another matter");
     story.nothing_twice();
 }
 
@@ -390,6 +530,31 @@ async fn what_fires_and_ends_before_anybody_is_told_is_told_once_as_that() {
         assert!(said["fired"].is_string() && said["resolved"].is_string(), "{said}");
     }
     assert_eq!(story.letters().len(), 2);
+    story.nothing_twice();
+}
+
+/// E11 with a group that waits, as the peer does: one message about both, in which each is said to have
+/// fired and to be over.
+#[tokio::test]
+async fn a_group_that_is_over_before_its_wait_is_told_once_and_whole() {
+    let routes =
+        "[[routes]]\nto = [\"ops-mail\", \"ops-hook\"]\ngroup_by = [\"rule\"]\nwait = \"5 min\"\n";
+    let story = Story::begin("", routes).await;
+    story.shows("A", "09:01", &[minutes(1, 50.0), minutes(8, 1.0)].concat());
+    story.shows("B", "09:02", &[minutes(1, 200.0), minutes(7, 1.0)].concat());
+    story.until("09:40").await;
+    let hooks = story.t.catcher.hooks();
+    assert_eq!((hooks.len(), story.letters().len()), (1, 1), "{}", hooks[0].json());
+    let said = hooks[0].json();
+    assert_eq!(said["type"], "incidents.resolved");
+    let items = said["data"]["items"].as_array().unwrap();
+    let lines: BTreeSet<_> = items.iter().map(|item| item["group"][0]["value"].as_str()).collect();
+    assert_eq!((items.len(), lines.len()), (2, 2), "{said}");
+    for item in items {
+        assert_eq!(item["state"], "resolved", "{said}");
+        assert!(item["fired"].is_string() && item["resolved"].is_string(), "{said}");
+    }
+    assert!(said["data"]["reason"].as_str().unwrap().contains("before anybody was told"), "{said}");
     story.nothing_twice();
 }
 

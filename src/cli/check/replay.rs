@@ -144,6 +144,7 @@ impl Replay {
             before,
             after,
             a_week: after as f64 / weeks,
+            rate: self.stretch.rate(after),
         });
         counts.collect()
     }
@@ -222,6 +223,7 @@ struct Count {
     before: usize,
     after: usize,
     a_week: f64,
+    rate: String,
 }
 
 impl Count {
@@ -233,7 +235,7 @@ impl Count {
             self.before.to_string(),
             self.after.to_string(),
             if change == 0 { "same".to_owned() } else { format!("{change:+}") },
-            format!("{:.1}", self.a_week),
+            self.rate.clone(),
         ]
     }
 }

@@ -10,7 +10,7 @@ use super::super::{Done, Failure, print};
 use super::backtest::{rehearsed, stretch, words};
 use super::stretch::{Instant, Stretch};
 use crate::app::looking::Looking;
-use crate::domain::rule::{Hold, Rule};
+use crate::domain::rule::{Hold, Kind, Rule};
 use crate::engine::rehearse::{Advice, Choice, advise};
 
 /// Less than this says little.
@@ -53,6 +53,10 @@ impl Advise {
         }
         let config = context.check()?;
         let rule = super::named(&config, &self.rule)?;
+        if rule.kind == Kind::Event {
+            let why = "it tells each record once and has no threshold";
+            return Err(Failure::Failed(anyhow!("`{}` is an event rule: {why}", rule.name)));
+        }
         let clock = clock();
         let looking = Looking::open(&config, &config.state, &clock)?;
         let (stretch, cut) = stretch(&looking, &rule, self.from, self.to, clock.now())?;
@@ -86,7 +90,7 @@ impl Advise {
         rows.extend(choices.map(|(n, choice)| row(rule, stretch, choice, &(n + 1).to_string())));
         print::line("");
         print::table(
-            &["", "level", "for", "alerts", "rate", "caught", "missed", "new", "later"],
+            &["", "level", "for", "alerts", "a week", "caught", "missed", "new", "later"],
             &rows,
         );
         if advice.choices.is_empty() {
@@ -121,7 +125,7 @@ fn row(rule: &Rule, stretch: Stretch, choice: &Choice, name: &str) -> Vec<String
         level(rule, choice),
         hold(choice.hold),
         choice.alerts.to_string(),
-        stretch.a_week(choice.alerts),
+        stretch.rate(choice.alerts),
         choice.caught.to_string(),
         choice.missed.len().to_string(),
         choice.new.to_string(),

@@ -16,7 +16,7 @@ use super::stretch::{History, Instant, Stretch, bar};
 use crate::app::looking::Looking;
 use crate::domain::incident::Incident;
 use crate::domain::notification::Kind;
-use crate::domain::rule::Rule;
+use crate::domain::rule::{Kind as RuleKind, Rule};
 use crate::engine::rehearse::{Rehearsal, Sight, Timeline};
 use crate::render::Locale;
 use crate::render::format::plain;
@@ -164,7 +164,14 @@ impl Shown<'_> {
         if counts.unknown > 0 {
             print::line(format!("of {} slots nothing could be known", counts.unknown));
         }
-        self.print_incidents(counts.forgotten);
+        match rule.kind {
+            RuleKind::Event => {
+                let rate = self.stretch.a_week(counts.records as usize);
+                let records = print::count(counts.records as usize, "new record");
+                print::line(format!("\n{records} ({rate})"));
+            }
+            RuleKind::State => self.print_incidents(counts.forgotten),
+        }
         self.print_notices();
         let lines = chart::lines(rule, self.timeline, self.locale);
         if !lines.is_empty() {
@@ -184,7 +191,7 @@ impl Shown<'_> {
             let breaches =
                 print::count(forgotten as usize, "breach").replace("breachs", "breaches");
             print::line(format!(
-                "{breaches} cleared within `for = \"{}\"` and told nobody",
+                "{forgotten} {breaches} cleared within `for = \"{}\"` and told nobody",
                 self.rule.hold
             ));
         }
@@ -228,13 +235,13 @@ impl Shown<'_> {
                 vec![
                     (*receiver).to_owned(),
                     count.to_string(),
-                    self.stretch.a_week(count),
+                    self.stretch.rate(count),
                     kinds.join(", "),
                 ]
             })
             .collect();
         if !rows.is_empty() {
-            print::table(&["receiver", "notices", "rate", "of them"], &rows);
+            print::table(&["receiver", "notices", "a week", "of them"], &rows);
         }
         let routed = self.incidents().is_empty() || total > 0;
         if !routed {
@@ -279,6 +286,7 @@ impl Shown<'_> {
                 "unknown": counts.unknown,
             },
             "cleared_within_for": counts.forgotten,
+            "records": counts.records,
             "incidents": incidents,
             "notices": notices,
             "notices_by_receiver": self.by_receiver(),

@@ -169,6 +169,14 @@ impl Stretch {
         ((self.to - self.from).as_seconds_f64() / week).max(1.0 / 7.0)
     }
 
+    /// The same for a table.
+    pub(in crate::cli) fn rate(self, count: usize) -> String {
+        match self.to - self.from >= TimeDelta::weeks(1) {
+            true => format!("{:.1}", count as f64 / self.weeks()),
+            false => "-".to_owned(),
+        }
+    }
+
     /// So many over the whole of it, a week: `0.7 a week`, and nothing of less than a week.
     pub(in crate::cli) fn a_week(self, count: usize) -> String {
         match self.to - self.from >= TimeDelta::weeks(1) {

@@ -267,6 +267,6 @@ fn misplaced<'t>(
 }
 
 /// The places of keys that are there.
-fn places<'t>(keys: &[(&'static str, Option<At>)]) -> Vec<(&'static str, At)> {
+fn places(keys: &[(&'static str, Option<At>)]) -> Vec<(&'static str, At)> {
     keys.iter().filter_map(|(key, at)| Some((*key, at.clone()?))).collect()
 }

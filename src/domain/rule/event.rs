@@ -8,8 +8,8 @@ use super::super::notification::Occurrence;
 use super::super::query::{Column, Row};
 use super::super::value::Value;
 use super::super::zone::Zone;
+use super::Rule;
 use super::readings::Group;
-use super::{EventColumns, Rule};
 
 /// The records of an event rule's list, in its order, each once. Which of them were told before is
 /// not known here: the rule and [`Occurrence::record`] are their identity. With `changes` that is the
@@ -18,19 +18,15 @@ use super::{EventColumns, Rule};
 /// `now` is when they are seen. Rows without a record (of a join that found none) are none; nothing
 /// comes of a rule that is no event rule.
 pub fn occurrences(rule: &Rule, rows: &[Row], now: DateTime<Utc>) -> Vec<Occurrence> {
-    let Some(event) = rule.event else { return Vec::new() };
     let mut seen = BTreeSet::new();
-    let found = rows.iter().filter_map(|row| occurrence(rule, event, row, now));
+    let found = rows.iter().filter_map(|row| occurrence(rule, row, now));
     // A record that is joined to several others comes in several rows.
     found.filter(|occurrence| seen.insert(occurrence.record.clone())).collect()
 }
 
-fn occurrence(
-    rule: &Rule,
-    event: EventColumns,
-    row: &Row,
-    now: DateTime<Utc>,
-) -> Option<Occurrence> {
+/// The record of one row; `None` where there is none.
+pub fn occurrence(rule: &Rule, row: &Row, now: DateTime<Utc>) -> Option<Occurrence> {
+    let event = rule.event?;
     let key = row.keys.first().filter(|key| **key != Value::Null)?;
     let columns = &rule.query.columns;
     let mut cells = columns.iter().zip(&row.values).skip(1);

@@ -68,7 +68,10 @@ pub(super) fn course(
         points,
         window: length,
         levels: if same { levels.collect() } else { Vec::new() },
-        format: if same { incident.about.format } else { Format::Auto },
+        format: match same {
+            true => incident.about.format,
+            false => incident.about.format_measured.unwrap_or(Format::Auto),
+        },
     };
     Ok((Some(course), counts))
 }

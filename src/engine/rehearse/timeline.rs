@@ -43,6 +43,8 @@ pub struct Counts {
     pub unknown: u64,
     /// Breaches that were over before they had lasted long enough to fire.
     pub forgotten: u64,
+    /// New records, of an event rule.
+    pub records: u64,
 }
 
 /// A notice that would have been sent.

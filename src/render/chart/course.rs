@@ -310,8 +310,10 @@ mod tests {
     #[test]
     fn a_level_far_off_does_not_flatten_the_line() {
         let course = of(&[Some(2.0), Some(3.0)]);
-        let style = Style { locale: Locale::named("en-GB"), colours: palette::series(None) };
-        let sketch = Sketch { course: &course, zone: &Zone::utc(), style, drawn: Vec::new() };
-        assert!(!sketch.svg(&[2.0, 3.0]).0.contains("warning"));
+        let near = course_svg(&course, &Zone::utc(), Locale::named("en-GB"), None).unwrap();
+        assert!(!near.contains("warning"));
+        let course = of(&[Some(200.0), Some(300.0)]);
+        let near = course_svg(&course, &Zone::utc(), Locale::named("en-GB"), None).unwrap();
+        assert!(near.contains("warning"));
     }
 }

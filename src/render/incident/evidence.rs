@@ -10,6 +10,8 @@ use super::super::{Attachment, sheet};
 use super::view::Space;
 use super::{Evidence, IncidentMail, group_words};
 
+/// What stands over worst records.
+const TITLE: &str = "The worst records";
 /// Rows of one table in a mail.
 const ROWS_SHOWN: usize = 10;
 /// Rows of one file.
@@ -86,8 +88,8 @@ pub(in crate::render) fn section(
         view::sections(&[Section::Table(table)], &[], room, &Common::default(), locale, mail.at);
     let mut section = views.into_iter().next()?;
     section.title = match of {
-        Some(of) => format!("The worst records: {of}"),
-        None => "The worst records".to_owned(),
+        Some(of) => format!("{TITLE}: {of}"),
+        None => TITLE.to_owned(),
     };
     section.caption = caption(mail, evidence, locale);
     section.notes = notes(mail, evidence, files, shown, locale);
@@ -95,6 +97,11 @@ pub(in crate::render) fn section(
         table.others_line = behind(evidence, shown, locale);
     }
     Some(section)
+}
+
+/// Whether a section shows worst records.
+pub(in crate::render) fn is_evidence(section: &SectionView) -> bool {
+    section.title.starts_with(TITLE)
 }
 
 /// Whether a table of these stands in blocks on a narrow screen.

@@ -200,8 +200,8 @@ fn table(
     let shown = items.len().min(space.items);
     let hidden = (items.len() - shown) as u64 + more;
     let names: &[&str] = match over {
-        false => &["Incident", "Level", "Value", "Since", "Change"],
-        true => &["Incident", "Ended", "After", "At worst", "How"],
+        false => &["Incident", "Level", "Value", "Since"],
+        true => &["Incident", "Ended", "After", "At worst"],
     };
     let numeric = if over { 3 } else { 2 };
     let heads = names.iter().enumerate().map(|(i, name)| {
@@ -254,38 +254,33 @@ fn name_cell(mail: &NotificationMail, item: &IncidentMail, locale: Locale) -> Ce
 
 fn firing_row(mail: &NotificationMail, item: &IncidentMail, locale: Locale) -> Vec<Cell> {
     let change = match (item.kind, &item.previous_level) {
-        (IncidentKind::Fired, _) => "new".to_owned(),
-        (IncidentKind::LevelUp, Some(before)) => format!("worse, was {}", clean(before)),
-        (IncidentKind::LevelUp, None) => "worse".to_owned(),
-        (IncidentKind::Corrected, _) => "corrected".to_owned(),
-        (IncidentKind::Reminder | IncidentKind::Resolved, _) => String::new(),
+        (IncidentKind::Fired, _) => Some("new".to_owned()),
+        (IncidentKind::LevelUp, Some(before)) => Some(format!("worse, was {}", clean(before))),
+        (IncidentKind::LevelUp, None) => Some("worse".to_owned()),
+        (IncidentKind::Corrected, _) => Some("corrected".to_owned()),
+        (IncidentKind::Reminder | IncidentKind::Resolved, _) => None,
     };
+    let mut level = cell(&item.level);
+    level.marks.extend(change.map(|change| Mark::new(Tone::Quiet, change)));
     let mut value = Cell::plain(&told::value(item, item.value, locale));
     value.numeric = true;
-    vec![
-        name_cell(mail, item, locale),
-        cell(&item.level),
-        value,
-        Cell::plain(&moment(item.began, mail.at, &mail.zone, locale)),
-        cell(&change),
-    ]
+    let since = Cell::plain(&moment(item.began, mail.at, &mail.zone, locale));
+    vec![name_cell(mail, item, locale), level, value, since]
 }
 
 fn ended_row(mail: &NotificationMail, item: &IncidentMail, locale: Locale) -> Vec<Cell> {
     let end: DateTime<Utc> = item.resolved.unwrap_or(item.at);
     let mut worst = Cell::plain(&told::value(item, item.worst, locale));
     worst.numeric = true;
-    vec![
-        name_cell(mail, item, locale),
-        Cell::plain(&moment(end, mail.at, &mail.zone, locale)),
-        Cell::plain(&told::lasted(item, locale)),
-        worst,
-        cell(&match (&item.closed, item.kind) {
-            (Some(why), _) => format!("closed: {}", clipped(why, 80)),
-            (None, IncidentKind::Corrected) => "corrected".to_owned(),
-            (None, _) => format!("cleared at {}", told::value(item, item.value, locale)),
-        }),
-    ]
+    let how = match (&item.closed, item.kind) {
+        (Some(why), _) => format!("closed: {}", clipped(why, 80)),
+        (None, IncidentKind::Corrected) => "corrected".to_owned(),
+        (None, _) => format!("cleared at {}", told::value(item, item.value, locale)),
+    };
+    let mut name = name_cell(mail, item, locale);
+    name.marks.push(Mark::new(Tone::Quiet, how));
+    let end = Cell::plain(&moment(end, mail.at, &mail.zone, locale));
+    vec![name, end, Cell::plain(&told::lasted(item, locale)), worst]
 }
 
 /// Remarks, takers and flapping of the first few, each with its incident's name.

@@ -56,9 +56,9 @@ fn fuses() -> String {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ends {
     Never,
-    /// Before each commit about incidents and messages, and between its writes: at each once.
-    BeforeCommits,
-    /// And after each step of the engine's work that did something.
+    /// After each step of the engine's work that did something.
+    AfterSteps,
+    /// And before each commit about incidents and messages, and between its writes: at each once.
     Always,
 }
 
@@ -109,7 +109,7 @@ impl Life {
     async fn step(&mut self, done: Result<usize, EngineError>) -> Option<usize> {
         match done {
             Ok(done) => {
-                if done > 0 && self.ends == Ends::Always {
+                if done > 0 && self.ends != Ends::Never {
                     self.ended("after a step").await;
                 }
                 Some(done)
@@ -143,8 +143,8 @@ impl Life {
     }
 }
 
-/// Lives through a timeline.
-async fn live(timeline: &Timeline, ends: Ends) -> Lived {
+/// Lives through a timeline, with a state that is broken by some SQL.
+async fn live(timeline: &Timeline, ends: Ends, broken: &str) -> Lived {
     let clock = Arc::new(ManualClock::new(utc(BEGIN)));
     let dynamic = Arc::clone(&clock) as Arc<dyn Clock>;
     let begin: DateTime<Utc> = utc(BEGIN);
@@ -155,9 +155,10 @@ async fn live(timeline: &Timeline, ends: Ends) -> Lived {
     // A rule begins with what it sees first: there is no point before that.
     life.t.clock.set(begin + TimeDelta::minutes(4));
     life.t.beat().await;
-    if ends != Ends::Never {
+    if ends == Ends::Always {
         life.files().execute_batch(&fuses()).unwrap();
     }
+    life.files().execute_batch(broken).unwrap();
     let end = begin + TimeDelta::minutes(i64::from(timeline.minutes) + 3);
     while life.t.clock.now() < end {
         life.t.clock.advance(TimeDelta::seconds(30));
@@ -186,32 +187,53 @@ fn arrivals(t: &TestPostrider) -> Vec<Arrival> {
     mails.chain(hooks).collect()
 }
 
+/// One line of each rule: each kind of step is there.
+fn timeline(minutes: u32) -> Timeline {
+    let mut timeline = Timeline::of(3, minutes);
+    timeline.lines.retain(|line| ["A", "all"].contains(&line.name));
+    timeline
+}
+
+/// What differs, and the counts.
+fn compared(alone: &Lived, killed: &Lived) -> (String, Vec<String>) {
+    let mut findings = Findings::default();
+    compare(
+        &Told { state: &alone.state, arrivals: &alone.arrivals },
+        &Told { state: &killed.state, arrivals: &killed.arrivals },
+        &mut findings,
+    );
+    findings.into_parts()
+}
+
 #[tokio::test]
 async fn whatever_commit_a_process_ends_at_what_is_told_is_the_same() {
-    let mut timeline = Timeline::of(3, 75);
-    // One line of each rule: each kind of step is there.
-    timeline.lines.retain(|line| ["A", "all"].contains(&line.name));
-    let alone = live(&timeline, Ends::Never).await;
+    let timeline = timeline(62);
+    let alone = live(&timeline, Ends::Never, "").await;
     let messages = alone.arrivals.len();
-    assert!(messages > 40, "a story of {messages} messages proves little");
-    for ends in [Ends::BeforeCommits, Ends::Always] {
-        let killed = live(&timeline, ends).await;
-        let mut findings = Findings::default();
-        compare(
-            &Told { state: &alone.state, arrivals: &alone.arrivals },
-            &Told { state: &killed.state, arrivals: &killed.arrivals },
-            &mut findings,
-        );
-        let (table, broken) = findings.into_parts();
-        assert!(broken.is_empty(), "{ends:?}: {broken:#?}\n{:?}\n{table}", killed.ends);
-        let ended = |what: &str| killed.ends.get(what).copied().unwrap_or(0);
-        assert!(ended("slot") > 60, "{:?}", killed.ends);
-        // Each message: when it was owed, when it was begun, when it was taken.
-        for what in ["owed", "attempt", "ended"] {
-            assert_eq!(ended(what), messages, "{what}: {:?}", killed.ends);
-        }
-        assert!(ended("told") >= ended("notice") && ended("notice") > 0, "{:?}", killed.ends);
-        assert!(killed.arrivals.len() >= 2 * messages, "taken, and not known to be");
-        assert_eq!(ended("after a step") > 0, ends == Ends::Always);
+    assert!(messages > 30, "a story of {messages} messages proves little");
+    let killed = live(&timeline, Ends::Always, "").await;
+    let (table, broken) = compared(&alone, &killed);
+    assert!(broken.is_empty(), "{broken:#?}\n{:?}\n{table}", killed.ends);
+    let ended = |what: &str| killed.ends.get(what).copied().unwrap_or(0);
+    assert!(ended("slot") > 50 && ended("after a step") > 50, "{:?}", killed.ends);
+    // Each message: when it was owed, when it was begun, when it was taken.
+    for what in ["owed", "attempt", "ended"] {
+        assert_eq!(ended(what), messages, "{what}: {:?}", killed.ends);
+    }
+    assert!(ended("told") >= ended("notice") && ended("notice") > 0, "{:?}", killed.ends);
+    assert!(killed.arrivals.len() >= 2 * messages, "taken, and not known to be");
+}
+
+#[tokio::test]
+async fn a_state_that_forgets_would_be_noticed() {
+    let timeline = timeline(62);
+    let alone = live(&timeline, Ends::Never, "").await;
+    // Without ends nobody would see it: the living process remembers.
+    for forgets in ["insert on told", "insert on outbox", "update on incident"] {
+        let broken =
+            format!("create trigger forgets before {forgets} begin select raise(ignore); end;");
+        let killed = live(&timeline, Ends::AfterSteps, &broken).await;
+        let (table, broken) = compared(&alone, &killed);
+        assert!(!broken.is_empty(), "{forgets}:\n{table}");
     }
 }

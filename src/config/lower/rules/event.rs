@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::super::super::problem::Findings;
 use super::super::super::shape::Shaped;
-use super::super::super::units;
 use super::super::super::wire::{RuleToml, Text};
 use super::{Common, Unmarked, dated, levels, misplaced, of_all, places};
 use crate::domain::expr::{Mistake, ReportType};
@@ -31,7 +30,6 @@ pub(super) fn lower(
         let help = "write `date` and `window`, or what of a record `changes`";
         found.problem(table.at.clone(), message, help);
     }
-    gaps(found, table, &common);
     let list =
         (common.report_type.as_ref()).and_then(|(report_type, _)| list(found, table, report_type));
     if let (Some((query, _)), Some((report_type, _))) = (&list, &common.report_type) {
@@ -43,18 +41,6 @@ pub(super) fn lower(
     let breach = Comparison { op: Op::Greater, than: 0.0 };
     let levels = vec![Level { name: level?, breach, recover: None }];
     Some(Unmarked { rule: Rule { event: Some(event), levels, ..rule }, from })
-}
-
-/// A window shorter than the grid would leave records out.
-fn gaps(found: &mut Findings<'_>, table: &Shaped<RuleToml>, common: &Common) {
-    let (Some(text), Some(window)) = (&table.wire.window, common.lengths.window) else { return };
-    if window < common.lengths.every {
-        let message = format!(
-            "records between one window and the next would never be seen: it is evaluated every {}",
-            units::words(common.lengths.every)
-        );
-        found.problem(table.at(text), message, "write a longer `window` or a shorter `every`");
-    }
 }
 
 /// The list of records: see [`EventColumns`].

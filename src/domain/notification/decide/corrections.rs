@@ -67,14 +67,14 @@ fn tell<'a>(
         return true;
     }
     let single = thread == incident.id;
-    let known = work.world.threads.get(&thread).and_then(|by| by.get(receiver));
-    // A group may be told something else at the same moment.
-    let drafted = work
-        .drafts
-        .iter()
-        .filter(|draft| draft.notice.thread == thread && draft.notice.receiver == receiver);
-    let drafted = drafted.map(|draft| draft.notice.seq).max();
-    let seq = if single { told.times } else { known.map_or(0, |row| row.seq) };
+    // A group may be told something else at the same moment: this follows on it.
+    let before = (work.drafts.iter())
+        .filter(|draft| draft.notice.thread == thread && draft.notice.receiver == receiver)
+        .max_by_key(|draft| draft.notice.seq);
+    let drafted = before.map(|draft| draft.notice.seq);
+    let stored = work.world.threads.get(&thread).and_then(|by| by.get(receiver));
+    let known = before.and_then(|draft| draft.threads.last()).or(stored).cloned();
+    let seq = if single { told.times } else { known.as_ref().map_or(0, |row| row.seq) };
     let seq = drafted.unwrap_or(seq) + 1;
     let mut line = Line::new(incident, Change::Corrected);
     line.remarks = words.iter().map(|words| (*words).to_owned()).collect();
@@ -88,8 +88,9 @@ fn tell<'a>(
             thread: thread.clone(),
             receiver: receiver.to_owned(),
             seq,
-            at: known.map_or(work.now, |row| row.at),
-            reminders: known.map_or(0, |row| row.reminders),
+            // What was corrected is no reminder: those count on from the notice before it.
+            at: known.as_ref().map_or(work.now, |row| row.at),
+            reminders: known.as_ref().map_or(0, |row| row.reminders),
         });
     }
     work.drafts.push(draft);

@@ -224,3 +224,25 @@ fn a_correction_goes_to_those_who_were_told_in_the_same_thread() {
     assert_eq!(w.notices[2].1.items[0].remarks, ["It was 250 and no breach."]);
     assert!(w.corrections.is_empty());
 }
+
+#[test]
+fn a_correction_in_a_group_follows_on_what_is_told_at_the_same_moment() {
+    let route = Route {
+        group_by: vec!["rule".into()],
+        interval: TimeDelta::minutes(5),
+        ..route(None, &["mail"], Some(10))
+    };
+    let mut w = world(vec![route]);
+    w.step("a! b!");
+    w.now = 9;
+    let incident = w.id("a");
+    let words = "It was 250 and no breach.".into();
+    w.corrections = vec![Correction { incident, number: 1, at: minute(9), words }];
+    w.step("c!");
+    assert_eq!(w.said()[1..], ["9 changed mail: c+ b= a=", "9 correction mail: a~"]);
+    w.wait_to(18);
+    assert_eq!(w.notices.len(), 3, "the reminder counts from the news");
+    w.wait_to(19);
+    assert_eq!(w.said()[3..], ["19 reminder mail: b= a= c="]);
+    assert_eq!(w.notices[3].1.seq, 4);
+}

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 
-use super::super::{Kind, sample};
+use super::super::{EventColumns, Kind, sample};
 use super::*;
 use crate::domain::dataset::Dataset;
 use crate::domain::expr::ReportType;
