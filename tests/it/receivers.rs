@@ -140,9 +140,9 @@ async fn what_is_taken_in_time_is_told_to_nobody_else() {
 
 #[tokio::test]
 async fn two_that_fall_back_on_each_other_do_not_go_in_a_circle() {
-    let second = format!(
-        "\n[receivers.second]\nkind = \"webhook\"\nurl = \"env:HOOK_URL\"\n\
-         secrets = [\"env:HOOK_SECRET\"]\nfallback = \"ops-hook\"\n"
+    let second = concat!(
+        "\n[receivers.second]\nkind = \"webhook\"\nurl = \"env:HOOK_URL\"\n",
+        "secrets = [\"env:HOOK_SECRET\"]\nfallback = \"ops-hook\"\n",
     );
     let config =
         hook("fallback = \"second\"").replace("\n[[routes]]", &format!("{second}\n[[routes]]"));
