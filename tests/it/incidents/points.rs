@@ -28,13 +28,12 @@ const BEGIN: &str = "2026-11-23T09:00:00Z";
 const BEATS_MAX: usize = 400;
 
 /// Writes that a process can end at: the first one of a slot, of a message, of its first attempt and
-/// of its end, of what a receiver was told, of a notice. Each kind with the table, the event and what
+/// of its end, of what a receiver was told. Each kind with the table, the event and what
 /// makes a write one that was not tried before.
-const FUSES: [(&str, &str, &str); 6] = [
+const FUSES: [(&str, &str, &str); 5] = [
     ("slot", "update on rule_state", "new.evaluated_until"),
     ("owed", "insert on outbox", "new.message_id"),
     ("told", "insert on told", "new.incident || ' ' || new.receiver || ' ' || new.body"),
-    ("notice", "insert on notice", "new.key"),
     ("attempt", "insert on attempt", "new.delivery"),
     ("ended", "update of finished_at on outbox", "new.message_id"),
 ];
@@ -127,15 +126,15 @@ impl Life {
         for _ in 0..BEATS_MAX {
             let engine = Arc::clone(self.t.app.engine());
             let pulled = self.t.patiently(engine.pull_due("lines")).await;
-            let pulled = self.step(pulled).await;
+            // Records can be pulled again: no end is a point of its own there.
+            pulled.unwrap();
             let engine = Arc::clone(self.t.app.engine());
             let evaluated = self.t.patiently(engine.evaluate_due()).await;
             let evaluated = self.step(evaluated).await;
             let engine = Arc::clone(self.t.app.engine());
             let delivered = self.t.patiently(engine.deliver_due()).await;
             let delivered = self.step(delivered).await;
-            // A process that has just begun pulls at once, whatever was pulled before.
-            if pulled.is_some() && [evaluated, delivered] == [Some(0); 2] {
+            if [evaluated, delivered] == [Some(0); 2] {
                 return;
             }
         }
@@ -220,7 +219,7 @@ async fn whatever_commit_a_process_ends_at_what_is_told_is_the_same() {
     for what in ["owed", "attempt", "ended"] {
         assert_eq!(ended(what), messages, "{what}: {:?}", killed.ends);
     }
-    assert!(ended("told") >= ended("notice") && ended("notice") > 0, "{:?}", killed.ends);
+    assert!(ended("told") > 20, "{:?}", killed.ends);
     assert!(killed.arrivals.len() >= 2 * messages, "taken, and not known to be");
 }
 
