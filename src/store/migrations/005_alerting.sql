@@ -106,3 +106,11 @@ create table told_in_part (
 create table heard (
     id integer primary key autoincrement
 ) strict;
+-- Which notice a message tells, and who was told instead once its receiver had not taken it.
+alter table outbox add column notice text;
+alter table outbox add column fallback text;
+create index outbox_of_notice on outbox (notice) where notice is not null;
+create index outbox_untaken on outbox (created_at)
+    where notice is not null and fallback is null and state <> 'delivered';
+-- Proofs that messages reach their receivers.
+create index outbox_proof on outbox (origin, state, finished_at) where kind = 'proof';
