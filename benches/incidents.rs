@@ -30,6 +30,9 @@ struct Arguments {
     /// How much faster than real time everybody's clock goes
     #[arg(long, default_value_t = 60)]
     speed: u32,
+    /// Make the killed daemon's state forget what receivers were told: the campaign must notice
+    #[arg(long)]
+    forgetful: bool,
     /// What `cargo bench` adds
     #[arg(long, hide = true)]
     bench: bool,
@@ -37,8 +40,12 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let plan =
-        campaign::Plan { kills: arguments.kills, seed: arguments.seed, speed: arguments.speed };
+    let plan = campaign::Plan {
+        kills: arguments.kills,
+        seed: arguments.seed,
+        speed: arguments.speed,
+        forgetful: arguments.forgetful,
+    };
     match run(&plan) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,

@@ -22,6 +22,7 @@ mod plan;
 mod preview;
 mod print;
 mod pull;
+mod receiver;
 mod replay;
 mod resend;
 mod rules;
@@ -133,6 +134,9 @@ enum Command {
     Outbox(outbox::Outbox),
     /// The keys of the config: a JSON Schema for editors, or a page
     Schema(schema::Schema),
+    /// The ways to reach people, and whether they work
+    #[command(subcommand)]
+    Receiver(receiver::Receiver),
     /// Version, time zone database, SQLite
     Version(version::Version),
 }
@@ -212,6 +216,7 @@ fn dispatch(command: Command, context: &Context) -> Done {
         Command::Suppress(suppress) => suppress.execute(context),
         Command::Unsubscribe(unsubscribe) => unsubscribe.execute(context),
         Command::Outbox(outbox) => outbox.execute(context),
+        Command::Receiver(receiver) => receiver.execute(context),
         Command::Schema(schema) => schema.execute(),
         Command::Version(version) => version.execute(),
     }

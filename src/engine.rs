@@ -37,6 +37,7 @@ pub mod digest;
 mod edits;
 pub mod evaluate;
 pub mod explain;
+mod fallback;
 pub mod health;
 pub mod heartbeat;
 pub mod housekeep;
@@ -48,6 +49,7 @@ mod occurrences;
 pub mod outbox;
 pub mod overdue;
 pub mod plan;
+pub mod proof;
 pub mod pull;
 pub mod rehearse;
 pub mod restate;
@@ -207,6 +209,8 @@ pub struct Engine {
     overdue_seen: Mutex<overdue::Seen>,
     /// Whether the loops turn, and how heartbeats go.
     pulse: Mutex<heartbeat::Pulse>,
+    /// When what receivers have not taken was last looked for.
+    swept: Mutex<Option<DateTime<Utc>>>,
     jitter: AtomicU64,
     /// Signs what a reader of a mail may do; read from the state when it is first needed.
     token_key: OnceLock<Key>,
@@ -233,6 +237,7 @@ impl Engine {
             watched: Mutex::new(None),
             overdue_seen: Mutex::default(),
             pulse: Mutex::default(),
+            swept: Mutex::new(None),
             jitter: AtomicU64::new(seed | 1),
             token_key: OnceLock::new(),
         }

@@ -27,7 +27,9 @@ mod text;
 mod view;
 pub mod words;
 
-pub use bodies::{OwnBody, Shape, Trouble, bodies, digest_body, proof_body, trouble_body};
+pub use bodies::{
+    OwnBody, Shape, Trouble, bodies, digest_body, proof_body, sample_notice, trouble_body,
+};
 pub use digest::{DigestMail, HTML_BYTES_MAX, render_digest};
 pub use format::{Locale, UnknownLocale};
 pub use incident::{

@@ -55,6 +55,9 @@ pub(crate) struct Plan {
     pub(crate) seed: u64,
     /// How much faster than real time everybody's clock goes.
     pub(crate) speed: u32,
+    /// Whether the state of the one that is killed forgets what receivers were told: proves that it
+    /// would be noticed.
+    pub(crate) forgetful: bool,
 }
 
 impl Plan {
@@ -224,6 +227,10 @@ impl Campaign {
     ) -> anyhow::Result<()> {
         self.alone.start()?;
         self.killed.start()?;
+        if plan.forgetful {
+            self.live_until(HEAD - 1.0).await?;
+            state::forget(&self.killed.home.state())?;
+        }
         let span = f64::from(self.timeline.minutes) - HEAD - END;
         while self.kills < plan.kills {
             ensure!(

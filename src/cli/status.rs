@@ -61,11 +61,12 @@ fn facts(app: &App, health: &Health) -> anyhow::Result<Value> {
     });
     let sources: Vec<Value> = sources.collect();
     let overdue = app.engine().overdue()?;
-    let (beat, proofs, (silences, acks)) = store.state.read(|tx| {
+    let (beat, taken, (silences, acks)) = store.state.read(|tx| {
         Ok((pulse::last(tx)?, history::last_delivered(tx)?, history::quiet(tx, health.at)?))
     })?;
-    let (counts, holds, runs, open, troubles, bouncing) = store.state.read(|tx| {
+    let (proofs, counts, holds, runs, open, troubles, bouncing) = store.state.read(|tx| {
         Ok((
+            outbox::proofs(tx)?,
             outbox::counts(tx)?,
             outbox::holds(tx)?,
             slots::runs(tx, None, 5)?,
@@ -83,6 +84,10 @@ fn facts(app: &App, health: &Health) -> anyhow::Result<Value> {
         "receivers_held": holds.into_iter().map(|hold| json!({
             "receiver": hold.receiver, "until": print::stamp(hold.until),
             "reason": hold.reason, "broken": hold.broken,
+        })).collect::<Vec<_>>(),
+        "proofs": proofs.iter().map(|proof| json!({
+            "receiver": proof.receiver, "taken_at": proof.taken_at.map(print::stamp),
+            "lost_at": proof.lost_at.map(print::stamp),
         })).collect::<Vec<_>>(),
         "overdue": overdue.iter().map(|slot| json!({
             "digest": slot.digest, "planned_at": print::stamp(slot.planned_at),
@@ -113,7 +118,7 @@ fn facts(app: &App, health: &Health) -> anyhow::Result<Value> {
             "at": print::stamp(beat.at), "said": beat.said,
             "taken_at": beat.taken_at.map(print::stamp),
         })),
-        "last_taken": proofs.iter().map(|proof| json!({
+        "last_taken": taken.iter().map(|proof| json!({
             "receiver": proof.receiver, "to": proof.recipient,
             "taken_at": proof.finished_at.map(print::stamp), "said": proof.said,
         })).collect::<Vec<_>>(),
@@ -220,6 +225,7 @@ fn show(facts: &Value, zone: &Zone) {
             "every receiver takes messages",
             &["receiver", "until", "broken", "reason"],
         ),
+        ("proofs", "no receiver has a canary yet", &["receiver", "taken_at", "lost_at"]),
         (
             "last_taken",
             "no receiver has taken a notification yet",
@@ -294,6 +300,8 @@ fn shown(key: &str) -> String {
         "pull_seconds" => "pull took".to_owned(),
         "requests_day" => "requests a day".to_owned(),
         "verified_at" => "verified".to_owned(),
+        "taken_at" => "last proof taken".to_owned(),
+        "lost_at" => "last proof lost".to_owned(),
         other => other.replace('_', " "),
     }
 }

@@ -58,6 +58,10 @@ pub const DIGEST: RetryPolicy =
 pub const NOTIFICATION: RetryPolicy =
     RetryPolicy { waits: &[5, 30, 60, 120, 300, 600, 1800, 3600], give_up: TimeDelta::hours(24) };
 
+/// Proofs of delivery: the next one comes soon, and the owner wants to know.
+pub const PROOF: RetryPolicy =
+    RetryPolicy { waits: &[5, 30, 60, 120, 300], give_up: TimeDelta::hours(1) };
+
 /// The longest Retry-After that is honoured.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 3600);
 
@@ -96,7 +100,9 @@ pub enum Next {
 /// counted; `jitter` is in `-1.0..=1.0` and moves the wait by up to a fifth.
 ///
 /// A message expires by its age alone; the last attempt is made when that is reached, also where the
-/// far side asked for a longer wait. A far side that asks for less than our own wait gets ours.
+/// far side asked for a longer wait. A far side that asks for less than our own wait gets ours; one
+/// that asks for more asks it of us, not of this message: the receiver waits as a whole and the
+/// message has lost no attempt.
 pub fn after_attempt(
     policy: RetryPolicy,
     created: DateTime<Utc>,
@@ -127,7 +133,8 @@ pub fn after_attempt(
         Outcome::Retry { after, reason } => {
             let asked = after.unwrap_or_default().min(RETRY_AFTER_MAX);
             let asked = TimeDelta::from_std(asked).unwrap_or_default();
-            retry(spread(nth_wait(attempts)).max(asked), true, reason, false)
+            let own = spread(nth_wait(attempts));
+            retry(own.max(asked), asked <= own, reason, asked > own)
         }
         Outcome::Uncertain(reason) => retry(spread(nth_wait(attempts)), true, reason, false),
         Outcome::ServerDown(reason) => {
@@ -234,11 +241,12 @@ mod tests {
     #[test]
     fn what_the_far_side_asks_for_is_honoured_within_bounds() {
         check(DIGEST, NEW, 0, greylisted(Some(3)), 0.0, "counted 60 s: 451");
-        check(DIGEST, NEW, 0, greylisted(Some(1000)), -1.0, "counted 1000 s: 451");
-        check(DIGEST, NEW, 0, greylisted(Some(u64::MAX)), 0.0, "counted 86400 s: 451");
+        check(DIGEST, NEW, 0, greylisted(Some(1000)), -1.0, "free 1000 s, receiver held: 451");
+        let held = "free 86400 s, receiver held: 451";
+        check(DIGEST, NEW, 0, greylisted(Some(u64::MAX)), 0.0, held);
         // The last attempt is at the deadline.
         let age = TimeDelta::hours(23);
-        check(NOTIFICATION, age, 0, greylisted(Some(7200)), 0.0, "counted 3600 s: 451");
+        check(NOTIFICATION, age, 0, greylisted(Some(7200)), 0.0, "free 3600 s, receiver held: 451");
     }
 
     #[test]

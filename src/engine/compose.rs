@@ -287,7 +287,7 @@ fn incident_mail(plant: &Plant, notice: &Notice, item: &Item) -> IncidentMail {
             measured: incident.measured,
             format_measured: incident.about.format_measured,
             usual: incident.usual,
-            usual_is: rule.and_then(usual_is),
+            usual_is: rule.and_then(|rule| usual_is(rule)),
             rule_owner: incident.about.owner.clone(),
             ack: item.ack.clone(),
             recent: item.recent,

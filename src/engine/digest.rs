@@ -388,6 +388,7 @@ impl Occasion<'_> {
             title: format!("digest {}: {}", self.digest.name, stop.outcome()),
             paragraphs: Vec::new(),
             facts: vec![("Run".into(), self.run.to_owned())],
+            why: None,
             instance: None,
             locale: self.plant.locale.clone(),
             look: self.plant.look.clone(),

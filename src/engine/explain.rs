@@ -281,7 +281,7 @@ impl Engine {
             Subject::Incident(incident) => vec![(**incident).clone()],
             Subject::Rule(rule) => of_rule(rule)?.into_iter().map(|past| past.incident).collect(),
         };
-        let known = all.into_iter().filter(|incident| incident.began <= moment.now);
+        let known = all.into_iter().filter(|incident| moment.knows(incident.began));
         Ok(self.store.state.read(|tx| {
             known.map(|known| incident::explain(tx, plant, decision, &known, moment)).collect()
         })?)
@@ -315,12 +315,21 @@ struct Moment {
     past: bool,
 }
 
+impl Moment {
+    /// Whether something of then was known. At present everything is that is stored, whatever the
+    /// clock of this machine says.
+    fn knows(self, at: DateTime<Utc>) -> bool {
+        !self.past || at <= self.now
+    }
+}
+
 /// The newest slots whose data is there, newest first. The past of a state is not kept: of a rule
 /// without window there is the newest alone, and none of a past moment.
 fn slots(rule: &Rule, watermark: DateTime<Utc>, moment: Moment) -> Vec<Slot> {
     let every = rule.every.max(TimeDelta::seconds(1));
     let settle = rule.window.map_or(TimeDelta::zero(), |_| rule.settle);
-    let newest = (watermark - settle).min(moment.now);
+    let newest = watermark - settle;
+    let newest = if moment.past { newest.min(moment.now) } else { newest };
     let past = newest.timestamp_millis().rem_euclid(every.num_milliseconds());
     let whole = DateTime::from_timestamp_millis(newest.timestamp_millis() - past);
     let newest = whole.unwrap_or(newest);

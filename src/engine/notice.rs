@@ -41,6 +41,7 @@ impl Trouble {
             title: self.title.clone(),
             paragraphs: self.paragraphs.clone(),
             facts: self.facts.clone(),
+            why: None,
             instance: None,
             locale: plant.locale.clone(),
             look: plant.look.clone(),

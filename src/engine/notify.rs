@@ -209,6 +209,7 @@ impl Owing {
         for (notice, messages) in decision.notices.iter().zip(&self.letters) {
             for message in messages {
                 outbox::owe(tx, message, now)?;
+                outbox::tells(tx, &message.message.id, &notice.key)?;
             }
             let lost = if messages.is_empty() { " (not sent: the receiver is gone)" } else { "" };
             let (word, receiver, why) = (notice.kind.word(), &notice.receiver, &notice.reason);
@@ -258,7 +259,7 @@ impl Owing {
 }
 
 /// One message a recipient of the notice's receiver, each with an id and bytes that never change.
-fn messages(plant: &Plant, notice: &Notice, mail: &NotificationMail) -> Vec<Owed> {
+pub(super) fn messages(plant: &Plant, notice: &Notice, mail: &NotificationMail) -> Vec<Owed> {
     let rendered = render::render_notification(mail);
     if let Some(problem) = &rendered.problem {
         tracing::error!(notice = notice.key, problem, "a notice goes out in plain words");

@@ -7,14 +7,13 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Plant;
 use super::evaluate::Answers;
 use crate::domain::notification::Occurrence;
-use crate::domain::query::{Answer, Frame, Row};
-use crate::domain::rule::{EventColumns, Rule};
-use crate::domain::value::Value;
+use crate::domain::query::{Answer, Frame};
+use crate::domain::rule::{Rule, event};
 use crate::store::state::occurrences;
 use crate::store::{Store, StoreError};
 
@@ -60,7 +59,9 @@ impl Seeing<'_> {
         until: Option<DateTime<Utc>>,
         to: DateTime<Utc>,
     ) -> Result<Seen, StoreError> {
-        let Some(columns) = self.rule.event else { return Ok(Seen::default()) };
+        if self.rule.event.is_none() {
+            return Ok(Seen::default());
+        }
         let back = self.rule.window.unwrap_or(LOOK_BACK);
         // Where nothing says when a record became visible, all that match are looked at.
         let from = self.rule.query.date.map(|_| until.unwrap_or(to) - back);
@@ -77,7 +78,7 @@ impl Seeing<'_> {
                 continue;
             }
             seen.unread += more;
-            self.sort_out(&answer, columns, (until.is_none(), to), &mut keys, &mut seen)?;
+            self.sort_out(&answer, until.is_none(), &mut keys, &mut seen)?;
         }
         self.count_the_rest(&mut seen, to);
         seen.new.sort_by(|a, b| (a.at, &a.record).cmp(&(b.at, &b.record)));
@@ -99,24 +100,23 @@ impl Seeing<'_> {
     fn sort_out(
         &self,
         answer: &Answer,
-        columns: EventColumns,
-        (before_it, to): (bool, DateTime<Utc>),
+        before_it: bool,
         keys: &mut BTreeSet<String>,
         seen: &mut Seen,
     ) -> Result<(), StoreError> {
         // A record may stand in several rows.
-        let rows: Vec<(String, &Row)> = (answer.rows.iter())
-            .map(|row| (identity(row, columns), row))
-            .filter(|(key, _)| keys.insert(key.clone()))
+        let rows: Vec<Occurrence> = (answer.rows.iter())
+            .filter_map(|row| event::occurrence(self.rule, row, self.now))
+            .filter(|found| keys.insert(found.record.clone()))
             .collect();
         let known = self.store.state.read(|tx| {
-            occurrences::known(tx, &self.rule.name, rows.iter().map(|(key, _)| key.as_str()))
+            occurrences::known(tx, &self.rule.name, rows.iter().map(|found| found.record.as_str()))
         })?;
-        for ((key, row), seen_at) in rows.into_iter().zip(known) {
+        for (found, seen_at) in rows.into_iter().zip(known) {
             match seen_at {
-                None if before_it || seen.new.len() >= NEW_MAX => seen.passed.push(key),
-                None => seen.new.push(self.occurrence(key, row, columns, to)),
-                Some(at) if self.now - at > occurrences::KEPT / 2 => seen.kept.push(key),
+                None if before_it || seen.new.len() >= NEW_MAX => seen.passed.push(found.record),
+                None => seen.new.push(found),
+                Some(at) if self.now - at > occurrences::KEPT / 2 => seen.kept.push(found.record),
                 Some(_) => {}
             }
         }
@@ -135,7 +135,10 @@ impl Seeing<'_> {
             return;
         }
         let mut labels = self.rule.labels.clone();
-        self.name(&mut labels);
+        labels.insert("rule".into(), self.rule.name.clone());
+        if let Some(level) = self.rule.levels.first() {
+            labels.insert("level".into(), level.name.clone());
+        }
         seen.new.push(Occurrence {
             rule: self.rule.name.clone(),
             title: self.rule.title.clone(),
@@ -147,86 +150,10 @@ impl Seeing<'_> {
             labels,
         });
     }
-
-    fn name(&self, labels: &mut std::collections::BTreeMap<String, String>) {
-        labels.insert("rule".into(), self.rule.name.clone());
-        if let Some(level) = self.rule.levels.first() {
-            labels.insert("level".into(), level.name.clone());
-        }
-    }
-
-    fn occurrence(
-        &self,
-        record: String,
-        row: &Row,
-        columns: EventColumns,
-        to: DateTime<Utc>,
-    ) -> Occurrence {
-        let first = 1 + usize::from(columns.dated);
-        let (groups, shown) = (first..first + columns.groups, columns_shown(columns));
-        let text = |index: usize| {
-            let name = self.rule.query.columns.get(index).map_or("", |c| c.name.as_str());
-            (name.to_owned(), self.text(row.values.get(index)))
-        };
-        let mut labels = self.rule.labels.clone();
-        labels.extend(groups.map(text));
-        self.name(&mut labels);
-        let at = match row.values.get(1).filter(|_| columns.dated) {
-            Some(Value::Timestamp(at)) => *at,
-            _ => to,
-        };
-        Occurrence {
-            rule: self.rule.name.clone(),
-            title: self.rule.title.clone(),
-            record,
-            at,
-            seen_at: self.now,
-            shown: (shown..row.values.len()).map(text).collect(),
-            link: None,
-            labels,
-        }
-    }
-
-    /// A cell for people.
-    fn text(&self, value: Option<&Value>) -> String {
-        match value {
-            None | Some(Value::Null) => String::new(),
-            Some(Value::Timestamp(at)) => {
-                self.rule.zone.civil(*at).format("%Y-%m-%d %H:%M").to_string()
-            }
-            Some(other) => plain(other),
-        }
-    }
-}
-
-/// The place of the first column that is only shown.
-fn columns_shown(columns: EventColumns) -> usize {
-    1 + usize::from(columns.dated) + columns.groups + usize::from(columns.changes)
 }
 
 /// How many rows an answer does not hold.
 fn unread(answer: &Answer) -> u64 {
     let left_out = answer.others.as_ref().map_or(0, |(count, _)| *count);
     left_out.max(u64::from(answer.truncated))
-}
-
-/// What makes a row one that was seen: the record, and of a rule that tells changes the value too.
-fn identity(row: &Row, columns: EventColumns) -> String {
-    let record = row.keys.first().filter(|key| !key.is_null()).or(row.values.first());
-    let record = record.map_or(String::new(), plain);
-    match row.values.get(columns_shown(columns) - 1).filter(|_| columns.changes) {
-        Some(value) => format!("{record} = {}", plain(value)),
-        None => record,
-    }
-}
-
-fn plain(value: &Value) -> String {
-    match value {
-        Value::Null => "null".into(),
-        Value::Boolean(truth) => truth.to_string(),
-        Value::Integer(number) => number.to_string(),
-        Value::Real(number) => number.to_string(),
-        Value::Timestamp(at) => at.to_rfc3339_opts(SecondsFormat::Millis, true),
-        Value::Text(text) => text.clone(),
-    }
 }

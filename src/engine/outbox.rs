@@ -11,6 +11,7 @@ use chrono::TimeDelta;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
+use super::fallback::CameTo;
 use super::notice::OwnerNotice;
 use super::{Destination, Engine, EngineError, Plant};
 use crate::domain::delivery::{self, Message, Next, Outcome, RetryPolicy};
@@ -29,9 +30,10 @@ impl Engine {
     /// Tries everything that is due and not held, until nothing is due any more or the engine stops.
     /// Returns the number of attempts made.
     pub async fn deliver_due(&self) -> Result<usize, EngineError> {
-        let now = self.clock.now();
+        let (plant, now) = (self.plant(), self.clock.now());
+        self.prove(&plant).await?;
+        self.fall_back(&plant).await?;
         let due = self.state(move |tx| outbox::receivers_due(tx, now)).await?;
-        let plant = self.plant();
         let rounds = due.into_iter().map(|receiver| self.round(Arc::clone(&plant), receiver));
         let results: Vec<_> = rounds.collect::<FuturesUnordered<_>>().collect().await;
         results.into_iter().sum()
@@ -151,6 +153,18 @@ impl Engine {
             Next::Retry { reason, .. } | Next::Ended { reason, .. } => reason.clone(),
             Next::Delivered(_) => String::new(),
         };
+        let instead = match row.kind {
+            Kind::Notification => {
+                let came_to = match &next {
+                    Next::Delivered(_) => CameTo::Taken,
+                    Next::Ended { reason, .. } => CameTo::Refused(reason.clone()),
+                    Next::Retry { reason, .. } if broken => CameTo::Broken(reason.clone()),
+                    Next::Retry { reason, .. } => CameTo::Waits(reason.clone()),
+                };
+                self.instead_of_attempt(plant, row.id, came_to, now).await?
+            }
+            Kind::Digest | Kind::Notice | Kind::Proof => None,
+        };
         // Told in the same transaction: a crash must not come between.
         let about = match (&next, broken) {
             // A notice that cannot be delivered is not told by another one.
@@ -164,6 +178,9 @@ impl Engine {
         let plant = Arc::clone(plant);
         self.write(move |tx| {
             outbox::finish(tx, id, word, &next, now)?;
+            if let Some(instead) = &instead {
+                instead.owe(tx, now)?;
+            }
             let notice = match &next {
                 Next::Retry { at, reason, hold_receiver: true, .. } => {
                     match outbox::hold(tx, &receiver, *at, reason, broken, now, SILENT_TOLD)? {
@@ -204,6 +221,7 @@ fn policy(kind: Kind) -> RetryPolicy {
     match kind {
         Kind::Digest => delivery::DIGEST,
         Kind::Notification | Kind::Notice => delivery::NOTIFICATION,
+        Kind::Proof => delivery::PROOF,
     }
 }
 

@@ -21,6 +21,7 @@ mod discord;
 mod events;
 mod own;
 mod pagerduty;
+mod sample;
 mod slack;
 mod teams;
 mod telegram;
@@ -28,6 +29,7 @@ mod telegram;
 mod tests;
 
 pub use own::OwnBody;
+pub use sample::sample_notice;
 
 use brief::Brief;
 

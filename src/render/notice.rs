@@ -22,6 +22,8 @@ pub struct NoticeMail {
     pub paragraphs: Vec<String>,
     /// Names and values, e.g. `Receiver`, `ops-hook`.
     pub facts: Vec<(String, String)>,
+    /// Why its reader gets it, where that is not for being the owner.
+    pub why: Option<String>,
     /// Which postrider sent it.
     pub instance: Option<String>,
     /// Locale of the mail.
@@ -53,11 +55,13 @@ pub fn render_notice(mail: &NoticeMail) -> Rendered {
     let view = NoticeView {
         frame: Frame {
             preheader: paragraphs.first().map(|first| line(first)).unwrap_or_default(),
-            footer: vec![format!(
-                "You get this mail because you are the owner of postrider{}: it tells you of its \
-                 own troubles.",
-                by.unwrap_or_default()
-            )],
+            footer: vec![mail.why.as_deref().map(clean).unwrap_or_else(|| {
+                format!(
+                    "You get this mail because you are the owner of postrider{}: it tells you of \
+                     its own troubles.",
+                    by.unwrap_or_default()
+                )
+            })],
             title,
             logo: None,
             ..Frame::of(&mail.look, locale)

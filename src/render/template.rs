@@ -57,6 +57,10 @@ pub(super) fn fill(template: &str, words: Value, limits: &Limits) -> Result<Stri
 pub(super) fn fill_json(template: &str, words: Value, limits: &Limits) -> Result<String, Failure> {
     let mut environment = environment(limits);
     environment.add_filter("tojson", |value: Value| {
+        // A name that means nothing would pass for null.
+        if value.is_undefined() {
+            return Err(minijinja::Error::from(ErrorKind::UndefinedError));
+        }
         serde_json::to_string(&value)
             .map_err(|err| minijinja::Error::new(ErrorKind::InvalidOperation, err.to_string()))
     });

@@ -3,7 +3,7 @@
 pub(crate) mod fixtures;
 mod news;
 mod notifications;
-mod schema;
+pub(crate) mod schema;
 
 use chrono::TimeDelta;
 use insta::assert_snapshot;
@@ -126,6 +126,7 @@ fn a_notice_tells_the_owner_what_happened_and_what_to_do() {
             ("Receiver".to_owned(), "ops-hook".to_owned()),
             ("Waiting".to_owned(), "3 messages".to_owned()),
         ],
+        why: None,
         instance: Some("reports-1".to_owned()),
         locale: "en-GB".to_owned(),
         look: Look::default(),

@@ -21,7 +21,7 @@ when_gone = "resolve after 1 min"
 
 [rules.never]
 type = "sessions"
-where = "session.Status = 'Nonsense'"
+where = "session.Status = 'Error'"
 value = "count()"
 every = "1 min"
 levels = [["warning", "> 100"]]

@@ -10,7 +10,7 @@ use campaign::Plan;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_daemon_that_is_killed_tells_what_it_would_have_told() {
-    let plan = Plan { kills: 8, seed: 7, speed: 120 };
+    let plan = Plan { kills: 8, seed: 7, speed: 120, forgetful: false };
     let found = campaign::run(&plan, |_| {}).await.unwrap();
     let kept = found.kept.unwrap_or_default();
     assert!(found.broken.is_empty(), "{:#?}\n{}\n{}", found.broken, found.table, kept.display());

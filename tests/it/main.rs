@@ -24,6 +24,7 @@ mod infer;
 mod occurrences;
 mod oracle;
 mod peer_failures;
+mod receivers;
 mod recipes;
 mod rehearse;
 mod reload;

@@ -26,8 +26,8 @@ const MISSED_MAX: usize = 5;
   postrider rules advise slow-answer --per-week 3 --from 60d
 
 For the rule's lowest level it tries thresholds among the values that came, each with several holds
-(`for`), on what is stored. Each line is the lowest threshold of its hold that keeps within the
-bound. CAUGHT counts the incidents of the present levels that it would have fired in too, MISSED the
+(`for`), on what is stored. Each line is the threshold that says most of its hold within the bound;
+one that would fire a fifth of the time is none. CAUGHT counts the incidents of the present levels that it would have fired in too, MISSED the
 others: look at those before you choose. It knows what happened, not what mattered.")]
 pub(in crate::cli) struct Advise {
     /// The rule
@@ -129,7 +129,11 @@ fn row(rule: &Rule, stretch: Stretch, choice: &Choice, name: &str) -> Vec<String
         choice.caught.to_string(),
         choice.missed.len().to_string(),
         choice.new.to_string(),
-        if choice.later.is_zero() { "-".to_owned() } else { words(choice.later) },
+        match choice.later.num_seconds() {
+            0 => "-".to_owned(),
+            1.. => words(choice.later),
+            _ => format!("{} earlier", words(-choice.later)),
+        },
     ]
 }
 
@@ -181,6 +185,7 @@ fn facts(rule: &Rule, stretch: Stretch, advice: &Advice, doubts: &[String]) -> V
             }).collect::<Vec<_>>(),
             "new": choice.new,
             "later_seconds": choice.later.num_seconds(),
+            "firing": choice.firing,
         })
     };
     json!({

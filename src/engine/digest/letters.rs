@@ -213,6 +213,7 @@ fn rendered(mail: &DigestMail) -> Rendered {
                     .into(),
             ],
             facts: vec![("Run".into(), mail.run.clone())],
+            why: None,
             instance: mail.instance.clone(),
             locale: mail.locale.clone(),
             look: mail.look.clone(),

@@ -105,10 +105,10 @@ pub(super) fn explain(
     let rule = plant.rules.get(&incident.rule).map(AsRef::as_ref);
     let route = route_of(plant, incident);
     let notices = history::notices_about(tx, incident, NOTICES_MAX)?;
-    let until_then = notices.iter().filter(|notice| notice.at <= moment.now);
+    let until_then = notices.iter().filter(|notice| moment.knows(notice.at));
     let notices =
         until_then.map(|notice| told_once(tx, plant, notice)).collect::<Result<_, _>>()?;
-    let shown = |at: Option<DateTime<Utc>>| at.filter(|at| *at <= moment.now);
+    let shown = |at: Option<DateTime<Utc>>| at.filter(|at| moment.knows(*at));
     Ok(OfIncident {
         incident: incident.id.clone(),
         group: incident.group.name(),
@@ -168,7 +168,7 @@ fn why(
 ) -> Vec<String> {
     let civil = |at: DateTime<Utc>| plant.zone.civil(at).format("%Y-%m-%d %H:%M").to_string();
     let mut lines = vec![format!("its first breach was at {}", civil(incident.began))];
-    if let Some(fired) = incident.fired_at.filter(|at| *at <= moment.now) {
+    if let Some(fired) = incident.fired_at.filter(|at| moment.knows(*at)) {
         let value =
             incident.value_at_fire.map(|value| format!(" with {value}")).unwrap_or_default();
         let held = words(incident.held.counted);

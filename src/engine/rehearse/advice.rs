@@ -2,7 +2,7 @@
 //! have missed of what fires at present. Tried on readings that are there already, by the state
 //! machine itself.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -18,6 +18,9 @@ const PARTS: [f64; 16] = [
     0.5, 0.75, 0.9, 0.95, 0.97, 0.98, 0.985, 0.99, 0.993, 0.996, 0.998, 0.999, 0.9995, 0.9998,
     0.9999, 1.0,
 ];
+
+/// What fires more of the time than this is no alert any more.
+const FIRING_MAX: f64 = 0.2;
 
 /// Holds that are tried beside the rule's own, where they are longer than one evaluation.
 const HOLDS: [TimeDelta; 6] = [
@@ -44,8 +47,10 @@ pub struct Choice {
     pub missed: Vec<(String, DateTime<Utc>)>,
     /// How many overlap none that fires at present.
     pub new: usize,
-    /// How much later those caught fire, in the middle.
+    /// How much later those caught fire, in the middle; negative: earlier.
     pub later: TimeDelta,
+    /// For which part of the time it fires, of the group that fires most.
+    pub firing: f64,
 }
 
 /// What comes of the present rule, and the choices that give at most so many alerts.
@@ -53,7 +58,7 @@ pub struct Choice {
 pub struct Advice {
     /// The rule as it is.
     pub present: Choice,
-    /// For each hold the lowest threshold within the bound, what misses least first.
+    /// For each hold the threshold that says most within the bound, what misses least first.
     pub choices: Vec<Choice>,
     /// How many values were looked at.
     pub values: u64,
@@ -65,15 +70,18 @@ pub fn advise(rule: &Rule, tracks: &Tracks, alerts_max: usize) -> Option<Advice>
     let upward = rule.levels.first()?.breach.upward()?;
     let thresholds = thresholds(rule, tracks, upward)?;
     let present = fired(rule, tracks);
-    let judge = |rule: &Rule| judged(rule, &fired(rule, tracks), &present);
+    let length = match (tracks.slots.first(), tracks.slots.last()) {
+        (Some(first), Some(last)) => *last - *first,
+        _ => return None,
+    };
+    let judge = |rule: &Rule| judged(rule, &fired(rule, tracks), &present, length);
     let mut choices: Vec<Choice> = Vec::new();
     for hold in holds(rule) {
-        let tried = |than: f64| judge(&with(rule, than, hold));
-        let fits = |than: &&f64| tried(**than).alerts <= alerts_max;
-        // From the one that says most; not every higher one says less, incidents may fall apart.
-        if let Some(than) = thresholds.iter().find(fits) {
-            choices.push(tried(*than));
-        }
+        let tried = |than: &f64| judge(&with(rule, *than, hold));
+        // From the one that says nothing, as far as the bound holds: far below, where all runs into
+        // one alert that never ends, it would hold again.
+        let fits = |choice: &Choice| choice.alerts <= alerts_max && choice.firing <= FIRING_MAX;
+        choices.extend(thresholds.iter().rev().map(tried).take_while(fits).last());
     }
     choices.sort_by_key(|choice| (choice.missed.len(), choice.later, choice.new));
     let values = tracks.groups.values().flat_map(Track::values);
@@ -136,10 +144,13 @@ fn holds(rule: &Rule) -> Vec<Hold> {
 fn with(rule: &Rule, than: f64, hold: Hold) -> Rule {
     let mut levels: Vec<Level> = rule.levels.clone();
     let upward = levels[0].breach.upward().unwrap_or(true);
-    let moved = than - levels[0].breach.than;
-    levels[0].breach.than = than;
+    let before = std::mem::replace(&mut levels[0].breach.than, than);
     if let Some(recover) = &mut levels[0].recover {
-        recover.than += moved;
+        // As far away as it was, in proportion.
+        recover.than = match before * recover.than > 0.0 && before * than > 0.0 {
+            true => recover.than * (than / before),
+            false => recover.than + (than - before),
+        };
     }
     let higher = |level: &Level| match upward {
         true => level.breach.than > than,
@@ -196,7 +207,7 @@ fn is_clear(rule: &Rule, run: &Run) -> bool {
 }
 
 /// What a choice's incidents are beside those that fire at present.
-fn judged(rule: &Rule, incidents: &[Incident], present: &[Incident]) -> Choice {
+fn judged(rule: &Rule, incidents: &[Incident], present: &[Incident], length: TimeDelta) -> Choice {
     let end = |incident: &Incident| incident.resolved.map_or(incident.last_read_at, |end| end.at);
     let overlap = |a: &Incident, b: &Incident| {
         a.group.key == b.group.key && a.began <= end(b) && b.began <= end(a)
@@ -215,6 +226,12 @@ fn judged(rule: &Rule, incidents: &[Incident], present: &[Incident]) -> Choice {
             known.insert(index);
         }
     }
+    let mut firing: BTreeMap<&str, f64> = BTreeMap::new();
+    for incident in incidents {
+        let lasted = end(incident) - incident.fired_at.unwrap_or(incident.began);
+        *firing.entry(&incident.group.key).or_default() += lasted.as_seconds_f64();
+    }
+    let most = firing.into_values().fold(0.0, f64::max);
     later.sort_unstable();
     missed.sort_by_key(|(_, at)| *at);
     Choice {
@@ -225,6 +242,7 @@ fn judged(rule: &Rule, incidents: &[Incident], present: &[Incident]) -> Choice {
         missed,
         new: incidents.len() - known.len(),
         later: later.get(later.len() / 2).copied().unwrap_or_default(),
+        firing: most / length.as_seconds_f64().max(1.0),
     }
 }
 
@@ -254,7 +272,7 @@ mod tests {
         assert_eq!(advice.values, 539);
         assert!(!advice.choices.is_empty());
         for choice in &advice.choices {
-            assert!(choice.alerts <= 1, "{choice:?}");
+            assert!(choice.alerts <= 1 && choice.firing < 0.1, "{choice:?}");
             assert_eq!(choice.caught + choice.missed.len(), 4, "{choice:?}");
         }
         // At once, only the highest peak alone is above a threshold.

@@ -27,8 +27,8 @@ pub fn check_url(url: &str, private: bool) -> Result<(), String> {
 
 /// As [`check_url`], with the parsed address.
 pub(super) fn parse_url(url: &str, private: bool) -> Result<Url, String> {
-    let url = Url::parse(url.trim()).map_err(|err| format!("is not a URL: {err}"))?;
-    let host = url.host().ok_or("has no host")?;
+    let url = Url::parse(url.trim()).map_err(|_| "is not an address on the web")?;
+    let host = url.host().ok_or("is not an address on the web: it has no host")?;
     let ip = literal(&host);
     if ip.is_some_and(is_forbidden) {
         return Err("names a link-local or reserved address, which is never called".into());
@@ -274,8 +274,8 @@ mod tests {
     #[test]
     fn what_may_not_be_called_is_refused_without_showing_it() {
         for private in [false, true] {
-            check("CANARY", private, "is not a URL");
-            check("canary-scheme:CANARY", private, "has no host");
+            check("CANARY", private, "is not an address on the web");
+            check("canary-scheme:CANARY", private, "it has no host");
             check("ftp://example.com/CANARY", private, "uses `ftp`");
             check("canary://example.com/CANARY", private, "another scheme");
             check("https://user:CANARY@example.com/", private, "user name or password");

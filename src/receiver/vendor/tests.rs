@@ -195,3 +195,5 @@ fn waits_that_vendors_ask_for_are_read_where_they_write_them() {
         assert!(asked(Vendor::Discord, None, &said).unwrap() <= RETRY_AFTER_MAX, "{absurd}");
     }
 }
+
+mod wire;

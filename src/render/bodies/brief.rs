@@ -17,6 +17,8 @@ use crate::render::words::{comparison, counted};
 
 /// Rows of a report that are shown.
 const ROWS_SHOWN: usize = 5;
+/// Remarks of one incident that are shown.
+const REMARKS_MAX: usize = 10;
 /// Longest text of one line, in characters.
 const LINE_MAX: usize = 500;
 
@@ -126,6 +128,12 @@ pub(super) fn of_notice(notice: &Notice, mail: &NotificationMail, rendered: &Ren
         + notice.more_firing;
     let mut parts: Vec<Part> = notice.items.iter().map(|item| say.item(item)).collect();
     parts.extend(notice.records.iter().map(|record| say.record(record)));
+    if let ([one], true) = (parts.as_mut_slice(), notice.grouped_by.is_empty())
+        && notice.records.is_empty()
+    {
+        // Title and state say it already.
+        one.heading.clear();
+    }
     let title = rendered.subject.trim_start_matches("[postrider]").trim();
     let mut lead: Vec<String> = notice.instead_of.iter().map(|(_, why)| why.clone()).collect();
     lead.extend(notice.late.map(|late| {
@@ -250,7 +258,7 @@ impl Say<'_> {
                 .iter()
                 .map(|ack| format!("Taken by {} until {}", ack.by, self.when(ack.until))),
         );
-        lines.extend(item.remarks.iter().cloned());
+        lines.extend(item.remarks.iter().take(REMARKS_MAX).cloned());
         let runbook = incident.about.runbook.as_deref().filter(|_| incident.is_open());
         let link = runbook.filter(|text| is_link(text));
         if let (Some(text), None) = (runbook, link) {

@@ -18,7 +18,7 @@ const PARTS_MAX: usize = 50 - 4;
 /// Text of all parts: Slack refuses blocks that are too long together.
 const ALL_MAX: usize = 9_000;
 /// Longest text of one part: the second one shall have room too.
-const PART_MAX: usize = 2_500;
+const PART_MAX: usize = 2_300;
 
 /// The body of a message.
 pub(super) fn body(brief: &Brief) -> Vec<u8> {

@@ -10,6 +10,8 @@ use super::brief::{Brief, Part, Tone, escaped};
 const ALL_BYTES_MAX: usize = 20_000;
 /// Longest text of one part.
 const PART_MAX: usize = 3_000;
+/// Lines of one part: each is a block of its own.
+const LINES_MAX: usize = 30;
 /// Parts of one card: more are not read.
 const PARTS_MAX: usize = 50;
 /// Buttons of one card.
@@ -69,7 +71,8 @@ fn container(part: &Part) -> Value {
         let heading = escaped(&part.heading, 600, |_| None);
         items.push(block(&heading, "Default", true, "Default"));
     }
-    let text = escaped(&part.lines.join("\n"), PART_MAX, |_| None);
+    let lines: Vec<&str> = part.lines.iter().take(LINES_MAX).map(String::as_str).collect();
+    let text = escaped(&lines.join("\n"), PART_MAX, |_| None);
     items.extend(text.split('\n').map(|line| block(line, "Default", false, "Default")));
     json!({ "type": "Container", "separator": true, "items": items })
 }

@@ -71,6 +71,10 @@ fn faults(schema: &Value, root: &Value, value: &Value, path: &str, out: &mut Vec
         match schema["properties"].get(name) {
             Some(of) => faults(of, root, inner, &format!("{path}.{name}"), out),
             // Left out of the schema where `required` alone tells of it.
+            None if schema["additionalProperties"].is_object() => {
+                let path = format!("{path}.{name}");
+                faults(&schema["additionalProperties"], root, inner, &path, out);
+            }
             None if schema["required"]
                 .as_array()
                 .is_some_and(|all| all.contains(&name[..].into())) => {}
@@ -84,8 +88,13 @@ fn faults(schema: &Value, root: &Value, value: &Value, path: &str, out: &mut Vec
 
 #[track_caller]
 fn check(payload: &Value) -> Vec<String> {
-    let (root, mut out) = (schema(), Vec::new());
-    faults(&root, &root, payload, "", &mut out);
+    against(&schema(), payload)
+}
+
+/// What is wrong with a value, by a schema.
+pub(in crate::render) fn against(root: &Value, value: &Value) -> Vec<String> {
+    let mut out = Vec::new();
+    faults(root, root, value, "", &mut out);
     out
 }
 

@@ -110,3 +110,11 @@ create table heard (
 -- What waits for a receiver, in the order in which it is claimed: a backlog is never sorted.
 create index outbox_waiting on outbox (receiver, kind = 'digest', next_attempt_at)
     where state = 'pending';
+-- Which notice a message tells, and who was told instead once its receiver had not taken it.
+alter table outbox add column notice text;
+alter table outbox add column fallback text;
+create index outbox_of_notice on outbox (notice) where notice is not null;
+create index outbox_untaken on outbox (created_at)
+    where notice is not null and fallback is null and state <> 'delivered';
+-- Proofs that messages reach their receivers.
+create index outbox_proof on outbox (origin, state, finished_at) where kind = 'proof';

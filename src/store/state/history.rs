@@ -158,7 +158,9 @@ pub fn deliveries_of(
     at: DateTime<Utc>,
 ) -> Result<Vec<Delivered>, StateError> {
     let mut statement = tx.prepare_cached(
-        "select id, recipient, receiver, state, attempts, finished_at, coalesce(reason,
+        "select id, recipient, receiver, state,
+                (select count(*) from attempt where delivery = outbox.id), finished_at,
+                coalesce(reason,
                 (select words from attempt where delivery = outbox.id order by n desc limit 1))
          from outbox where origin = ?1 and kind = 'notification' and created_at = ?2 order by id",
     )?;

@@ -11,10 +11,14 @@ use rusqlite::{OptionalExtension, Row, Transaction, params};
 use super::{StateError, instant, millis, suppression};
 use crate::domain::delivery::{Message, Next};
 
+mod fallback;
 mod pack;
+mod proof;
 mod run;
 
+pub use fallback::{Untaken, UntakenNotice, fell, notice_of, tells, told_instead, untaken};
 pub use pack::pack;
+pub use proof::{Proof, is_owed, proofs};
 pub use run::{Resent, counts_of_run, made_of, of_run, resend, tries};
 
 /// What a message is, for its retry policy and for people.
@@ -26,6 +30,8 @@ pub enum Kind {
     Notification,
     /// About postrider's own troubles, to the owner.
     Notice,
+    /// A proof that messages reach their receiver.
+    Proof,
 }
 
 impl Kind {
@@ -35,6 +41,7 @@ impl Kind {
             Kind::Digest => "digest",
             Kind::Notification => "notification",
             Kind::Notice => "notice",
+            Kind::Proof => "proof",
         }
     }
 
@@ -42,6 +49,7 @@ impl Kind {
         match word {
             "digest" => Kind::Digest,
             "notification" => Kind::Notification,
+            "proof" => Kind::Proof,
             _ => Kind::Notice,
         }
     }
@@ -201,7 +209,8 @@ pub fn owe(tx: &Transaction<'_>, owed: &Owed, now: DateTime<Utc>) -> Result<bool
 }
 
 /// Claims up to `limit` messages of one receiver that are due, notifications before digests, and
-/// records that an attempt at each begins: from here on it may arrive.
+/// records that an attempt at each begins: from here on it may arrive. What is told of an incident
+/// goes in order: the end is not claimed before what came before it has ended.
 pub fn begin(
     tx: &Transaction<'_>,
     receiver: &str,
@@ -211,6 +220,13 @@ pub fn begin(
     let sql = format!(
         "select {COLUMNS}, bytes, packed from outbox indexed by outbox_waiting
          where state = 'pending' and next_attempt_at <= ?1 and receiver = ?2
+           and not (kind = 'notification' and exists (
+                select 1 from outbox earlier
+                where earlier.origin = outbox.origin and earlier.kind = 'notification'
+                  and earlier.state in ('pending', 'sending') and earlier.id < outbox.id
+                  and earlier.receiver = outbox.receiver
+                  and earlier.recipient = outbox.recipient
+                  and (earlier.notice is null or earlier.notice is not outbox.notice)))
          order by kind = 'digest', next_attempt_at, id limit ?3"
     );
     let mut statement = tx.prepare_cached(&sql)?;

@@ -214,6 +214,7 @@ fn notice() -> NoticeMail {
             ("Receiver".to_owned(), "ops-hook".to_owned()),
             ("Messages".to_owned(), "12".to_owned()),
         ],
+        why: None,
         instance: Some("reports-1".to_owned()),
         locale: "en-GB".to_owned(),
         look: look(),

@@ -79,7 +79,7 @@ impl Readers {
                         added.extend(addresses.iter().map(|address| (address.clone(), at.clone())));
                     }
                     Some(_) if !webhooks => {
-                        let message = format!("`{name}` is no mail address, and no mail names it");
+                        let message = format!("`{name}` is a webhook, which no mail names");
                         found.problem(at, message, "write it in `to`");
                     }
                     Some(_) if names.of_incidents.contains(name) => {
