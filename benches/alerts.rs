@@ -2,9 +2,10 @@
 //! breach at once while nobody takes the messages.
 //!
 //! ```text
-//! cargo bench --bench alerts -- [--rules 1000] [--shapes 100] [--sessions 100000] [--minutes 10]
+//! cargo bench --bench alerts -- [--rules 1000] [--shapes 100] [--sessions 100000] [--minutes 20]
 //! cargo bench --bench alerts -- --groups 10000
-//! cargo bench --bench alerts -- --breaching 100000
+//! cargo bench --bench alerts -- --breaching 100000 [--grouped]
+//! cargo bench --bench alerts -- --prometheus PATH [--rules 1000] [--shapes 100] [--minutes 20] [--seconds 5]
 //! ```
 //!
 //! A minute is sixty beats, as the daemon has them, on a clock that is turned by hand: one pull that
@@ -20,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 use postrider::demo::catcher::Catcher;
-use postrider::store::state::outbox;
+use postrider::store::state::{incidents, outbox};
 
 use ground::figures::{self, cost_of, seconds};
 use ground::org::Org;
@@ -28,6 +29,8 @@ use ground::{Arguments, line, timed};
 
 #[path = "reports/batches.rs"]
 mod batches;
+#[path = "alerts/prometheus.rs"]
+mod prometheus;
 #[path = "alerts/world.rs"]
 mod world;
 
@@ -42,11 +45,18 @@ fn main() -> anyhow::Result<()> {
         return Ok(());
     }
     let org = Org { sessions: arguments.number("sessions", 100_000)? };
-    let minutes = arguments.number("minutes", 10)?.max(1);
+    let minutes = arguments.number("minutes", 20)?.max(1);
     line(figures::machine());
     let folder = ground::fresh("alerts")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
+        if let Some(program) = arguments.text("prometheus") {
+            let rules = arguments.number("rules", 1000)?;
+            let shapes = arguments.number("shapes", 100)?.clamp(1, rules);
+            let seconds = arguments.number("seconds", 5)?.max(1);
+            let (program, rounds) = (Path::new(program), (minutes, seconds));
+            return prometheus::beside(program, (rules, shapes), rounds, &folder);
+        }
         if arguments.has("breaching") {
             let groups = arguments.number("breaching", 100_000)?;
             let grouped = arguments.has("grouped");
@@ -130,12 +140,13 @@ async fn minute(world: &mut World) -> anyhow::Result<(Duration, f64)> {
 
 fn tell_state(world: &World) -> anyhow::Result<u64> {
     let state = &world.engine().store().state;
-    let open = state.read(postrider::store::state::incidents::open)?.len();
+    let open = state.read(incidents::open)?.len();
+    let told = state.read(incidents::told_live)?.iter().filter(|told| told.knows()).count();
     let counts = state.read(outbox::counts)?;
     let messages: u64 = counts.iter().map(|(_, count)| count).sum();
     let cost = cost_of("self")?;
     line(format!(
-        "{open} incidents open, {messages} messages in the outbox; {:.0} MB resident, {:.0} MB at most",
+        "{open} incidents open, {told} of them told, {messages} messages in the outbox; {:.0} MB resident, {:.0} MB at most",
         cost.now_mb, cost.peak_mb
     ));
     Ok(messages)
@@ -149,8 +160,11 @@ async fn breaching(org: Org, groups: u64, grouped: bool, folder: &Path) -> anyho
     line(format!("{BREACHING_RULES} rules, {each} groups each, all in breach; grouped: {grouped}"));
     let mut world = loaded(&text, org, folder)?;
     for round in 1..=3 {
-        let (took, _) = minute(&mut world).await?;
-        line(format!("minute {round}: the round took {}", seconds(took)));
+        let (took, cpu) = minute(&mut world).await?;
+        line(format!(
+            "minute {round}: the round took {}, the minute {cpu:.1} s of processor time",
+            seconds(took)
+        ));
         let (tried, took) = {
             let started = Instant::now();
             (world.engine().deliver_due().await?, started.elapsed())
@@ -173,8 +187,9 @@ async fn breaching(org: Org, groups: u64, grouped: bool, folder: &Path) -> anyho
         }
     }
     line(format!(
-        "the receiver is back: it has taken all {owed} messages after {}",
-        seconds(started.elapsed())
+        "the receiver is back: it has taken all {owed} messages after {}; it counts {}",
+        seconds(started.elapsed()),
+        catcher.received()
     ));
     tell_state(&world)?;
     Ok(())

@@ -15,6 +15,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -94,8 +95,9 @@ pub struct Incident {
     /// Its end.
     #[serde(default)]
     pub resolved: Option<Resolution>,
-    /// What its rule said at the last reading.
-    pub about: About,
+    /// What its rule said at the last reading. Incidents of one rule share it while they are in memory.
+    #[serde(with = "stored::shared")]
+    pub about: Arc<About>,
 }
 
 /// Where an incident stands.
@@ -269,6 +271,12 @@ pub struct About {
 }
 
 impl About {
+    /// What a rule says now: as it was known, where it says the same.
+    fn known_or_of(known: &Arc<About>, rule: &Rule) -> Arc<About> {
+        let about = About::of(rule);
+        if **known == about { Arc::clone(known) } else { Arc::new(about) }
+    }
+
     fn of(rule: &Rule) -> About {
         let text = |level: &Level| (level.name.clone(), level.breach.to_string());
         About {

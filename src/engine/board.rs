@@ -4,18 +4,19 @@
 //! moves incidents right here and commits afterwards what moved.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use rusqlite::Transaction;
 
-use crate::domain::incident::Incident;
-use crate::domain::notification::{Correction, Decision, Occurrence, Told, World};
+use crate::domain::incident::{About, Incident};
+use crate::domain::notification::{Correction, Decision, Occurrence, Thread, Told, World};
 use crate::engine::Plant;
 use crate::engine::blind::Outages;
 use crate::engine::evaluate::Timetable;
 use crate::store::Store;
 use crate::store::state::incidents::RuleState;
-use crate::store::state::{StateError, corrections, incidents, occurrences};
+use crate::store::state::{StateError, corrections, incidents, notices, occurrences};
 
 /// What is live.
 #[derive(Debug, Default)]
@@ -26,6 +27,10 @@ pub(super) struct Board {
     open: BTreeMap<String, BTreeMap<String, String>>,
     /// What was told of them: by incident, then by receiver.
     told: BTreeMap<String, BTreeMap<String, Told>>,
+    /// What several incidents' threads have come to: by thread, then by receiver.
+    threads: BTreeMap<String, BTreeMap<String, Thread>>,
+    /// What a rule says, as its last incident has it: thousands of incidents share one.
+    abouts: BTreeMap<String, Arc<About>>,
     /// Records of event rules of which somebody is still to be told.
     pub(super) occurrences: Vec<Occurrence>,
     /// Corrections of which somebody may still be to be told.
@@ -55,6 +60,7 @@ impl Board {
         for told in incidents::told_live(tx)? {
             board.remember(told);
         }
+        board.threads = notices::threads(tx)?;
         board.rules = incidents::rule_states(tx)?;
         board.corrections = corrections::untold(tx)?;
         board.occurrences = occurrences::untold(tx)?;
@@ -67,7 +73,14 @@ impl Board {
     }
 
     /// An incident as it now is.
-    pub(super) fn put(&mut self, incident: Incident) {
+    pub(super) fn put(&mut self, mut incident: Incident) {
+        match self.abouts.get_mut(&incident.rule) {
+            Some(known) if **known == *incident.about => incident.about = Arc::clone(known),
+            Some(known) => *known = Arc::clone(&incident.about),
+            None => {
+                self.abouts.insert(incident.rule.clone(), Arc::clone(&incident.about));
+            }
+        }
         let (rule, group) = (incident.rule.clone(), incident.group.key.clone());
         if incident.is_open() {
             self.open.entry(rule).or_default().insert(group, incident.id.clone());
@@ -150,11 +163,13 @@ impl Board {
     /// A rule is gone from the config.
     pub(super) fn forget_rule(&mut self, rule: &str) {
         self.rules.remove(rule);
+        self.abouts.remove(rule);
     }
 
     /// What decisions are made from.
     pub(super) fn world<'a>(&'a self, plant: &'a Plant) -> World<'a> {
         World {
+            threads: &self.threads,
             occurrences: &self.occurrences,
             corrections: &self.corrections,
             blind: &self.blind,
@@ -167,6 +182,10 @@ impl Board {
     pub(super) fn follow(&mut self, decision: &Decision) {
         for told in &decision.told {
             self.remember(told.clone());
+        }
+        for thread in &decision.threads {
+            let of_thread = self.threads.entry(thread.thread.clone()).or_default();
+            of_thread.insert(thread.receiver.clone(), thread.clone());
         }
         for id in &decision.done {
             self.forget(id);

@@ -3,16 +3,18 @@
 //! What the records are asked for is bounded, and none of it is needed: where they cannot be read,
 //! or a question fails, the message is sent without it and says so in a line.
 
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use chrono::TimeDelta;
 
-use super::{EngineError, Plant};
+use super::Plant;
 use crate::domain::incident::{Incident, Reason};
 use crate::domain::notification::{self, Change, Item, Kind, Notice};
 use crate::domain::period::Window;
 use crate::domain::rule::{Baseline, Rule};
-use crate::render::{Context, IncidentKind, IncidentMail, NotificationMail, PassedIncident};
+use crate::render::chart::Course;
+use crate::render::{Context, Evidence, IncidentKind, IncidentMail, NotificationMail, PassedIncident};
 use crate::store::{Store, StoreError, View};
 
 mod course;
@@ -24,29 +26,103 @@ mod tests;
 
 /// Incidents of a notice of which the worst records are shown.
 const EVIDENCE_MAX: usize = 5;
+/// Incidents whose worst records are asked for, of all that are told at once.
+const EVIDENCES_MAX: usize = 100;
+/// Incidents whose course is asked for, of all that are told at once: each is many questions.
+const COURSES_MAX: usize = 20;
 
-/// The content of a notice. Records that cannot be read cost what they would have said, not the
-/// notice.
-pub(super) fn compose(
+/// Composes notices that are decided together, each as it is handed to `make`. Records that cannot
+/// be read cost what they would have said, not the notice.
+pub(super) fn each<T>(
     store: &Store,
     plant: &Plant,
-    notice: &Notice,
-) -> Result<NotificationMail, EngineError> {
-    let mut mail = content(plant, notice);
-    let asked = guarded(|| {
+    notices: &[Notice],
+    mut make: impl FnMut(&Notice, &NotificationMail) -> T,
+) -> Vec<T> {
+    let mut made = Vec::with_capacity(notices.len());
+    if notices.is_empty() {
+        return made;
+    }
+    let mut asked = Asked::default();
+    let read = guarded(|| {
         store.read_records(|records| {
-            ask(records, plant, notice, &mut mail);
+            for notice in notices {
+                let mut mail = content(plant, notice);
+                ask(records, plant, notice, &mut mail, &mut asked);
+                made.push(make(notice, &mail));
+            }
             Ok(())
         })
     });
-    if let Err(why) = asked {
-        tracing::warn!(notice = notice.key, why, "a notice goes out without its records");
-        let wanted = wanting(plant, notice).next().map(|(index, ..)| index);
-        if let Some(item) = wanted.and_then(|index| mail.items.get_mut(index)) {
-            lost(&mut item.context, &why);
+    if let Err(why) = read {
+        for notice in &notices[made.len()..] {
+            tracing::warn!(notice = notice.key, why, "a notice goes out without its records");
+            let mut mail = content(plant, notice);
+            let wanted = wanting(plant, notice).next().map(|(index, ..)| index);
+            if let Some(item) = wanted.and_then(|index| mail.items.get_mut(index)) {
+                lost(&mut item.context, &why);
+            }
+            made.push(make(notice, &mail));
         }
     }
-    Ok(mail)
+    made
+}
+
+/// What the records have said for notices that are decided together: several receivers are told of
+/// one incident, and thousands may begin at once.
+#[derive(Default)]
+struct Asked {
+    /// By incident.
+    evidence: HashMap<String, Result<Option<Evidence>, String>>,
+    /// By incident; `None`: it has none.
+    courses: HashMap<String, (Option<Course>, course::Counts)>,
+    sources: data::Known,
+}
+
+impl Asked {
+    fn evidence(
+        &mut self,
+        records: &View<'_>,
+        plant: &Plant,
+        rule: &Rule,
+        incident: &Incident,
+    ) -> Result<Option<Evidence>, String> {
+        if let Some(known) = self.evidence.get(&incident.id) {
+            return known.clone();
+        }
+        if self.evidence.len() >= EVIDENCES_MAX {
+            return Err(format!("more than {EVIDENCES_MAX} incidents are told at once"));
+        }
+        let found = guarded(|| evidence::evidence(records, plant, rule, incident));
+        if let Err(why) = &found {
+            tracing::warn!(rule = rule.name, why, "the worst records cannot be read");
+        }
+        self.evidence.insert(incident.id.clone(), found.clone());
+        found
+    }
+
+    /// A picture says nothing that the words do not: without it nobody misses anything.
+    fn course(
+        &mut self,
+        records: &View<'_>,
+        plant: &Plant,
+        rule: &Rule,
+        incident: &Incident,
+    ) -> (Option<Course>, course::Counts) {
+        if let Some(known) = self.courses.get(&incident.id) {
+            return known.clone();
+        }
+        if self.courses.len() >= COURSES_MAX {
+            return (None, None);
+        }
+        let seen = guarded(|| course::course(records, plant, rule, incident));
+        let seen = seen.unwrap_or_else(|why| {
+            tracing::warn!(rule = rule.name, why, "a course cannot be read");
+            (None, None)
+        });
+        self.courses.insert(incident.id.clone(), seen.clone());
+        seen
+    }
 }
 
 /// What the notice says by itself.
@@ -95,29 +171,28 @@ fn wanting<'a>(
 }
 
 /// Asks the records for what stands beside a notice. Each question that fails costs its own answer.
-fn ask(records: &View<'_>, plant: &Plant, notice: &Notice, mail: &mut NotificationMail) {
+fn ask(
+    records: &View<'_>,
+    plant: &Plant,
+    notice: &Notice,
+    mail: &mut NotificationMail,
+    asked: &mut Asked,
+) {
     for (index, item, rule) in wanting(plant, notice) {
         let Some(into) = mail.items.get_mut(index) else { continue };
-        match guarded(|| evidence::evidence(records, plant, rule, &item.incident)) {
+        match asked.evidence(records, plant, rule, &item.incident) {
             Ok(found) => into.context.evidence = found,
-            Err(why) => {
-                tracing::warn!(rule = rule.name, why, "the worst records cannot be read");
-                lost(&mut into.context, &why);
-            }
+            Err(why) => lost(&mut into.context, &why),
         }
     }
     let first = notice.items.first().filter(|item| is_news(notice.kind) && is_current(item));
     if let Some((item, into)) = first.zip(mail.items.first_mut())
         && let Some(rule) = plant.rules.get(&item.incident.rule)
     {
-        // A picture says nothing that the words do not: without it nobody misses anything.
-        let seen = guarded(|| course::course(records, plant, rule, &item.incident));
-        match seen {
-            Ok(seen) => (into.context.course, into.context.counts) = seen,
-            Err(why) => tracing::warn!(rule = rule.name, why, "a course cannot be read"),
-        }
+        let seen = asked.course(records, plant, rule, &item.incident);
+        (into.context.course, into.context.counts) = seen;
     }
-    let told = guarded(|| data::sources(records, plant, notice, is_news(notice.kind)));
+    let told = guarded(|| asked.sources.of(records, plant, notice, is_news(notice.kind)));
     match told {
         Ok(told) => mail.data = told,
         Err(why) => tracing::warn!(why, "how complete the data is cannot be told"),

@@ -9,7 +9,7 @@ use super::board::Board;
 use super::notice::OwnerNotice;
 use super::{Destination, EngineError, Plant, compose};
 use crate::domain::delivery::Message;
-use crate::domain::notification::{self, Decision, Notice, Thread, World};
+use crate::domain::notification::{self, Decision, Notice, World};
 use crate::domain::silence::{Ack, Hidden, Silence};
 use crate::render::{self, Envelope, NotificationMail, Rendered};
 use crate::store::Store;
@@ -39,7 +39,6 @@ struct Known {
     silences: Vec<Silence>,
     hidden: BTreeMap<String, BTreeMap<String, Hidden>>,
     acks: BTreeMap<String, Ack>,
-    threads: BTreeMap<String, BTreeMap<String, Thread>>,
     told_in_part: BTreeMap<(String, String), BTreeSet<String>>,
     limits: BTreeMap<String, (u32, TimeDelta)>,
     sent: BTreeMap<String, Vec<DateTime<Utc>>>,
@@ -61,7 +60,6 @@ impl Known {
             silences: silences::lately(tx, now)?,
             hidden: silences::hidden_live(tx, now)?,
             acks: acks::live(tx, now)?,
-            threads: notices::threads(tx)?,
             told_in_part: notices::told_in_part(tx)?,
             limits,
             sent,
@@ -77,7 +75,6 @@ impl Known {
             silences: &self.silences,
             hidden: &self.hidden,
             acks: &self.acks,
-            threads: &self.threads,
             told_in_part: &self.told_in_part,
             limits: &self.limits,
             sent: &self.sent,
@@ -115,11 +112,9 @@ pub(super) fn decide(
     let world = known.world(board, plant);
     let mut decision = notification::decide(&world, now);
     store.state.read(|tx| count_recent(tx, &world, &mut decision, now))?;
-    let letters = decision.notices.iter().map(|notice| {
-        let mail = compose::compose(store, plant, notice)?;
-        Ok(messages(plant, notice, &mail))
+    let letters = compose::each(store, plant, &decision.notices, |notice, mail| {
+        messages(plant, notice, mail)
     });
-    let letters = letters.collect::<Result<_, EngineError>>()?;
     let lines = store.state.read(|tx| hidden_lines(tx, plant, &known.silences, now))?;
     let weekly = known.silences.iter().filter(|silence| silence.is_live(now));
     let weekly = weekly.filter_map(|silence| spans(silence, now).last().map(|(_, to)| to));

@@ -1,6 +1,7 @@
 //! The state machine: one reading moves one incident by one step.
 
 use std::fmt;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
@@ -112,7 +113,7 @@ pub fn step(rule: &Rule, incident: Option<&Incident>, seen: &Observation, slot: 
     let mut next = open.clone();
     next.last_reading = reading;
     next.last_read_at = slot.at;
-    next.about = About::of(rule);
+    next.about = About::known_or_of(&open.about, rule);
     if reading != Reading::Gone && !seen.group.shown.is_empty() {
         next.group.shown.clone_from(&seen.group.shown);
     }
@@ -205,7 +206,7 @@ fn begin(
         last_reading: reading,
         last_read_at: slot.at,
         resolved: None,
-        about: About::of(rule),
+        about: Arc::new(About::of(rule)),
     };
     fire_if_held(rule, incident, Transition::Began, slot)
 }

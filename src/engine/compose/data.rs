@@ -1,6 +1,6 @@
 //! Up to when the data of a notice is known, and what it does not cover.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::super::Plant;
@@ -8,6 +8,7 @@ use super::{datasets, window};
 use crate::domain::coverage::CoverageFact;
 use crate::domain::expr::ReportType;
 use crate::domain::notification::Notice;
+use crate::domain::period::Window;
 use crate::domain::query::{Frame, Query, QueryText};
 use crate::domain::report::Covering;
 use crate::domain::rule::Rule;
@@ -15,41 +16,73 @@ use crate::domain::value::Value;
 use crate::render::{self, Locale, SourceState};
 use crate::store::{StoreError, View};
 
-/// The sources of the rules of a notice, by name; with `covers`, what the window of the first one's
-/// data lacks.
-pub(super) fn sources(
-    records: &View<'_>,
-    plant: &Plant,
-    notice: &Notice,
-    covers: bool,
-) -> Result<Vec<SourceState>, StoreError> {
-    let items = notice.items.iter().map(|item| item.incident.rule.as_str());
-    let events = notice.records.iter().map(|record| record.rule.as_str());
-    let names: BTreeSet<&str> = items.chain(events).collect();
-    let rules = names.into_iter().filter_map(|name| plant.rules.get(name));
+/// Windows of which it is counted what the data lacks, of all notices that are decided together.
+const COUNTED_MAX: usize = 100;
+
+/// What is known of sources, for notices that are decided together.
+#[derive(Default)]
+pub(super) struct Known {
+    /// By rules, and the window whose data was counted.
+    told: HashMap<(BTreeSet<String>, Option<Window>), Vec<SourceState>>,
+    counted: usize,
+}
+
+impl Known {
+    /// The sources of the rules of a notice, by name; with `covers`, what the window of the first
+    /// one's data lacks.
+    pub(super) fn of(
+        &mut self,
+        records: &View<'_>,
+        plant: &Plant,
+        notice: &Notice,
+        covers: bool,
+    ) -> Result<Vec<SourceState>, StoreError> {
+        let items = notice.items.iter().map(|item| item.incident.rule.as_str());
+        let events = notice.records.iter().map(|record| record.rule.as_str());
+        let names: BTreeSet<String> = items.chain(events).map(str::to_owned).collect();
+        let first = notice.first().filter(|_| covers && self.counted < COUNTED_MAX);
+        let first = first.and_then(|incident| {
+            let rule = plant.rules.get(&incident.rule)?;
+            Some((rule, window(rule, incident)?))
+        });
+        let key = (names, first.map(|(_, window)| window));
+        if let Some(told) = self.told.get(&key) {
+            return Ok(told.clone());
+        }
+        let mut told = sources(records, plant, &key.0);
+        if let (Some((rule, window)), Some(source)) = (first, told.first_mut()) {
+            self.counted += 1;
+            source.covers = lacking(records, plant, rule, window)?;
+        }
+        self.told.insert(key, told.clone());
+        Ok(told)
+    }
+}
+
+/// The sources of some rules, by name.
+fn sources(records: &View<'_>, plant: &Plant, names: &BTreeSet<String>) -> Vec<SourceState> {
+    let rules = names.iter().filter_map(|name| plant.rules.get(name));
     let read: BTreeSet<String> = rules.flat_map(|rule| datasets(rule)).collect();
     let mut sources: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for dataset in plant.datasets.iter().filter(|dataset| read.contains(&dataset.name)) {
         sources.entry(&dataset.source).or_default().push(dataset.name.clone());
     }
-    let mut told: Vec<SourceState> = (sources.into_iter())
+    (sources.into_iter())
         .map(|(source, datasets)| SourceState {
             source: source.to_owned(),
             complete_to: records.complete_to(&datasets),
             covers: Vec::new(),
         })
-        .collect();
-    if let (true, Some(first)) = (covers, told.first_mut()) {
-        first.covers = lacking(records, plant, notice)?;
-    }
-    Ok(told)
+        .collect()
 }
 
-/// `2 of 41 ended sessions have metrics (..)`, where not all have; of the first incident's window.
-fn lacking(records: &View<'_>, plant: &Plant, notice: &Notice) -> Result<Vec<String>, StoreError> {
-    let Some(incident) = notice.first() else { return Ok(Vec::new()) };
-    let Some(rule) = plant.rules.get(&incident.rule) else { return Ok(Vec::new()) };
-    let Some(window) = window(rule, incident) else { return Ok(Vec::new()) };
+/// `2 of 41 ended sessions have metrics (..)`, where not all have in a window.
+fn lacking(
+    records: &View<'_>,
+    plant: &Plant,
+    rule: &Rule,
+    window: Window,
+) -> Result<Vec<String>, StoreError> {
     let frame = Frame {
         bounds: Some((window.from, window.to)),
         as_of: window.to,

@@ -166,8 +166,12 @@ impl Bench {
     }
 
     fn compose(&self, notice: &Notice) -> NotificationMail {
+        self.compose_all(std::slice::from_ref(notice)).remove(0)
+    }
+
+    fn compose_all(&self, notices: &[Notice]) -> Vec<NotificationMail> {
         let engine = self.app.engine();
-        compose(engine.store(), &engine.plant(), notice).unwrap()
+        each(engine.store(), &engine.plant(), notices, |_, mail| mail.clone())
     }
 }
 
@@ -306,6 +310,29 @@ fn evidence_of_the_first_incidents_only() {
     let with = mail.items.iter().filter(|item| item.context.evidence.is_some()).count();
     let courses = mail.items.iter().filter(|item| item.context.course.is_some()).count();
     assert_eq!((with, courses), (EVIDENCE_MAX, 1));
+}
+
+#[test]
+fn of_very_many_that_are_told_at_once_the_first_come_with_their_records() {
+    let bench = Bench::new(&COLUMNS);
+    bench.fill();
+    let of = |number: usize, receiver: &str| {
+        let mut notice = notice(Kind::Fired, Change::Fired, incident(WEB));
+        notice.items[0].incident.id = format!("{number:016x}");
+        notice.receiver = receiver.to_owned();
+        notice
+    };
+    let each = |number: usize| [of(number, "ops"), of(number, "hook")];
+    let notices: Vec<Notice> = (0..EVIDENCES_MAX + 20).flat_map(each).collect();
+    let mails = bench.compose_all(&notices);
+    assert_eq!(mails.len(), notices.len());
+    let context = |mail: &NotificationMail| mail.items[0].context.clone();
+    let with = mails.iter().filter(|mail| context(mail).evidence.is_some()).count();
+    let courses = mails.iter().filter(|mail| context(mail).course.is_some()).count();
+    // Whatever the second receiver is told of, the first one's answers serve.
+    assert_eq!((with, courses), (2 * EVIDENCES_MAX, 2 * COURSES_MAX));
+    let last = context(&mails[mails.len() - 1]).evidence_lost.unwrap();
+    assert!(last.contains("more than 100 incidents are told at once"), "{last}");
 }
 
 #[test]

@@ -106,6 +106,10 @@ create table told_in_part (
 create table heard (
     id integer primary key autoincrement
 ) strict;
+
+-- What waits for a receiver, in the order in which it is claimed: a backlog is never sorted.
+create index outbox_waiting on outbox (receiver, kind = 'digest', next_attempt_at)
+    where state = 'pending';
 -- Which notice a message tells, and who was told instead once its receiver had not taken it.
 alter table outbox add column notice text;
 alter table outbox add column fallback text;

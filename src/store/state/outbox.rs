@@ -218,7 +218,7 @@ pub fn begin(
     now: DateTime<Utc>,
 ) -> Result<Vec<(Delivery, Message)>, StateError> {
     let sql = format!(
-        "select {COLUMNS}, bytes, packed from outbox
+        "select {COLUMNS}, bytes, packed from outbox indexed by outbox_waiting
          where state = 'pending' and next_attempt_at <= ?1 and receiver = ?2
            and not (kind = 'notification' and exists (
                 select 1 from outbox earlier
@@ -361,9 +361,24 @@ pub fn retry(tx: &Transaction<'_>, id: i64, now: DateTime<Utc>) -> Result<bool, 
 /// Receivers that have something due, or begun and never ended, and are not held.
 pub fn receivers_due(tx: &Transaction<'_>, now: DateTime<Utc>) -> Result<Vec<String>, StateError> {
     let mut statement = tx.prepare_cached(
-        "select distinct receiver from outbox
-         where (state = 'pending' and next_attempt_at <= ?1 or state = 'sending')
-           and receiver not in (select receiver from hold where until > ?1)",
+        // From receiver to receiver: however much waits for one of them, it is one step.
+        "with recursive waiting (receiver) as (
+             select min(receiver) from outbox indexed by outbox_waiting
+             where state = 'pending'
+             union all
+             select (select min(receiver) from outbox indexed by outbox_waiting
+                     where state = 'pending' and receiver > waiting.receiver)
+             from waiting where receiver is not null
+         )
+         select receiver from (
+             select receiver from waiting
+             where exists (select 1 from outbox indexed by outbox_waiting
+                           where state = 'pending' and outbox.receiver = waiting.receiver
+                             and next_attempt_at <= ?1)
+             union
+             select receiver from outbox where state = 'sending'
+         )
+         where receiver not in (select receiver from hold where until > ?1)",
     )?;
     let rows = statement.query_map([millis(now)], |row| row.get(0))?;
     Ok(rows.collect::<Result<_, _>>()?)

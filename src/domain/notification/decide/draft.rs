@@ -1,5 +1,6 @@
 //! Drafts: notices that are due, with the rows that are stored once they are sent.
 
+use std::cmp::{Ordering, Reverse};
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -96,16 +97,16 @@ impl<'a> Work<'a> {
 
     /// Puts incidents into a notice, in order, up to the bound. Gives all of them back in that order.
     pub(super) fn list(&self, notice: &mut Notice, mut lines: Vec<Line<'a>>) -> Vec<Line<'a>> {
-        lines.sort_by(|a, b| {
-            let worse = |line: &Line<'_>| line.incident.level_index(&line.incident.level);
-            let news = |line: &Line<'_>| line.change == Change::Still;
-            (a.ended().cmp(&b.ended()))
-                .then(worse(b).cmp(&worse(a)))
-                .then(news(a).cmp(&news(b)))
-                .then_with(|| beyond(b.incident).total_cmp(&beyond(a.incident)))
-                .then_with(|| {
-                    (a.incident.began, &a.incident.id).cmp(&(b.incident.began, &b.incident.id))
-                })
+        lines.sort_by_cached_key(|line| {
+            let incident = line.incident;
+            (
+                line.ended(),
+                Reverse(incident.level_index(&incident.level)),
+                line.change == Change::Still,
+                Reverse(Ordered(beyond(incident))),
+                incident.began,
+                incident.id.as_str(),
+            )
         });
         let firing = lines.iter().take_while(|line| !line.ended()).count();
         let ended = lines.len() - firing;
@@ -179,6 +180,29 @@ impl<'a> Work<'a> {
         happened.map(|at| learned - at).filter(|late| *late > LATE_AFTER)
     }
 }
+
+/// A number in the order of [`f64::total_cmp`].
+struct Ordered(f64);
+
+impl Ord for Ordered {
+    fn cmp(&self, other: &Ordered) -> Ordering {
+        self.0.total_cmp(&other.0)
+    }
+}
+
+impl PartialOrd for Ordered {
+    fn partial_cmp(&self, other: &Ordered) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Ordered {
+    fn eq(&self, other: &Ordered) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Ordered {}
 
 /// How far a value is beyond the threshold of its level, as a share of it: so that incidents of
 /// several rules can be put in order.

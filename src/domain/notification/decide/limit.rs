@@ -13,6 +13,10 @@ use super::Work;
 use super::draft::Draft;
 use super::unit::row;
 
+/// At most so many notices are made by one decision: what it holds in memory is bounded, whatever
+/// begins at once. The rest stays owed, and the decision that follows makes the next.
+pub(super) const NOTICES_MAX: usize = 2_000;
+
 /// Drafts become notices, in order: the oldest incident first.
 pub(super) fn apply(work: &mut Work<'_>) {
     let mut by_receiver: BTreeMap<String, Vec<Draft<'_>>> = BTreeMap::new();
@@ -30,6 +34,13 @@ pub(super) fn apply(work: &mut Work<'_>) {
         let began = draft.notice.first().map(|incident| (incident.began, incident.id.clone()));
         (began, draft.notice.thread.clone(), draft.notice.seq)
     });
+    let rest = sent.split_off(sent.len().min(NOTICES_MAX));
+    for draft in &rest {
+        hold(work, draft, "others are told first: too many at once", None);
+    }
+    if !rest.is_empty() {
+        work.decision.next = Some(work.now);
+    }
     let mut records: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
     for draft in sent {
         for record in draft.records {
@@ -78,6 +89,9 @@ fn within<'a>(
 fn hold<'a>(work: &mut Work<'a>, draft: &Draft<'a>, why: &str, until: Option<DateTime<Utc>>) {
     work.wake(until);
     let receiver = draft.notice.receiver.as_str();
+    // What would have been corrected by it is still to be.
+    let corrected = &mut work.decision.told_corrections;
+    corrected.retain(|(id, _)| draft.told.iter().all(|told| told.incident != *id));
     for line in &draft.lines {
         work.quiet(line.incident, Some(receiver), why, until);
     }
