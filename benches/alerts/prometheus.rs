@@ -125,7 +125,10 @@ fn export(listener: &TcpListener, shapes: u64) {
             for label in 0..VALUES {
                 state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
                 let (value, channel) = ((state >> 33) % 6000, label % 4);
-                let _ = writeln!(body, "m{metric}{{channel=\"c{channel}\",label=\"l{label}\"}} {value}");
+                let _ = writeln!(
+                    body,
+                    "m{metric}{{channel=\"c{channel}\",label=\"l{label}\"}} {value}"
+                );
             }
         }
         // A scrape that was cut off is a gap in Prometheus, and nothing here.

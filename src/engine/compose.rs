@@ -14,7 +14,9 @@ use crate::domain::notification::{self, Change, Item, Kind, Notice};
 use crate::domain::period::Window;
 use crate::domain::rule::{Baseline, Rule};
 use crate::render::chart::Course;
-use crate::render::{Context, Evidence, IncidentKind, IncidentMail, NotificationMail, PassedIncident};
+use crate::render::{
+    Context, Evidence, IncidentKind, IncidentMail, NotificationMail, PassedIncident,
+};
 use crate::store::{Store, StoreError, View};
 
 mod course;
@@ -66,6 +68,17 @@ pub(super) fn each<T>(
         }
     }
     made
+}
+
+/// Composes one notice by itself and gives what `make` makes of it.
+pub(super) fn one<T>(
+    store: &Store,
+    plant: &Plant,
+    notice: &Notice,
+    make: impl FnMut(&Notice, &NotificationMail) -> T,
+) -> T {
+    let mut made = each(store, plant, std::slice::from_ref(notice), make);
+    made.pop().expect("one notice makes one thing")
 }
 
 /// What the records have said for notices that are decided together: several receivers are told of

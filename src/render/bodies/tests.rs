@@ -14,6 +14,7 @@
 //! - `webhook4.json`: <https://prometheus.io/docs/alerting/latest/configuration/#webhook_config>
 
 use std::path::Path;
+use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
@@ -57,12 +58,13 @@ fn notice() -> Notice {
     let incident = &mut item.incident;
     incident.id = "a1b2c3d4e5f60718".to_owned();
     incident.rule = "slow-answer".to_owned();
-    incident.about.title = "Customers wait <too> long".to_owned();
-    incident.about.levels =
+    Arc::make_mut(&mut incident.about).title = "Customers wait <too> long".to_owned();
+    Arc::make_mut(&mut incident.about).levels =
         vec![("warning".into(), "> 300".into()), ("critical".into(), "> 900".into())];
-    incident.about.format = Format::Duration;
-    incident.about.runbook = Some("https://wiki.example.com/slow?a=1&b=2".to_owned());
-    incident.about.labels.insert("Team Name".into(), "messaging".into());
+    Arc::make_mut(&mut incident.about).format = Format::Duration;
+    Arc::make_mut(&mut incident.about).runbook =
+        Some("https://wiki.example.com/slow?a=1&b=2".to_owned());
+    Arc::make_mut(&mut incident.about).labels.insert("Team Name".into(), "messaging".into());
     incident.group.shown = vec![("Channel".into(), "WhatsApp & *EMEA*".into())];
     (incident.value, incident.worst) = (Some(400.0), Some(400.0));
     notice.thread = incident.id.clone();
@@ -115,6 +117,8 @@ fn mail() -> NotificationMail {
         records: Vec::new(),
         records_more: 0,
         instead_of: None,
+        late: None,
+        data: Vec::new(),
         zone: Zone::named("Europe/Berlin").unwrap(),
         locale: "en-GB".to_owned(),
         owner: None,
@@ -177,7 +181,7 @@ fn the_same_arguments_give_the_same_bytes() {
 fn pagerduty_knows_an_incident_by_its_id_alone() {
     let key = "postrider/a1b2c3d4e5f60718";
     let mut reworded = then(Change::LevelUp);
-    reworded.items[0].incident.about.title = "Answers take too long".to_owned();
+    Arc::make_mut(&mut reworded.items[0].incident.about).title = "Answers take too long".to_owned();
     for (notice, action, severity) in [
         (notice(), "trigger", json!("warning")),
         (reworded, "trigger", json!("critical")),
@@ -258,9 +262,10 @@ fn huge(symbols: &str) -> Notice {
     let grown = |n: usize| {
         let mut item: Item = item.clone();
         item.incident.id = format!("{n:016x}");
-        item.incident.about.title = format!("{n} {long}");
+        Arc::make_mut(&mut item.incident.about).title = format!("{n} {long}");
         item.incident.group.shown = vec![(long.clone(), long.clone())];
-        item.incident.about.runbook = Some(format!("https://e.example/{}", "x".repeat(380)));
+        Arc::make_mut(&mut item.incident.about).runbook =
+            Some(format!("https://e.example/{}", "x".repeat(380)));
         item.remarks = vec![long.clone(); 20];
         item
     };
@@ -355,7 +360,7 @@ fn limits(name: &str, body: &Value, bytes: usize) {
 fn markup_in_records_stays_text() {
     let mut notice = notice();
     let nasty = "<!channel> <@U1> @everyone [a](https://evil.example) **b** <b>c</b> `d`";
-    notice.items[0].incident.about.title = nasty.to_owned();
+    Arc::make_mut(&mut notice.items[0].incident.about).title = nasty.to_owned();
     let rendered = Rendered { subject: nasty.to_owned(), ..rendered() };
     let text = |name: &str| {
         let bodies = bodies(&shape(name), &notice, &mail(), &rendered);
