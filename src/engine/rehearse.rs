@@ -26,6 +26,7 @@ use crate::store::{Store, StoreError};
 
 mod advice;
 mod look;
+mod memory;
 mod timeline;
 mod track;
 
@@ -33,6 +34,8 @@ pub use advice::{Advice, Choice, advise};
 pub use look::{Look, Looked, look};
 pub use timeline::{Counts, Notified, Timeline};
 pub use track::{Run, Track, Tracks};
+
+use memory::Memory;
 
 /// What is rehearsed.
 pub struct Rehearsal<'a> {
@@ -88,6 +91,7 @@ impl Rehearsal<'_> {
             scans: Scans::of(&asked),
             acts: acts.collect(),
             board: Board::default(),
+            memory: Memory::of(self.plant, &self.rules),
             timeline: Timeline::new(self.from, self.to),
         };
         stage.timeline.counts = stage.acts.iter().map(Act::counts).collect();
@@ -167,6 +171,7 @@ struct Stage<'a, 'p> {
     /// Rules that ask the same share the answer, as they do in earnest.
     scans: Scans,
     board: Board,
+    memory: Memory,
     timeline: Timeline,
 }
 
@@ -357,14 +362,19 @@ impl Stage<'_, '_> {
     }
 
     fn decide(&mut self, now: DateTime<Utc>) {
-        let decision = notification::decide(&self.board.world(self.rehearsal.plant), now);
+        let world = self.memory.world(&self.board, self.rehearsal.plant);
+        let decision = notification::decide(&world, now);
         for notice in &decision.notices {
             self.timeline.told(notice);
         }
+        self.memory.follow(&decision, now);
         self.board.follow(&decision);
-        // A deadline that is over was dealt with: the clock goes on whatever a decision says.
-        let next = self.board.next;
-        self.board.next = next.map(|next| next.max(now + TimeDelta::seconds(1)));
+        // What is told now has deadlines of its own, which the next beat finds. And a deadline that
+        // is over was dealt with: the clock goes on whatever a decision says.
+        let beat = now + TimeDelta::seconds(1);
+        let told = !decision.notices.is_empty() || !decision.told.is_empty();
+        let next = decision.next.map(|next| next.max(beat));
+        self.board.next = if told { Some(beat) } else { next };
     }
 
     /// What is still open at the end belongs to it too.

@@ -156,6 +156,41 @@ incidents = [ { fired = "10:20", resolved = "10:35" } ]
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_event_rule_is_tested_by_the_records_that_it_tells() {
+    let folder = Folder::new().await;
+    let event = r#"
+[rules.each]
+kind = "event"
+level = "warning"
+type = "MessagingSession"
+date = "MessagingSession.EndTime"
+window = "10 min"
+where = "MessagingSession.Status = 'Ended'"
+columns = ["MessagingSession.Status as Status"]
+
+[[rules.each.test]]
+from = "2026-11-23 10:00"
+to = "11:00"
+records = { MessagingSession = [
+  { Status = "Ended", EndTime = "2026-11-23T08:30:00Z" },
+  { Status = "Ended", EndTime = "2026-11-23T09:12:00Z" },
+  { Status = "Ended", EndTime = "2026-11-23T09:41:00Z" },
+] }
+notices = [
+  { at = "10:17", to = "ops-mail", kind = "records" },
+  { at = "10:47", to = "ops-mail", kind = "records" },
+]
+"#;
+    folder.write(&format!("{HEAD}{event}{RULES}"));
+    assert_eq!(folder.done(&["rules", "test", "each"]), "passed  each / 1\n");
+    folder.write(&format!("{HEAD}{}{RULES}", event.replace("\"10:47\"", "\"10:52\"")));
+    let (code, out, _) = said(&folder.run(&["rules", "test", "each"]));
+    assert_eq!(code, Some(1));
+    assert!(out.contains("expected  10:52 records to `ops-mail`"), "{out}");
+    assert!(out.contains("came      10:47 records to `ops-mail`"), "{out}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn tests_may_stand_in_a_file_of_their_own() {
     let folder = Folder::new().await;
     folder.write(&format!("{HEAD}{RULES}"));

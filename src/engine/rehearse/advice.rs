@@ -19,6 +19,9 @@ const PARTS: [f64; 16] = [
     0.9999, 1.0,
 ];
 
+/// At most so many heights that incidents went to are tried.
+const PEAKS_MAX: usize = 40;
+
 /// What fires more of the time than this is no alert any more.
 const FIRING_MAX: f64 = 0.2;
 
@@ -68,8 +71,8 @@ pub struct Advice {
 /// lowest level does not compare with `<` or `>`, or there are no values.
 pub fn advise(rule: &Rule, tracks: &Tracks, alerts_max: usize) -> Option<Advice> {
     let upward = rule.levels.first()?.breach.upward()?;
-    let thresholds = thresholds(rule, tracks, upward)?;
     let present = fired(rule, tracks);
+    let thresholds = thresholds(rule, tracks, &present, upward)?;
     let length = match (tracks.slots.first(), tracks.slots.last()) {
         (Some(first), Some(last)) => *last - *first,
         _ => return None,
@@ -93,7 +96,12 @@ pub fn advise(rule: &Rule, tracks: &Tracks, alerts_max: usize) -> Option<Advice>
 }
 
 /// Thresholds from the one that says most to the one that says nothing, the present one among them.
-fn thresholds(rule: &Rule, tracks: &Tracks, upward: bool) -> Option<Vec<f64>> {
+fn thresholds(
+    rule: &Rule,
+    tracks: &Tracks,
+    present: &[Incident],
+    upward: bool,
+) -> Option<Vec<f64>> {
     let mut values: Vec<(f64, u64)> = (tracks.groups.values())
         .flat_map(Track::values)
         .map(|(value, count)| (if upward { value } else { -value }, u64::from(count)))
@@ -111,6 +119,14 @@ fn thresholds(rule: &Rule, tracks: &Tracks, upward: bool) -> Option<Vec<f64>> {
         found.extend(value.map(|(value, _)| rounded(*value)));
     }
     found.push(last);
+    // How far each incident went is where thresholds tell them apart.
+    let mut peaks: Vec<f64> = (present.iter())
+        .filter_map(|incident| incident.worst)
+        .map(|worst| rounded(if upward { worst } else { -worst }))
+        .collect();
+    peaks.sort_by(f64::total_cmp);
+    peaks.dedup();
+    found.extend(peaks.iter().step_by(peaks.len().div_ceil(PEAKS_MAX).max(1)));
     found.sort_by(f64::total_cmp);
     found.dedup();
     Some(found.into_iter().map(|value| if upward { value } else { -value }).collect())

@@ -1,21 +1,24 @@
 //! One look: what a rule reads of each group at one slot, and what would come of it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use rusqlite::Transaction;
 
 use crate::domain::incident::{self, Incident, Step};
-use crate::domain::notification;
+use crate::domain::notification::{self, Thread, World};
 use crate::domain::rule::levels::level_after;
 use crate::domain::rule::readings::{Observation, cap_groups};
 use crate::domain::rule::slots::{Slot, due_slots};
 use crate::domain::rule::{Reading, Rule};
+use crate::domain::silence::{Ack, Hidden, Silence};
 use crate::engine::board::Board;
 use crate::engine::evaluate::{Answers, Scans, datasets};
 use crate::engine::observe::observe;
 use crate::engine::{EngineError, Plant};
 use crate::store::Store;
-use crate::store::state::State;
+use crate::store::state::{State, StateError, acks, notices, silences};
 
 /// What a look at a rule came to.
 #[derive(Clone, Debug)]
@@ -94,8 +97,37 @@ pub fn look(
         }
         look.groups.push(Looked { seen, level, before, step });
     }
-    let decision = notification::decide(&board.world(plant), now);
+    let said = state.map(|state| state.read(|tx| Said::read(tx, now))).transpose()?;
+    let said = said.unwrap_or_default();
+    let world = World {
+        silences: &said.silences,
+        hidden: &said.hidden,
+        acks: &said.acks,
+        threads: &said.threads,
+        ..board.world(plant)
+    };
+    let decision = notification::decide(&world, now);
     let ours = decision.notices.into_iter().filter(|notice| notice.rule() == rule.name);
     look.notices = ours.map(|notice| (notice.receiver, notice.kind, notice.reason)).collect();
     Ok(look)
+}
+
+/// What people have said, and what threads have come to.
+#[derive(Default)]
+struct Said {
+    silences: Vec<Silence>,
+    hidden: BTreeMap<String, BTreeMap<String, Hidden>>,
+    acks: BTreeMap<String, Ack>,
+    threads: BTreeMap<String, BTreeMap<String, Thread>>,
+}
+
+impl Said {
+    fn read(tx: &Transaction<'_>, now: DateTime<Utc>) -> Result<Said, StateError> {
+        Ok(Said {
+            silences: silences::lately(tx, now)?,
+            hidden: silences::hidden_live(tx, now)?,
+            acks: acks::live(tx, now)?,
+            threads: notices::threads(tx)?,
+        })
+    }
 }
