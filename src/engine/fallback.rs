@@ -51,7 +51,7 @@ impl Instead {
             instead_of: Some((notice.receiver.clone(), why)),
             ..notice.clone()
         };
-        let mail = compose::compose(store, plant, &told)?;
+        let mail = compose::compose(store, plant, &told);
         let letters = notify::messages(plant, &told, &mail);
         Ok((!letters.is_empty()).then_some(Instead { of: notice.key, notice: told, letters }))
     }

@@ -80,7 +80,7 @@ impl Engine {
             let sample = sample_notice(name, now, over);
             let (store, of) = (Arc::clone(&self.store), Arc::clone(&plant));
             let letters = blocking(move || {
-                let mail = compose::compose(&store, &of, &sample)?;
+                let mail = compose::compose(&store, &of, &sample);
                 Ok(notify::messages(&of, &sample, &mail))
             })
             .await?;
