@@ -33,6 +33,12 @@ const EVIDENCES_MAX: usize = 100;
 /// Incidents whose course is asked for, of all that are told at once: each is many questions.
 const COURSES_MAX: usize = 20;
 
+/// The content of one notice.
+pub(super) fn compose(store: &Store, plant: &Plant, notice: &Notice) -> NotificationMail {
+    let mut mails = each(store, plant, std::slice::from_ref(notice), |_, mail| mail.clone());
+    mails.pop().expect("one content of each notice")
+}
+
 /// Composes notices that are decided together, each as it is handed to `make`. Records that cannot
 /// be read cost what they would have said, not the notice.
 pub(super) fn each<T>(
@@ -68,17 +74,6 @@ pub(super) fn each<T>(
         }
     }
     made
-}
-
-/// Composes one notice by itself and gives what `make` makes of it.
-pub(super) fn one<T>(
-    store: &Store,
-    plant: &Plant,
-    notice: &Notice,
-    make: impl FnMut(&Notice, &NotificationMail) -> T,
-) -> T {
-    let mut made = each(store, plant, std::slice::from_ref(notice), make);
-    made.pop().expect("one notice makes one thing")
 }
 
 /// What the records have said for notices that are decided together: several receivers are told of

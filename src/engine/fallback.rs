@@ -51,8 +51,8 @@ impl Instead {
             instead_of: Some((notice.receiver.clone(), why)),
             ..notice.clone()
         };
-        let letters =
-            compose::one(store, plant, &told, |told, mail| notify::messages(plant, told, mail));
+        let mail = compose::compose(store, plant, &told);
+        let letters = notify::messages(plant, &told, &mail);
         Ok((!letters.is_empty()).then_some(Instead { of: notice.key, notice: told, letters }))
     }
 

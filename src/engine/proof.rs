@@ -80,9 +80,8 @@ impl Engine {
             let sample = sample_notice(name, now, over);
             let (store, of) = (Arc::clone(&self.store), Arc::clone(&plant));
             let letters = blocking(move || {
-                Ok(compose::one(&store, &of, &sample, |sample, mail| {
-                    notify::messages(&of, sample, mail)
-                }))
+                let mail = compose::compose(&store, &of, &sample);
+                Ok(notify::messages(&of, &sample, &mail))
             })
             .await?;
             for letter in letters {

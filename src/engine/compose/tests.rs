@@ -166,7 +166,8 @@ impl Bench {
     }
 
     fn compose(&self, notice: &Notice) -> NotificationMail {
-        self.compose_all(std::slice::from_ref(notice)).remove(0)
+        let engine = self.app.engine();
+        compose(engine.store(), &engine.plant(), notice)
     }
 
     fn compose_all(&self, notices: &[Notice]) -> Vec<NotificationMail> {

@@ -226,6 +226,25 @@ fn a_correction_goes_to_those_who_were_told_in_the_same_thread() {
 }
 
 #[test]
+fn a_correction_that_a_limit_holds_back_is_told_later() {
+    let mut w = world(by_level());
+    w.limits.insert("mail".into(), (1, TimeDelta::minutes(60)));
+    w.step("a!");
+    w.now = 1;
+    w.corrections = vec![Correction {
+        incident: w.id("a"),
+        number: 1,
+        at: minute(1),
+        words: "It was 250 and no breach.".into(),
+    }];
+    w.decide();
+    assert_eq!((w.notices.len(), w.corrections.len()), (1, 1), "it waits");
+    w.wait_to(100);
+    assert_eq!(w.said()[1..], ["60 correction mail: a~"]);
+    assert!(w.corrections.is_empty());
+}
+
+#[test]
 fn a_correction_in_a_group_follows_on_what_is_told_at_the_same_moment() {
     let route = Route {
         group_by: vec!["rule".into()],

@@ -195,6 +195,30 @@ fn beyond_its_limit_a_receiver_gets_a_summary_and_loses_nothing() {
 }
 
 #[test]
+fn of_very_many_at_once_a_decision_tells_so_many_and_the_next_the_rest() {
+    let mut w = World::new(rule(0, 0), vec![to(&["mail"])]);
+    w.see("slow-answer", "0", 400.0);
+    let one = w.live.values().next().cloned().expect("one");
+    w.live.clear();
+    for n in 0..4_500 {
+        let id = format!("{n:016x}");
+        w.live.insert(id.clone(), Incident { id, ..one.clone() });
+    }
+    let (mut told, mut keys) = (Vec::new(), BTreeSet::new());
+    for _ in 0..4 {
+        let decision = decide(&w.view(), minute(0));
+        told.push(decision.notices.len());
+        keys.extend(decision.notices.iter().map(|notice| notice.key.clone()));
+        let more = decision.next == Some(minute(0));
+        assert_eq!(more, keys.len() < 4_500, "it says that there is more");
+        for row in decision.told {
+            w.told.entry(row.incident.clone()).or_default().insert(row.receiver.clone(), row);
+        }
+    }
+    assert_eq!((told.as_slice(), keys.len()), ([2_000, 2_000, 500, 0].as_slice(), 4_500));
+}
+
+#[test]
 fn a_rule_that_sees_nothing_reminds_nobody() {
     let mut w = World::new(rule(0, 0), vec![Route { repeat: repeat(10), ..to(&["mail"]) }]);
     w.step("a!");
