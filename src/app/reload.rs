@@ -31,7 +31,10 @@ impl App {
         let lines = move || Ok(told(Some(&store.state), &before, &after)?);
         let lines = crate::engine::blocking(lines).await?;
         engine.replace_plant(plant);
-        engine.close_removed_rules().await?;
+        // What cannot be closed now is closed by housekeeping: the new config is in force already.
+        if let Err(err) = engine.close_removed_rules().await {
+            tracing::error!(error = %format!("{:#}", anyhow::Error::from(err)), "closed later");
+        }
         *self.config.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
         Ok(lines)
     }

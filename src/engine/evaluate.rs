@@ -86,7 +86,15 @@ impl Engine {
             board.moved = true;
             let mut moves = Moves::default();
             let known = board.rules_known();
-            for rule in known.iter().filter(|name| !plant.rules.contains_key(*name)) {
+            // A rule that tells of records now has no incidents any more.
+            let is_gone = |name: &String| match plant.rules.get(name) {
+                None => true,
+                Some(rule) => {
+                    rule.kind == Kind::Event && board.open_of(name).values().next().is_some()
+                }
+            };
+            let gone: Vec<String> = known.into_iter().filter(is_gone).collect();
+            for rule in &gone {
                 let open: Vec<_> = board.open_of(rule).values().cloned().collect();
                 for incident in open {
                     let step = incident::close(&incident, Reason::RuleRemoved, now);

@@ -208,7 +208,9 @@ impl Owing {
         let decision = &self.decision;
         for (notice, messages) in decision.notices.iter().zip(&self.letters) {
             for message in messages {
-                outbox::owe(tx, message, now)?;
+                if !outbox::owe(tx, message, now)? {
+                    tracing::error!(notice = notice.key, "owed before: its key was given twice");
+                }
                 outbox::tells(tx, &message.message.id, &notice.key)?;
             }
             let lost = if messages.is_empty() { " (not sent: the receiver is gone)" } else { "" };

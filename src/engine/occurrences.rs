@@ -80,7 +80,7 @@ impl Seeing<'_> {
             seen.unread += more;
             self.sort_out(&answer, until.is_none(), &mut keys, &mut seen)?;
         }
-        self.count_the_rest(&mut seen, to);
+        self.count_the_rest(&mut seen, to)?;
         seen.new.sort_by(|a, b| (a.at, &a.record).cmp(&(b.at, &b.record)));
         Ok(seen)
     }
@@ -128,11 +128,22 @@ impl Seeing<'_> {
     }
 
     /// More at once than can be told one by one are told as a number.
-    fn count_the_rest(&self, seen: &mut Seen, to: DateTime<Utc>) {
+    fn count_the_rest(&self, seen: &mut Seen, to: DateTime<Utc>) -> Result<(), StoreError> {
         let counted = if seen.new.is_empty() { 0 } else { seen.passed.len() as u64 };
         let more = counted + seen.unread;
         if more == 0 {
-            return;
+            return Ok(());
+        }
+        // What could not be looked at cannot be told from what was there at the last look: it is
+        // told once a day.
+        let record = match counted {
+            0 => format!("more of {}", to.date_naive()),
+            _ => format!("more {}", to.timestamp_millis()),
+        };
+        let name = &self.rule.name;
+        let known = self.store.state.read(|tx| occurrences::known(tx, name, [record.as_str()]))?;
+        if known.into_iter().flatten().next().is_some() {
+            return Ok(());
         }
         let mut labels = self.rule.labels.clone();
         labels.insert("rule".into(), self.rule.name.clone());
@@ -142,13 +153,14 @@ impl Seeing<'_> {
         seen.new.push(Occurrence {
             rule: self.rule.name.clone(),
             title: self.rule.title.clone(),
-            record: format!("more {}", to.timestamp_millis()),
+            record,
             at: to,
             seen_at: self.now,
             shown: vec![("More".into(), format!("{more} more records at once"))],
             link: None,
             labels,
         });
+        Ok(())
     }
 }
 

@@ -51,6 +51,9 @@ pub struct Rehearsal<'a> {
     pub follow: Option<String>,
 }
 
+/// Brings what is visible by an instant of the virtual clock.
+pub type Bringing<'s> = dyn FnMut(&Store, DateTime<Utc>) -> Result<(), StoreError> + 's;
+
 /// What is seen in a rehearsal. A store's state must be one that is thrown away: what event rules
 /// have seen is remembered there.
 pub enum Sight<'s> {
@@ -58,7 +61,7 @@ pub enum Sight<'s> {
     Records(&'s Store),
     /// What is stored, more of it as time goes on: what is called with the virtual clock's time
     /// before each look may bring more.
-    Coming(&'s Store, &'s mut dyn FnMut(&Store, DateTime<Utc>) -> Result<(), StoreError>),
+    Coming(&'s Store, &'s mut Bringing<'s>),
     /// What is seen itself, of each rule at each slot; `None`: nothing can be known.
     Given(&'s mut dyn FnMut(&Rule, &Slot) -> Option<Vec<Observation>>),
 }

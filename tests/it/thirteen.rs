@@ -120,11 +120,15 @@ async fn check(seed: u64, place: &Place) {
     let expected: BTreeMap<_, _> =
         asked.all().into_iter().map(|(name, table)| (name, table.shown())).collect();
     let config = test.app.config();
-    let names: Vec<&str> = config.reports.keys().map(String::as_str).collect();
+    // Those on postrider's own alerts are `hygiene`'s.
+    let own =
+        |name: &str| ["alerts-by-rule", "alerts-never", "notices-by-receiver"].contains(&name);
+    let shipped = || config.reports.iter().filter(|(name, _)| !own(name));
+    let names: Vec<&str> = shipped().map(|(name, _)| name.as_str()).collect();
     let mut known: Vec<&str> = expected.keys().copied().collect();
     known.sort_unstable();
     assert_eq!(names, known, "every shipped report is checked");
-    let reports: Vec<_> = config.reports.values().cloned().collect();
+    let reports: Vec<_> = shipped().map(|(_, report)| report.clone()).collect();
     let mut wrong = Vec::new();
     for section in test.app.engine().sections(&reports, slot).await {
         match section {

@@ -247,10 +247,12 @@ fn names_beyond<'a, T>(
     these.keys().filter(|name| !those.contains_key(*name)).map(String::as_str).collect()
 }
 
+/// From when to when an incident was open.
+type Lasted = (DateTime<Utc>, DateTime<Utc>);
+
 /// The incidents of one timeline that overlap none of the same rule and group in the other.
 fn beyond<'t>(these: &'t Timeline, those: &Timeline) -> Vec<&'t Incident> {
-    let mut known: BTreeMap<(&str, &str), BTreeSet<(DateTime<Utc>, DateTime<Utc>)>> =
-        BTreeMap::new();
+    let mut known: BTreeMap<(&str, &str), BTreeSet<Lasted>> = BTreeMap::new();
     let end = |incident: &Incident| incident.resolved.map_or(those.to, |end| end.at);
     for incident in &those.incidents {
         let key = (incident.rule.as_str(), incident.group.key.as_str());

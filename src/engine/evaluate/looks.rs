@@ -14,12 +14,9 @@ use crate::engine::correct::{self, Look, Looking};
 use crate::store::StoreError;
 use crate::store::state::incidents;
 
-/// At most so many windows of a rule are looked at again in one round.
-const LOOKS_A_ROUND: usize = 4;
-
 impl Round<'_> {
     /// Looks at windows again that were judged an hour ago. It is in no hurry: only in rounds that
-    /// evaluated something and are not behind, and of each rule a few windows at a time.
+    /// evaluated something and are not behind, and of each rule one window at a time.
     pub(super) fn look_again(
         &mut self,
         board: &mut Board,
@@ -29,14 +26,13 @@ impl Round<'_> {
             return Ok(());
         }
         let timetable = std::mem::take(&mut board.timetable);
-        for _ in 0..LOOKS_A_ROUND {
-            let due = self.looks_due(&timetable, board)?;
-            if due.is_empty() || stop() {
+        // One window of a rule a round: what was found is stored before the next one is looked at,
+        // which would find it again.
+        for looks in self.looks_due(&timetable, board)?.into_values() {
+            if stop() {
                 break;
             }
-            for looks in due.into_values() {
-                self.looks(&timetable, &looks, board)?;
-            }
+            self.looks(&timetable, &looks, board)?;
         }
         board.timetable = timetable;
         Ok(())

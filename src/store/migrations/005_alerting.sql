@@ -5,8 +5,6 @@ alter table incident add column live integer not null default 0;
 update incident set live = 1
     where open = 1 or id in (select incident from told where closed = 0);
 create index incident_live on incident (live) where live = 1;
--- How often a rule fires for a group.
-create index incident_by_group on incident (rule, group_key, id);
 
 create table silence (
     id       text primary key,
@@ -51,6 +49,9 @@ create index notice_by_rule on notice (rule, at);
 
 -- When an incident fired: what is looked at again once records have had time to come late.
 alter table incident add column fired_at integer;
+update incident set fired_at = json_extract(body, '$.fired_at');
+-- How often a rule fires for a group.
+create index incident_by_group on incident (rule, group_key, fired_at);
 create index incident_fired on incident (rule, fired_at) where fired_at is not null;
 -- Up to which slot a rule's windows have been looked at again.
 alter table rule_state add column looked_until integer;

@@ -234,7 +234,13 @@ pub fn prune(
         "delete from notice where key in (select key from notice where at < ?1 limit ?2)",
         params![before, limit],
     )?;
-    Ok(gone + notices)
+    // Nothing that could get one of its keys again is left of it.
+    let threads = tx.execute(
+        "delete from thread where (thread, receiver) in
+           (select thread, receiver from thread where at < ?1 limit ?2)",
+        params![before, limit],
+    )?;
+    Ok(gone + notices + threads)
 }
 
 /// An incident as it is kept, with what people and receivers had to do with it.

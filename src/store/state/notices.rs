@@ -113,7 +113,7 @@ pub fn fired_since(
 ) -> Result<usize, StateError> {
     let mut statement = tx.prepare_cached(
         "select id from incident
-         where rule = ?1 and group_key = ?2 and json_extract(body, '$.fired_at') > ?3 limit 10000",
+         where rule = ?1 and group_key = ?2 and fired_at > ?3 limit 10000",
     )?;
     let rows =
         statement.query_map(params![rule, group, millis(since)], |row| row.get::<_, String>(0))?;

@@ -88,15 +88,16 @@ pub fn put_hidden(tx: &Transaction<'_>, hidden: &Hidden) -> Result<(), StateErro
     Ok(())
 }
 
-/// What the silences of [`lately`] did to incidents that are still live: by silence, then by
-/// incident.
+/// What the silences of [`lately`] did to incidents, by silence, then by incident. What they did to
+/// records is only counted.
 pub fn hidden_live(
     tx: &Transaction<'_>,
     now: DateTime<Utc>,
 ) -> Result<BTreeMap<String, BTreeMap<String, Hidden>>, StateError> {
     let mut statement = tx.prepare_cached(
         "select hidden.body from hidden join silence on silence.id = hidden.silence
-         where silence.ends_at > ?1 and coalesce(silence.ended_at, silence.ends_at) > ?1",
+         where silence.ends_at > ?1 and coalesce(silence.ended_at, silence.ends_at) > ?1
+           and exists (select 1 from incident where incident.id = hidden.incident)",
     )?;
     let at = millis(now - KNOWN_FOR);
     let rows = statement.query_map([at], |row| row.get::<_, String>(0))?;

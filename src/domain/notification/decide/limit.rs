@@ -30,9 +30,17 @@ pub(super) fn apply(work: &mut Work<'_>) {
             None => sent.extend(drafts),
         }
     }
+    // Those of one thread in their own order, whichever incident each begins with: what is stored of
+    // the thread last is its last notice.
+    let began = |draft: &Draft<'_>| draft.notice.first().map(|incident| incident.began);
+    let mut oldest: BTreeMap<String, Option<DateTime<Utc>>> = BTreeMap::new();
+    for draft in &sent {
+        let known = oldest.entry(draft.notice.thread.clone()).or_insert_with(|| began(draft));
+        *known = (*known).min(began(draft));
+    }
     sent.sort_by_cached_key(|draft| {
-        let began = draft.notice.first().map(|incident| (incident.began, incident.id.clone()));
-        (began, draft.notice.thread.clone(), draft.notice.seq)
+        let thread = &draft.notice.thread;
+        (oldest.get(thread).copied().flatten(), thread.clone(), draft.notice.seq)
     });
     let rest = sent.split_off(sent.len().min(NOTICES_MAX));
     for draft in &rest {
@@ -50,6 +58,8 @@ pub(super) fn apply(work: &mut Work<'_>) {
         work.decision.threads.extend(draft.threads);
         work.decision.notices.push(draft.notice);
     }
+    // What is stored of a thread is its last notice, whatever else of it was told beside.
+    work.decision.threads.sort_by_key(|row| row.seq);
     settle_records(work, records);
 }
 

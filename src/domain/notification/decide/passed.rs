@@ -36,8 +36,17 @@ pub(super) fn decide(work: &mut Work<'_>) {
             None => {
                 let late = work.late(newest, newest.fired_at, Some(route));
                 let (end, words) = (ended(newest), late_words(late));
-                let reason = format!("it fired and ended before anybody was told: {end}{words}");
-                let line = Line::new(newest, Change::Resolved);
+                let mut line = Line::new(newest, Change::Resolved);
+                let found = work.world.corrections.iter().filter(|c| c.incident == newest.id);
+                line.remarks = found.map(|correction| correction.words.clone()).collect();
+                let reason = match line.remarks.is_empty() {
+                    true => format!("it fired and ended before anybody was told: {end}{words}"),
+                    // It would have fired, had its records come in time.
+                    false => format!(
+                        "late or edited records changed what was judged: {}",
+                        line.remarks.join(" ")
+                    ),
+                };
                 let place = (newest.id.as_str(), 1, receiver);
                 let mut draft = work.draft(Kind::Resolved, place, vec![line], reason);
                 draft.notice.late = late;

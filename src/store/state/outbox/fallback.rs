@@ -1,6 +1,6 @@
 //! Messages of notices that their receivers have not taken: what is told to somebody else instead.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::super::{StateError, instant, millis};
@@ -28,6 +28,9 @@ pub struct UntakenNotice {
     pub said: Option<String>,
 }
 
+/// What was refused longer ago is history: a fallback that is new in the config is not told it.
+const REFUSED_TOLD: TimeDelta = TimeDelta::days(2);
+
 /// Writes down which notice a message tells.
 pub fn tells(tx: &Transaction<'_>, message: &str, notice: &str) -> Result<(), StateError> {
     tx.prepare_cached("update outbox set notice = ?2 where message_id = ?1")?
@@ -36,7 +39,7 @@ pub fn tells(tx: &Transaction<'_>, message: &str, notice: &str) -> Result<(), St
 }
 
 /// Notices of one receiver that it has not taken and that nobody else was told: those owed since
-/// before an instant, those refused for good, and all of a receiver that is broken. The oldest first,
+/// before an instant, those lately refused for good, and all of a receiver that is broken. The oldest first,
 /// at most so many.
 pub fn untaken(
     tx: &Transaction<'_>,
@@ -50,10 +53,16 @@ pub fn untaken(
               left join hold h on h.receiver = o.receiver
          where o.notice is not null and o.fallback is null and o.state <> 'delivered'
            and n.receiver = ?1
-           and (o.created_at <= ?2 or o.state in ('rejected', 'expired') or h.broken)
+           and (o.created_at <= ?2 and o.state not in ('rejected', 'expired') or h.broken
+                or o.state in ('rejected', 'expired') and o.created_at > ?4)
          order by o.created_at, o.id limit ?3",
     )?;
-    let mut rows = statement.query(params![receiver, millis(owed_before), limit as i64])?;
+    let mut rows = statement.query(params![
+        receiver,
+        millis(owed_before),
+        limit as i64,
+        millis(owed_before - REFUSED_TOLD),
+    ])?;
     let mut found: Vec<UntakenNotice> = Vec::new();
     while let Some(row) = rows.next()? {
         let notice = read(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?;
