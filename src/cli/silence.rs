@@ -278,7 +278,7 @@ fn read_condition(text: &str, config: &Config) -> anyhow::Result<RouteCondition>
         };
         // Of headings nobody knows the values before they come.
         let Some(values) = values else { continue };
-        for text in texts.into_iter().filter(|text| !values.contains(*text)) {
+        if let Some(text) = texts.into_iter().find(|text| !values.contains(*text)) {
             let near = config::nearest(text, values.iter().map(String::as_str));
             let near = near.unwrap_or_else(|| "there are none".to_owned());
             return Err(anyhow!("no rule has the {label} `{text}`: {near}"));

@@ -75,7 +75,7 @@ fn owed(plant: &Plant, trouble: &Trouble, now: DateTime<Utc>) -> Option<Owed> {
 }
 
 /// The message to an address, if there is a mail server.
-fn owed_to(plant: &Plant, owner: &String, trouble: &Trouble, now: DateTime<Utc>) -> Option<Owed> {
+fn owed_to(plant: &Plant, owner: &str, trouble: &Trouble, now: DateTime<Utc>) -> Option<Owed> {
     let line = plant.mail.as_ref()?;
     let rendered = render::render_notice(&trouble.mail(plant));
     let mut parts: Vec<&str> = trouble.identity.iter().map(String::as_str).collect();
@@ -83,7 +83,7 @@ fn owed_to(plant: &Plant, owner: &String, trouble: &Trouble, now: DateTime<Utc>)
     let id = render::mail::message_id(&parts, render::mail::domain_of(&line.from));
     let envelope = Envelope {
         from: line.from.clone(),
-        to: owner.clone(),
+        to: owner.to_owned(),
         message_id: id.clone(),
         date: now,
         ..Envelope::default()
@@ -94,7 +94,7 @@ fn owed_to(plant: &Plant, owner: &String, trouble: &Trouble, now: DateTime<Utc>)
         origin: trouble.subject.clone(),
         receiver: SMTP.to_owned(),
         subject: rendered.subject.clone(),
-        message: Message { id, recipient: owner.clone(), bytes },
+        message: Message { id, recipient: owner.to_owned(), bytes },
         made_of: None,
     })
 }

@@ -1,6 +1,7 @@
 //! The integration tests: the real app on loopback, and the shape of the code.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by failing")]
+#![allow(clippy::duplicate_mod, reason = "two campaigns of the benches share their parts")]
 
 mod alerts;
 mod blind;

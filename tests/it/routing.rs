@@ -76,8 +76,8 @@ impl Desk {
 
     /// The reason of the last notice about a rule.
     fn reason(&self, rule: &str) -> String {
-        let lines = self.t.ledger(rule).into_iter().filter(|(kind, _)| kind == "notification");
-        lines.last().expect("a notice").1
+        let mut lines = self.t.ledger(rule).into_iter();
+        lines.rfind(|(kind, _)| kind == "notification").expect("a notice").1
     }
 
     fn silence(&self, condition: &str, hours: i64) -> Silence {

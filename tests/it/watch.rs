@@ -145,7 +145,7 @@ async fn incidents_are_kept_by_id_over_edits_and_closed_with_their_rule() {
         assert_eq!(lines.last().map(String::as_str), Some(kept), "{lines:?}");
         t.advance(TimeDelta::minutes(2)).await;
         let ids: Vec<String> = t.incidents().into_iter().map(|incident| incident.id).collect();
-        assert_eq!(ids, [open.id.clone()], "after {new}");
+        assert_eq!(ids, std::slice::from_ref(&open.id), "after {new}");
     }
     let firing = |hooks: usize| {
         let hooks = t.catcher.hooks().into_iter().skip(hooks);

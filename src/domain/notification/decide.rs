@@ -215,12 +215,10 @@ impl<'a> Work<'a> {
                 if told.is_none() {
                     self.quiet(incident, Some(receiver), reason.clone(), *until);
                 }
-            } else if let (Some((reason, until)), false) = (&shut, want == Want::Still) {
-                if want == Want::Fired {
-                    self.waiting.push((incident, receiver));
-                    let reason = format!("{reason}: told when it opens");
-                    self.quiet(incident, Some(receiver), reason, *until);
-                }
+            } else if let (Some((reason, until)), Want::Fired) = (&shut, want) {
+                self.waiting.push((incident, receiver));
+                let reason = format!("{reason}: told when it opens");
+                self.quiet(incident, Some(receiver), reason, *until);
             }
             let held = stop.clone().or(shut.clone());
             let news = want != Want::Still && held.is_none();

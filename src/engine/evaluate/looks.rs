@@ -14,6 +14,9 @@ use crate::engine::correct::{self, Look, Looking};
 use crate::store::StoreError;
 use crate::store::state::incidents;
 
+/// By the slot looked at, the place of each rule in the timetable and its look.
+type LooksDue = BTreeMap<DateTime<Utc>, Vec<(usize, Look)>>;
+
 impl Round<'_> {
     /// Looks at windows again that were judged an hour ago. It is in no hurry: only in rounds that
     /// evaluated something and are not behind, and of each rule one window at a time.
@@ -43,8 +46,8 @@ impl Round<'_> {
         &mut self,
         timetable: &Timetable,
         board: &mut Board,
-    ) -> Result<BTreeMap<DateTime<Utc>, Vec<(usize, Look)>>, EngineError> {
-        let mut due: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    ) -> Result<LooksDue, EngineError> {
+        let mut due = LooksDue::new();
         let mut new = Vec::new();
         self.store.state.read(|tx| {
             for (place, entry) in timetable.entries.iter().enumerate() {

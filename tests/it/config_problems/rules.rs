@@ -79,7 +79,8 @@ fn check_with(keys: &str, more: &str, expected: &[(&str, &str, &str)]) {
         })
         .collect();
     let mut expected = expected.to_vec();
-    (seen.sort_unstable(), expected.sort_unstable());
+    seen.sort_unstable();
+    expected.sort_unstable();
     assert_eq!(seen, expected);
 }
 
