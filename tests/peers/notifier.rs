@@ -9,6 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use postrider::config::{self, Config, Mode};
 use postrider::domain::incident::{Incident, State, step};
 use postrider::domain::notification::{Decision, Notice, Thread, Told, World, decide};
+use postrider::domain::route::Repeat;
 use postrider::domain::rule::Reading;
 use postrider::domain::rule::readings::{Group, Observation};
 use postrider::domain::rule::slots::Slot;
@@ -66,7 +67,6 @@ to = ["hook"]
 group_by = {labels:?}
 wait = "{wait} s"
 interval = "{interval} s"
-repeat = "{repeat} s"
 [[routes]]
 to = ["hook"]
 [[inhibitions]]
@@ -85,7 +85,10 @@ equal = ["team"]
     }
     let read =
         config::load_text("peers.toml", &text, Path::new("."), &config::Process, Mode::Check);
-    Ok(read?.0)
+    let (mut config, _) = read?;
+    // The config refuses reminders every few seconds: here seconds stand for minutes.
+    config.routes[0].repeat = Some(Repeat::every(TimeDelta::seconds(i64::from(*repeat))));
+    Ok(config)
 }
 
 fn severity(name: &str) -> &'static str {

@@ -238,7 +238,7 @@ fn declared() -> Vec<Scenario> {
             "restarted below an inhibition",
             14,
             &[(0, Fire("C")), (0, Fire("A")), (35, Kill)],
-            &["C", "C"],
+            &["C", "A", "C"],
             &["C"],
             "inhibition and what was told are known from the first moment on",
         ),
