@@ -3,7 +3,7 @@
 //!
 //! A round looks at every rule and costs what is due: at most beats the watermarks stand still and
 //! nothing is. Slots of one instant are evaluated together over one view of the records, and rules
-//! that ask the same of it share the answer. Incidents are moved on the [`Board`]; whatever fails
+//! that ask the same of it share the answer. Incidents are moved on the board; whatever fails
 //! throws the board away, and the next round begins from what is stored.
 
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ use crate::domain::incident::{self, Reason};
 use crate::domain::rule::readings::{Group, Observation, cap_groups, overflow_rule};
 use crate::domain::rule::slots::{self, Slot, due_slots};
 use crate::domain::rule::{Kind, Reading, Rule};
-use crate::store::state::{corrections, occurrences};
+use crate::store::state::{corrections, incidents, occurrences};
 use crate::store::{Store, StoreError};
 
 mod answers;
@@ -240,6 +240,17 @@ impl<'a> Round<'a> {
             let (rule, cadence) = (&entry.rule, cadences[entry.set].unwrap_or(entry.rule.every));
             let until = board.evaluated_until(&rule.name);
             let due = due_slots(rule, until, watermark, cadence, self.now);
+            // A rule that was removed and is back judges no slot that it judged before: an incident
+            // that begins there again would have the id of the one that was closed.
+            if until.is_none()
+                && let Some(slot) = due.slots.first()
+                && let Some(removed) =
+                    self.store.state.read(|tx| incidents::removed_at(tx, &rule.name))?
+                && slot.at <= removed
+            {
+                timetable.entries[place].done_at = watermark;
+                continue;
+            }
             let Some(plan) = planned_of(place, rule, due, watermark) else {
                 timetable.entries[place].done_at = watermark;
                 continue;

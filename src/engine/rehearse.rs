@@ -1,6 +1,6 @@
 //! A rehearsal: rules, routes and receivers over a stretch of time, on a virtual clock and in memory.
 //!
-//! It walks the very path of a beat: the slots that [`due_slots`] plans, what [`observe`] sees at
+//! It walks the very path of a beat: the slots that [`due_slots`] plans, what `observe` sees at
 //! them, [`incident::step`], [`notification::decide`] over the same board. So what it says would have
 //! been told is what would have been told. What it leaves out on purpose: nothing is written,
 //! composed or sent, nobody silences or acknowledges, and no delivery fails. Records are read as they

@@ -291,6 +291,23 @@ async fn a_removed_rule_closes_what_it_opened_and_says_so() {
     assert_eq!(story.told()[2..], ["incident.fired"]);
 }
 
+#[tokio::test]
+async fn a_rule_that_is_taken_out_and_put_back_at_once_tells_its_incident_anew_and_its_end() {
+    let story = Story::begin(LONGEST, TO_BOTH).await;
+    story.waited("09:01", 400).await;
+    // The slot at which it began is the newest one.
+    story.until("09:11").await;
+    assert_eq!(story.told(), ["incident.fired"]);
+    let first = story.last()["incident"].clone();
+    let without = format!("{HEAD}{TYPES}{WAITING}{TO_BOTH}");
+    story.t.app.reload(story.t.config(&without)).await.unwrap();
+    story.t.app.reload(story.t.config(&story.config)).await.unwrap();
+    story.until("11:00").await;
+    let twice = ["incident.fired", "incident.resolved", "incident.fired", "incident.resolved"];
+    assert_eq!(story.told(), twice);
+    assert_ne!(story.last()["incident"], first);
+}
+
 /// Not running until an instant, then started again.
 async fn down_until(story: &mut Story, at: &str) {
     story.t.clock.set(crate::harness::utc(&stamp(at)));

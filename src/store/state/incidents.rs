@@ -194,6 +194,18 @@ pub fn evaluated(tx: &Transaction<'_>, rule: &str, until: DateTime<Utc>) -> Resu
     Ok(())
 }
 
+/// When incidents of a rule were last closed because it was no longer in the config.
+pub fn removed_at(tx: &Transaction<'_>, rule: &str) -> Result<Option<DateTime<Utc>>, StateError> {
+    let at: Option<i64> = tx
+        .prepare_cached(
+            "select max(json_extract(body, '$.resolved.at')) from incident
+             where rule = ?1 and open = 0
+               and json_extract(body, '$.resolved.reason') = 'rule_removed'",
+        )?
+        .query_row([rule], |row| row.get(0))?;
+    Ok(at.map(instant))
+}
+
 /// Forgets up to which slot a rule has been evaluated.
 pub fn forget_rule(tx: &Transaction<'_>, rule: &str) -> Result<(), StateError> {
     tx.prepare_cached("delete from rule_state where rule = ?1")?.execute([rule])?;
