@@ -29,6 +29,7 @@ mod datasets;
 mod digests;
 mod general;
 mod given;
+mod headers;
 mod look;
 mod receivers;
 mod reports;

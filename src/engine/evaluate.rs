@@ -20,7 +20,7 @@ use crate::domain::incident::{self, Reason};
 use crate::domain::rule::readings::{Group, Observation, cap_groups, overflow_rule};
 use crate::domain::rule::slots::{self, Slot, due_slots};
 use crate::domain::rule::{Kind, Reading, Rule};
-use crate::store::state::{corrections, incidents, occurrences};
+use crate::store::state::incidents;
 use crate::store::{Store, StoreError};
 
 mod answers;
@@ -134,14 +134,7 @@ fn commit(
     if owes || !moves.is_nothing() {
         store.state.write(|tx| {
             moves.store(tx, board, now)?;
-            let Some(owed) = &owed else { return Ok(()) };
-            for (rule, record) in &owed.decision.told_records {
-                occurrences::told(tx, rule, record)?;
-            }
-            for (incident, number) in &owed.decision.told_corrections {
-                corrections::told(tx, incident, *number)?;
-            }
-            owed.commit(tx, now)
+            owed.as_ref().map_or(Ok(()), |owed| owed.commit(tx, now))
         })?;
     }
     if let Some(owed) = owed {

@@ -14,7 +14,9 @@ use crate::domain::silence::{Ack, Hidden, Silence};
 use crate::render::{self, Envelope, NotificationMail, Rendered};
 use crate::store::Store;
 use crate::store::state::outbox::{Kind, Owed, SMTP};
-use crate::store::state::{StateError, acks, incidents, ledger, notices, outbox, silences};
+use crate::store::state::{
+    StateError, acks, corrections, incidents, ledger, notices, occurrences, outbox, silences,
+};
 
 /// What a silence hid is told so often.
 const HIDDEN_EVERY: TimeDelta = TimeDelta::weeks(1);
@@ -232,7 +234,10 @@ impl Owing {
             notices::put_told_in_part(tx, rule, record, receiver)?;
         }
         for (rule, record) in &decision.told_records {
-            notices::told_in_full(tx, rule, record)?;
+            occurrences::told(tx, rule, record)?;
+        }
+        for (incident, number) in &decision.told_corrections {
+            corrections::told(tx, incident, *number)?;
         }
         self.commit_silences(tx, now)?;
         self.heard.map_or(Ok(()), |heard| silences::heard(tx, heard))

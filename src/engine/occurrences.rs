@@ -2,7 +2,7 @@
 //! record's key, in the commit that owes the telling; so neither a restart nor a window that is read
 //! again tells anything twice, nor do records that are pulled anew.
 //!
-//! A rule reads back beyond what it has read before, by its window or by an hour: what became visible
+//! A rule reads back beyond what it has read before, by its window: what became visible
 //! late is found as long as that. A new rule tells nothing of what was there before it.
 
 use std::collections::BTreeSet;
@@ -17,8 +17,6 @@ use crate::domain::rule::{Rule, event};
 use crate::store::state::occurrences;
 use crate::store::{Store, StoreError};
 
-/// How far back a rule without a window reads again.
-const LOOK_BACK: TimeDelta = TimeDelta::hours(1);
 /// At most so many rows are held at once; where a stretch of time has more, it is read in halves.
 const ROWS_MAX: usize = 10_000;
 /// A stretch is not halved any more.
@@ -62,9 +60,8 @@ impl Seeing<'_> {
         if self.rule.event.is_none() {
             return Ok(Seen::default());
         }
-        let back = self.rule.window.unwrap_or(LOOK_BACK);
         // Where nothing says when a record became visible, all that match are looked at.
-        let from = self.rule.query.date.map(|_| until.unwrap_or(to) - back);
+        let from = self.rule.window.map(|back| until.unwrap_or(to) - back);
         let (mut seen, mut keys) = (Seen::default(), BTreeSet::new());
         let mut open = vec![from.map(|from| (from, to))];
         while let Some(stretch) = open.pop() {

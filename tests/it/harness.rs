@@ -20,6 +20,7 @@ use postrider::store::state::{incidents, ledger};
 use secrecy::SecretString;
 use tempfile::TempDir;
 
+pub(crate) mod canaries;
 pub(crate) mod letter;
 pub(crate) mod process;
 pub(crate) mod records;

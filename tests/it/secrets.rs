@@ -11,6 +11,7 @@ use postrider::demo::catcher::Answer;
 use postrider::demo::inbox::{Act, InboxSettings, Stage};
 use postrider::demo::org::{CLIENT_ID, Call, Fault, On, Org, Settings, Value};
 
+use crate::harness::canaries;
 use crate::harness::process::Folder;
 use crate::harness::records::{channel, ended, session};
 use crate::harness::{HEAD, HOOK_SECRET, Letter, PATIENCE, TRAFFIC};
@@ -39,7 +40,7 @@ to = ["ana@example.com", "ben@example.com", "ops-hook"]
 "#;
 
 /// Every secret, as it is and as it travels.
-fn canaries() -> Vec<String> {
+fn secrets() -> Vec<String> {
     let plain = format!("\0postrider\0{PASSWORD}");
     vec![
         CLIENT_SECRET.to_owned(),
@@ -54,24 +55,7 @@ fn canaries() -> Vec<String> {
 
 #[track_caller]
 fn clean(what: &str, text: &str) {
-    for canary in canaries() {
-        let Some(at) = text.find(&canary) else { continue };
-        let from = text[..at].rfind('\n').map_or(0, |line| line + 1);
-        panic!("`{canary}` is in {what}: {}", &text[from..at + canary.len()]);
-    }
-}
-
-/// Every file below a folder, as text.
-fn files(folder: &Path, found: &mut BTreeMap<String, String>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            files(&path, found);
-        } else {
-            let bytes = std::fs::read(&path).unwrap();
-            found.insert(path.display().to_string(), String::from_utf8_lossy(&bytes).into_owned());
-        }
-    }
+    canaries::clean(what, text, secrets().iter().map(String::as_str));
 }
 
 /// A trial of two dozen minutes on a clock sixty times as fast, with everything failing once.
@@ -162,7 +146,7 @@ async fn no_secret_shows_itself_anywhere_while_everything_fails_and_works() {
         clean("a webhook's headers", &headers.join("\n"));
     }
     let mut state = BTreeMap::new();
-    files(&folder.path("state"), &mut state);
+    canaries::files(&folder.path("state"), &mut state);
     assert!(state.keys().any(|name| name.ends_with("state.db")), "{:?}", state.keys());
     for (name, text) in state {
         clean(&name, &text);

@@ -1,18 +1,18 @@
 //! `[sources.X]` with `kind = "rest"`: where a JSON API is, and how it knows us.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
-use reqwest::header::{HeaderName, HeaderValue};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use url::Url;
 
 use super::super::problem::{Findings, closest};
 use super::super::secret::{Surroundings, is_reference};
 use super::super::shape::{Raw, Shaped};
-use super::super::text::{At, names_a_secret};
+use super::super::text::At;
 use super::super::units;
 use super::super::wire::{BasicToml, OAuth2Toml, PairToml, RestAuthToml, RestToml, Text};
+use super::headers::{self, Reserved, can_be_sent, is_header};
 use super::web::{host_of, is_loopback};
 use crate::source::rest::{RestAuth, RestSettings};
 
@@ -237,32 +237,6 @@ fn oauth2(
     })
 }
 
-pub(super) fn is_header(found: &mut Findings<'_>, at: At, name: &Text) -> bool {
-    let written = name.get_ref();
-    let right = HeaderName::from_bytes(written.as_bytes()).is_ok();
-    if !right {
-        let message = format!("`{}` is not the name of a header", written.escape_debug());
-        found.problem(at, message, "letters, digits and `-`, e.g. `X-Api-Key`");
-    }
-    right
-}
-
-/// Whether a value fits into a header; it is never shown.
-pub(super) fn can_be_sent(
-    found: &mut Findings<'_>,
-    at: At,
-    text: &Text,
-    value: &SecretString,
-) -> bool {
-    let fits = HeaderValue::from_str(value.expose_secret()).is_ok();
-    if !fits {
-        let what = if is_reference(text.get_ref()) { text.get_ref() } else { "the header" };
-        let message = format!("what `{what}` holds cannot stand in a header");
-        found.problem(at, message, "it must be one line of text");
-    }
-    fits
-}
-
 /// Headers of every request; what names a secret must be a reference.
 fn headers(
     found: &mut Findings<'_>,
@@ -270,41 +244,15 @@ fn headers(
     surroundings: Surroundings<'_>,
     auth: Option<&RestAuth>,
 ) -> Vec<(String, SecretString)> {
-    let mut headers = Vec::new();
-    let mut seen = BTreeSet::new();
-    for (name, value) in &table.wire.headers {
-        let at = table.at(name);
-        if !is_header(found, at.clone(), name) {
-            continue;
+    let by_auth = match auth {
+        Some(RestAuth::Bearer(_) | RestAuth::Basic { .. } | RestAuth::OAuth2 { .. }) => {
+            Some("authorization".to_owned())
         }
-        let small = name.get_ref().to_lowercase();
-        if MADE.contains(&small.as_str()) {
-            let message = format!("the header `{}` is made for each request", name.get_ref());
-            found.problem(at, message, "leave it out");
-            continue;
-        }
-        let known_by = match auth {
-            Some(RestAuth::Bearer(_) | RestAuth::Basic { .. } | RestAuth::OAuth2 { .. }) => {
-                "authorization".to_owned()
-            }
-            Some(RestAuth::Header { name, .. }) => name.to_lowercase(),
-            _ => String::new(),
-        };
-        if small == known_by || !seen.insert(small.clone()) {
-            let message = format!("the header `{}` is there twice", name.get_ref());
-            let help = if small == known_by { "`auth` makes it" } else { "remove one of them" };
-            found.problem(at, message, help);
-            continue;
-        }
-        let secret = if names_a_secret(&small) || is_reference(value.get_ref()) {
-            surroundings.secret(found, table.file, value)
-        } else {
-            Some(SecretString::from(value.get_ref().clone()))
-        };
-        let secret = secret.filter(|secret| can_be_sent(found, table.at(value), value, secret));
-        headers.extend(secret.map(|secret| (name.get_ref().clone(), secret)));
-    }
-    headers
+        Some(RestAuth::Header { name, .. }) => Some(name.to_lowercase()),
+        _ => None,
+    };
+    let reserved = Reserved { made: &MADE, of: "request", by_auth };
+    headers::lower(found, table, &table.wire.headers, surroundings, &reserved)
 }
 
 /// `60 / min`, `10 / s`, `1000 / 15 min`.

@@ -91,46 +91,6 @@ pub fn notices_about(
     Ok(notices)
 }
 
-/// One notice as it is listed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
-    /// Its identity.
-    pub key: String,
-    /// The rule it is about.
-    pub rule: String,
-    /// To whom.
-    pub receiver: String,
-    /// What is told, in one word.
-    pub kind: String,
-    /// When it was decided.
-    pub at: DateTime<Utc>,
-    /// The thread it is in.
-    pub thread: String,
-}
-
-/// The notices since an instant, oldest first.
-pub fn notices_since(
-    tx: &Transaction<'_>,
-    since: DateTime<Utc>,
-    limit: usize,
-) -> Result<Vec<Listed>, StateError> {
-    let mut statement = tx.prepare_cached(
-        "select key, rule, receiver, kind, at, thread from notice
-         where at >= ?1 order by at, key limit ?2",
-    )?;
-    let rows = statement.query_map(params![millis(since), limit as i64], |row| {
-        Ok(Listed {
-            key: row.get(0)?,
-            rule: row.get(1)?,
-            receiver: row.get(2)?,
-            kind: row.get(3)?,
-            at: instant(row.get(4)?),
-            thread: row.get(5)?,
-        })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
-}
-
 /// What became of the message of a notice: the state of its delivery, how often it was tried, and
 /// what the far side said.
 #[derive(Clone, Debug, PartialEq, Eq)]

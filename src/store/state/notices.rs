@@ -79,17 +79,6 @@ pub fn put_told_in_part(
     Ok(())
 }
 
-/// Everybody was told a record.
-pub fn told_in_full(tx: &Transaction<'_>, rule: &str, record: &str) -> Result<(), StateError> {
-    tx.prepare_cached(
-        "update occurrence set told = 1, body = null where rule = ?1 and record = ?2",
-    )?
-    .execute([rule, record])?;
-    tx.prepare_cached("delete from told_in_part where rule = ?1 and record = ?2")?
-        .execute([rule, record])?;
-    Ok(())
-}
-
 /// By rule and key of records of which somebody is still to be told: who was.
 pub fn told_in_part(
     tx: &Transaction<'_>,

@@ -85,6 +85,8 @@ pub fn told(tx: &Transaction<'_>, rule: &str, key: &str) -> Result<(), StateErro
         "update occurrence set told = 1, body = null where rule = ?1 and record = ?2",
     )?
     .execute([rule, key])?;
+    tx.prepare_cached("delete from told_in_part where rule = ?1 and record = ?2")?
+        .execute([rule, key])?;
     Ok(())
 }
 

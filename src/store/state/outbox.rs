@@ -500,14 +500,6 @@ pub fn counts(tx: &Transaction<'_>) -> Result<Vec<(String, u64)>, StateError> {
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// The next instant at which something becomes due; `None` if nothing waits.
-pub fn next_due(tx: &Transaction<'_>) -> Result<Option<DateTime<Utc>>, StateError> {
-    let next: Option<i64> = tx
-        .prepare_cached("select min(next_attempt_at) from outbox where state = 'pending'")?
-        .query_row([], |row| row.get(0))?;
-    Ok(next.map(instant))
-}
-
 /// Forgets messages that ended before an instant, with their attempts; of digests those that ended
 /// before another one. At most so many; returns how many.
 pub fn prune(

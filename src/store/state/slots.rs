@@ -182,18 +182,3 @@ fn claimed_of(row: &Row<'_>) -> rusqlite::Result<Claimed> {
         skipped: row.get(3)?,
     })
 }
-
-/// How many slots of a digest were skipped since an instant, with the newest reason.
-pub fn skipped_since(
-    tx: &Transaction<'_>,
-    digest: &str,
-    since: DateTime<Utc>,
-) -> Result<Vec<(DateTime<Utc>, String)>, StateError> {
-    let mut statement = tx.prepare_cached(
-        "select planned_at, skipped from slot
-         where digest = ?1 and planned_at > ?2 and skipped is not null order by planned_at",
-    )?;
-    let rows = statement
-        .query_map(params![digest, millis(since)], |row| Ok((instant(row.get(0)?), row.get(1)?)))?;
-    Ok(rows.collect::<Result<_, _>>()?)
-}

@@ -1,13 +1,13 @@
 //! No key and no address of a receiver shows itself anywhere, while everything fails and works.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use postrider::demo::catcher::Answer;
 use postrider::demo::inbox::InboxSettings;
 use postrider::demo::org::{Org, Settings, Value};
 
 use crate::alerts::TYPES;
+use crate::harness::canaries;
 use crate::harness::process::{Folder, Trial};
 use crate::harness::records::{channel, session};
 use crate::harness::{HEAD, PATIENCE};
@@ -63,23 +63,8 @@ to = ["chat", "teams", "discord", "telegram", "duty", "inside", "desk"]
 
 #[track_caller]
 fn clean(what: &str, text: &str) {
-    for canary in [TOKEN, KEY, PATH, PASSWORD, HEADER, "YWRhOmNhbmFyeVBhc3N3b3Jk"] {
-        let Some(at) = text.find(canary) else { continue };
-        let from = text[..at].rfind('\n').map_or(0, |line| line + 1);
-        panic!("`{canary}` is in {what}: {}", &text[from..at + canary.len()]);
-    }
-}
-
-fn files(folder: &Path, found: &mut BTreeMap<String, String>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            files(&path, found);
-        } else {
-            let bytes = std::fs::read(&path).unwrap();
-            found.insert(path.display().to_string(), String::from_utf8_lossy(&bytes).into_owned());
-        }
-    }
+    let secrets = [TOKEN, KEY, PATH, PASSWORD, HEADER, "YWRhOmNhbmFyeVBhc3N3b3Jk"];
+    canaries::clean(what, text, secrets);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -138,7 +123,7 @@ async fn keys_and_addresses_are_in_no_log_no_command_and_no_file() {
     let keys = hooks.iter().filter(|hook| hook.json()["routing_key"] == KEY).count();
     assert!(keys > 0, "the key is sent");
     let mut state = BTreeMap::new();
-    files(&folder.path("state"), &mut state);
+    canaries::files(&folder.path("state"), &mut state);
     assert!(state.keys().any(|name| name.ends_with("state.db")), "{:?}", state.keys());
     for (name, text) in state {
         clean(&name, &text);

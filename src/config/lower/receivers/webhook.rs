@@ -1,6 +1,5 @@
 //! `kind = "webhook"`.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -8,11 +7,10 @@ use toml::Spanned;
 
 use super::super::super::ReceiverSettings;
 use super::super::super::problem::Findings;
-use super::super::super::secret::{Surroundings, is_reference};
+use super::super::super::secret::Surroundings;
 use super::super::super::shape::Shaped;
-use super::super::super::text::names_a_secret;
 use super::super::super::wire::{Text, WebhookToml};
-use super::super::rest::{can_be_sent, is_header};
+use super::super::headers::{self, Reserved};
 use super::super::web::resolved;
 use super::super::{twice, word};
 use super::care::shape_of;
@@ -44,7 +42,8 @@ pub(super) fn lower(
     let url = table.required(found, "url", &wire.url, "\"env:OPS_HOOK_URL\"");
     let url = url.and_then(|text| address(found, &table, surroundings, text, private));
     let secrets = secrets(found, &table, surroundings);
-    let headers = headers(found, &table, surroundings);
+    let reserved = Reserved { made: &MADE, of: "message", by_auth: None };
+    let headers = headers::lower(found, &table, &table.wire.headers, surroundings, &reserved);
     let shape = shape(found, &table, surroundings);
     if wire.secrets.is_empty() && found.count() == before {
         let message = format!("{} has no `secrets`: its messages are not signed", table.title);
@@ -94,40 +93,6 @@ fn secrets(
 
 fn is_signing_secret(secret: &SecretString) -> bool {
     check_secret(secret.expose_secret()).is_ok()
-}
-
-/// Further headers; what names a secret must be a reference.
-fn headers(
-    found: &mut Findings<'_>,
-    table: &Shaped<WebhookToml>,
-    surroundings: Surroundings<'_>,
-) -> Vec<(String, SecretString)> {
-    let mut headers = Vec::new();
-    let mut seen = BTreeSet::new();
-    for (name, value) in &table.wire.headers {
-        let at = table.at(name);
-        if !is_header(found, at.clone(), name) {
-            continue;
-        }
-        let small = name.get_ref().to_lowercase();
-        if MADE.contains(&small.as_str()) {
-            let message = format!("the header `{}` is made for each message", name.get_ref());
-            found.problem(at, message, "leave it out");
-            continue;
-        }
-        if !seen.insert(small.clone()) {
-            let message = format!("the header `{}` is there twice", name.get_ref());
-            found.problem(at, message, "remove one of them");
-            continue;
-        }
-        let secret = match names_a_secret(&small) || is_reference(value.get_ref()) {
-            true => surroundings.secret(found, table.file, value),
-            false => Some(SecretString::from(value.get_ref().clone())),
-        };
-        let secret = secret.filter(|secret| can_be_sent(found, table.at(value), value, secret));
-        headers.extend(secret.map(|secret| (name.get_ref().clone(), secret)));
-    }
-    headers
 }
 
 /// What the body is: `shape` or a template of the user's own, not both.
