@@ -15,6 +15,7 @@ use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::domain::dataset::Dataset;
+use crate::domain::delivery::Ambiguous;
 use crate::domain::digest::Digest;
 use crate::domain::route::{Inhibition, Route};
 use crate::domain::rule::Rule;
@@ -95,6 +96,8 @@ pub struct Plant {
     pub inhibitions: Vec<Inhibition>,
     /// Receivers by name.
     pub receivers: BTreeMap<String, ReceiverLine>,
+    /// What becomes of a message that may have arrived.
+    pub ambiguous: Ambiguous,
     /// The dead man's switch.
     pub heartbeat: Option<heartbeat::Heartbeat>,
 }

@@ -13,10 +13,10 @@ use crate::config::{Config, HeartbeatSettings, ReceiverSettings, SourceSettings}
 use crate::domain::delivery::{Message, Outcome};
 use crate::engine::heartbeat::Heartbeat;
 use crate::engine::{Destination, Mail, Plant, ReceiverLine, SourceLine};
-use crate::receiver::Receiver;
 use crate::receiver::smtp::Smtp;
 use crate::receiver::vendor::{Vendor, VendorHook};
 use crate::receiver::webhook::{Webhook, WebhookSettings};
+use crate::receiver::{Handover, Receiver};
 use crate::render::Shape;
 use crate::source::own::Own;
 use crate::source::rest::Rest;
@@ -27,8 +27,13 @@ use crate::source::{Bounds, Source, SourceError};
 struct Unset;
 
 impl Receiver for Unset {
-    fn deliver<'a>(&'a self, _: &'a Message) -> BoxFuture<'a, Outcome> {
-        Box::pin(async { Outcome::ReceiverBroken("its address or key is not set".to_owned()) })
+    fn attempt<'a>(
+        &'a self,
+        messages: &'a [Message],
+        _: &'a Handover,
+    ) -> BoxFuture<'a, Vec<Outcome>> {
+        let unset = Outcome::ReceiverBroken("its address or key is not set".to_owned());
+        Box::pin(async move { vec![unset; messages.len()] })
     }
 }
 
@@ -120,6 +125,7 @@ pub(super) fn build(
         routes: config.routes.clone(),
         inhibitions: config.inhibitions.clone(),
         receivers: Default::default(),
+        ambiguous: Default::default(),
         heartbeat: config
             .heartbeat
             .as_ref()

@@ -171,6 +171,11 @@ fn in_words(trial: &Trial) -> String {
         Outcome::Uncertain(reason) => {
             ("perhaps taken", reason, "the answer was lost; the daemon would send it again")
         }
+        Outcome::Gone(reason) => (
+            "gone",
+            reason,
+            "the endpoint wants no message any more; the daemon would send it none until it is enabled",
+        ),
     };
     let means = if means.is_empty() { String::new() } else { format!("\n    {means}") };
     format!("{what} to {recipient}: {word} ({said}){means}")

@@ -28,6 +28,33 @@ pub enum Outcome {
     ReceiverBroken(String),
     /// The message was handed over and the answer was lost: it may have arrived.
     Uncertain(String),
+    /// The endpoint wants no message any more, and says so.
+    Gone(String),
+}
+
+impl Outcome {
+    /// The same outcome in other words.
+    pub fn map_words(self, change: impl FnOnce(String) -> String) -> Outcome {
+        match self {
+            Outcome::Delivered(said) => Outcome::Delivered(change(said)),
+            Outcome::Retry { after, reason } => Outcome::Retry { after, reason: change(reason) },
+            Outcome::ServerDown(said) => Outcome::ServerDown(change(said)),
+            Outcome::Rejected(said) => Outcome::Rejected(change(said)),
+            Outcome::ReceiverBroken(said) => Outcome::ReceiverBroken(change(said)),
+            Outcome::Uncertain(said) => Outcome::Uncertain(change(said)),
+            Outcome::Gone(said) => Outcome::Gone(change(said)),
+        }
+    }
+}
+
+/// What becomes of a message that may have arrived.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ambiguous {
+    /// It goes again, with the same bytes and id: at least once.
+    #[default]
+    Resend,
+    /// It waits until somebody has looked: at most once.
+    Hold,
 }
 
 /// A message as the outbox holds it: identity and bytes were made once and never change.
@@ -87,6 +114,16 @@ pub enum Next {
         /// Whether the whole receiver waits until then, not only this message.
         hold_receiver: bool,
     },
+    /// Nobody tries it again by itself: somebody must look first.
+    Held {
+        /// Why.
+        reason: String,
+    },
+    /// The receiver gets nothing any more until somebody enables it; the message waits and expires.
+    Disabled {
+        /// Why.
+        reason: String,
+    },
     /// Over, without success.
     Ended {
         /// `rejected` or `expired`.
@@ -108,6 +145,7 @@ pub fn after_attempt(
     created: DateTime<Utc>,
     attempts: u32,
     outcome: Outcome,
+    ambiguous: Ambiguous,
     now: DateTime<Utc>,
     jitter: f64,
 ) -> Next {
@@ -136,6 +174,8 @@ pub fn after_attempt(
             let own = spread(nth_wait(attempts));
             retry(own.max(asked), asked <= own, reason, asked > own)
         }
+        Outcome::Uncertain(reason) if ambiguous == Ambiguous::Hold => Next::Held { reason },
+        Outcome::Gone(reason) => Next::Disabled { reason },
         Outcome::Uncertain(reason) => retry(spread(nth_wait(attempts)), true, reason, false),
         Outcome::ServerDown(reason) => {
             // No attempt is counted, so the wait grows with the message's age instead.
@@ -151,7 +191,7 @@ pub fn after_attempt(
 /// was delivered never goes again, and what is under way has its outcome to come.
 pub fn goes_again(state: &str) -> Result<(), &'static str> {
     match state {
-        "pending" | "rejected" | "expired" => Ok(()),
+        "pending" | "rejected" | "expired" | "held" | "cancelled" => Ok(()),
         "delivered" => Err("delivered already"),
         "sending" => Err("under way"),
         _ => Err("in a state this postrider does not know"),
@@ -178,7 +218,15 @@ mod tests {
         expected: &str,
     ) {
         let now = created() + age;
-        let next = match after_attempt(policy, created(), attempts, outcome, now, jitter) {
+        let next = match after_attempt(
+            policy,
+            created(),
+            attempts,
+            outcome,
+            Ambiguous::Resend,
+            now,
+            jitter,
+        ) {
             Next::Delivered(words) => format!("delivered: {words}"),
             Next::Retry { at, counts, reason, hold_receiver } => format!(
                 "{} {} s{}: {reason}",
@@ -186,6 +234,8 @@ mod tests {
                 (at - now).num_milliseconds() as f64 / 1000.0,
                 if hold_receiver { ", receiver held" } else { "" },
             ),
+            Next::Held { reason } => format!("held: {reason}"),
+            Next::Disabled { reason } => format!("disabled: {reason}"),
             Next::Ended { rejected: true, reason } => format!("rejected: {reason}"),
             Next::Ended { rejected: false, reason } => format!("expired: {reason}"),
         };
@@ -211,6 +261,8 @@ mod tests {
             ("pending", Ok(())),
             ("rejected", Ok(())),
             ("expired", Ok(())),
+            ("held", Ok(())),
+            ("cancelled", Ok(())),
             ("delivered", Err("delivered already")),
             ("sending", Err("under way")),
             ("gone", Err("in a state this postrider does not know")),
@@ -261,6 +313,14 @@ mod tests {
         check(DIGEST, age, 0, down(), 0.0, "free 300 s, receiver held: refused");
         // A clock that was set back.
         check(DIGEST, -age, 0, down(), 0.0, "free 60 s, receiver held: refused");
+    }
+
+    #[test]
+    fn what_may_have_arrived_is_held_where_that_is_wanted() {
+        let lost = Outcome::Uncertain("lost".into());
+        let held = after_attempt(DIGEST, created(), 0, lost, Ambiguous::Hold, created(), 0.0);
+        assert_eq!(held, Next::Held { reason: "lost".into() });
+        check(DIGEST, NEW, 0, Outcome::Gone("410".into()), 0.0, "disabled: 410");
     }
 
     #[test]

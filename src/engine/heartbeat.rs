@@ -245,6 +245,7 @@ async fn send(line: &Heartbeat, now: DateTime<Utc>) -> Beat {
         Outcome::ServerDown(why)
         | Outcome::Rejected(why)
         | Outcome::ReceiverBroken(why)
-        | Outcome::Uncertain(why) => Beat::Lost(why),
+        | Outcome::Uncertain(why)
+        | Outcome::Gone(why) => Beat::Lost(why),
     }
 }

@@ -138,6 +138,7 @@ impl Engine {
             row.created_at,
             row.attempts,
             outcome,
+            plant.ambiguous,
             now,
             self.jitter(),
         );
@@ -150,7 +151,10 @@ impl Engine {
             "attempt ended"
         );
         let reason = match &next {
-            Next::Retry { reason, .. } | Next::Ended { reason, .. } => reason.clone(),
+            Next::Retry { reason, .. }
+            | Next::Held { reason }
+            | Next::Disabled { reason }
+            | Next::Ended { reason, .. } => reason.clone(),
             Next::Delivered(_) => String::new(),
         };
         let instead = match row.kind {
@@ -159,7 +163,10 @@ impl Engine {
                     Next::Delivered(_) => CameTo::Taken,
                     Next::Ended { reason, .. } => CameTo::Refused(reason.clone()),
                     Next::Retry { reason, .. } if broken => CameTo::Broken(reason.clone()),
-                    Next::Retry { reason, .. } => CameTo::Waits(reason.clone()),
+                    Next::Retry { reason, .. } | Next::Held { reason } => {
+                        CameTo::Waits(reason.clone())
+                    }
+                    Next::Disabled { reason } => CameTo::Broken(reason.clone()),
                 };
                 self.instead_of_attempt(plant, row.id, came_to, now).await?
             }
@@ -191,7 +198,7 @@ impl Engine {
                         }
                     }
                 }
-                Next::Retry { .. } => None,
+                Next::Retry { .. } | Next::Held { .. } | Next::Disabled { .. } => None,
                 Next::Delivered(_) => outbox::release(tx, &receiver)?
                     .map(|since| OwnerNotice::of_answer(&plant, &receiver, since, now)),
                 Next::Ended { rejected, reason } => {
@@ -233,6 +240,7 @@ fn word(outcome: &Outcome) -> &'static str {
         Outcome::Rejected(_) => "rejected",
         Outcome::ReceiverBroken(_) => "receiver broken",
         Outcome::Uncertain(_) => "uncertain",
+        Outcome::Gone(_) => "gone",
     }
 }
 

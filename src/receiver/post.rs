@@ -13,6 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use self::guard::{Guard, parse_url};
+use super::Handover;
 use super::tls::{self, TlsError, TlsFault};
 use super::words::words;
 use crate::clock::Clock;
@@ -138,8 +139,11 @@ impl Post {
         &self,
         headers: &HeaderMap,
         body: Vec<u8>,
+        handover: &Handover,
         sort: impl FnOnce(&Answer) -> Outcome,
     ) -> Outcome {
+        // The client does not say when the request leaves.
+        handover.begin();
         let request = self.http.post(self.url.clone()).headers(common()).headers(headers.clone());
         match request.body(body).send().await {
             Ok(response) => {
@@ -192,11 +196,7 @@ fn because(outcome: Outcome, reason: String) -> Outcome {
     match outcome {
         // What it said to a delivered message is not quoted in any case.
         Outcome::Delivered(words) => Outcome::Delivered(words),
-        Outcome::Retry { after, .. } => Outcome::Retry { after, reason },
-        Outcome::ServerDown(_) => Outcome::ServerDown(reason),
-        Outcome::Rejected(_) => Outcome::Rejected(reason),
-        Outcome::ReceiverBroken(_) => Outcome::ReceiverBroken(reason),
-        Outcome::Uncertain(_) => Outcome::Uncertain(reason),
+        other => other.map_words(|_| reason),
     }
 }
 

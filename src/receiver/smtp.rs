@@ -23,7 +23,7 @@ use self::classify::{Fault, Step, classify};
 use self::idle::Idle;
 use self::wire::{Connection, Failure};
 use super::tls;
-use super::{Receiver, tls::TlsError};
+use super::{Handover, Receiver, tls::TlsError};
 use crate::domain::delivery::{Message, Outcome};
 
 mod classify;
@@ -180,21 +180,21 @@ impl Smtp {
         Ok(Smtp { host, port: settings.port, protection, account, withheld, from, bounds, idle })
     }
 
-    async fn attempt(&self, message: &Message) -> Result<String, Failure> {
+    async fn transaction(&self, message: &Message, handover: &Handover) -> Result<String, Failure> {
         let to = address(&message.recipient).ok_or_else(|| {
             let what = format!("`{}` is not a mail address", message.recipient);
             Failure { step: Step::Prepare, fault: Fault::Unsendable(what) }
         })?;
         let deadline = Instant::now() + self.bounds.overall;
         if let Some(connection) = self.kept(deadline).await {
-            match self.transfer(connection, &to, &message.bytes).await {
+            match self.transfer(connection, &to, &message.bytes, handover).await {
                 // It died while it waited for us; nothing has been handed over.
                 Err(failure) if failure.is_stale() => {}
                 result => return result,
             }
         }
         let connection = self.connect(deadline).await?;
-        self.transfer(connection, &to, &message.bytes).await
+        self.transfer(connection, &to, &message.bytes, handover).await
     }
 
     /// A connection that has carried a mail before and can carry another.
@@ -209,8 +209,9 @@ impl Smtp {
         mut connection: Connection,
         to: &Address,
         bytes: &[u8],
+        handover: &Handover,
     ) -> Result<String, Failure> {
-        let result = connection.transfer(&self.from, to, bytes).await;
+        let result = connection.transfer(&self.from, to, bytes, handover).await;
         if result.as_ref().err().is_none_or(Failure::leaves_connection_usable) {
             self.idle.park(connection);
         }
@@ -262,23 +263,22 @@ impl Smtp {
 }
 
 impl Receiver for Smtp {
-    fn deliver<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Outcome> {
+    fn attempt<'a>(
+        &'a self,
+        messages: &'a [Message],
+        handover: &'a Handover,
+    ) -> BoxFuture<'a, Vec<Outcome>> {
         Box::pin(async move {
-            match self.attempt(message).await {
-                Ok(words) => Outcome::Delivered(self.withhold(words)),
-                Err(failure) => match classify(failure.step, &failure.fault) {
-                    Outcome::Delivered(words) => Outcome::Delivered(self.withhold(words)),
-                    Outcome::Retry { after, reason } => {
-                        Outcome::Retry { after, reason: self.withhold(reason) }
+            let mut outcomes = Vec::with_capacity(messages.len());
+            for message in messages {
+                outcomes.push(match self.transaction(message, handover).await {
+                    Ok(words) => Outcome::Delivered(self.withhold(words)),
+                    Err(failure) => {
+                        classify(failure.step, &failure.fault).map_words(|said| self.withhold(said))
                     }
-                    Outcome::ServerDown(reason) => Outcome::ServerDown(self.withhold(reason)),
-                    Outcome::Rejected(reason) => Outcome::Rejected(self.withhold(reason)),
-                    Outcome::ReceiverBroken(reason) => {
-                        Outcome::ReceiverBroken(self.withhold(reason))
-                    }
-                    Outcome::Uncertain(reason) => Outcome::Uncertain(self.withhold(reason)),
-                },
+                });
             }
+            outcomes
         })
     }
 }

@@ -12,8 +12,8 @@ use futures_util::future::BoxFuture;
 use reqwest::header::HeaderMap;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::Receiver;
 use super::post::{Answer, Bounds, Endpoint, Post, PostError, secret_header};
+use super::{Handover, Receiver};
 use crate::clock::Clock;
 use crate::domain::delivery::{Message, Outcome};
 
@@ -218,10 +218,20 @@ impl VendorHook {
 }
 
 impl Receiver for VendorHook {
-    fn deliver<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Outcome> {
-        let body = self.body(&message.bytes);
-        let sort = |answer: &Answer| self.vendor.sort(answer);
-        Box::pin(self.post.send(&self.headers, body, sort))
+    fn attempt<'a>(
+        &'a self,
+        messages: &'a [Message],
+        handover: &'a Handover,
+    ) -> BoxFuture<'a, Vec<Outcome>> {
+        Box::pin(async move {
+            let mut outcomes = Vec::with_capacity(messages.len());
+            for message in messages {
+                let body = self.body(&message.bytes);
+                let sort = |answer: &Answer| self.vendor.sort(answer);
+                outcomes.push(self.post.send(&self.headers, body, handover, sort).await);
+            }
+            outcomes
+        })
     }
 }
 

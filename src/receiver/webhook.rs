@@ -10,9 +10,9 @@ use reqwest::header::HeaderMap;
 use secrecy::{ExposeSecret, SecretString};
 
 use self::sign::{Key, signature};
-use super::Receiver;
 use super::post::{Endpoint, Post, PostError, classify, secret_header};
 use super::words::words;
+use super::{Handover, Receiver};
 use crate::clock::Clock;
 use crate::domain::delivery::{Message, Outcome};
 
@@ -137,14 +137,23 @@ impl Webhook {
 }
 
 impl Receiver for Webhook {
-    fn deliver<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Outcome> {
+    fn attempt<'a>(
+        &'a self,
+        messages: &'a [Message],
+        handover: &'a Handover,
+    ) -> BoxFuture<'a, Vec<Outcome>> {
         Box::pin(async move {
-            let headers = match self.headers(message) {
-                Ok(headers) => headers,
-                Err(why) => return Outcome::Rejected(words(&why)),
-            };
-            let sort = |answer: &_| classify::classify(answer);
-            self.post.send(&headers, message.bytes.clone(), sort).await
+            let mut outcomes = Vec::with_capacity(messages.len());
+            for message in messages {
+                outcomes.push(match self.headers(message) {
+                    Ok(headers) => {
+                        let (body, sort) = (message.bytes.clone(), classify::classify);
+                        self.post.send(&headers, body, handover, sort).await
+                    }
+                    Err(why) => Outcome::Rejected(words(&why)),
+                });
+            }
+            outcomes
         })
     }
 }

@@ -27,6 +27,7 @@ fn plant(repeat: Option<i64>) -> Plant {
         ..Route::default()
     };
     Plant {
+        ambiguous: Default::default(),
         zone: Zone::utc(),
         locale: "en-GB".into(),
         week_starts: 1,

@@ -118,6 +118,7 @@ mod tests {
             Outcome::ReceiverBroken(_) => 'B',
             Outcome::ServerDown(_) => 'S',
             Outcome::Uncertain(_) => 'U',
+            Outcome::Gone(_) => 'G',
         }
     }
 }

@@ -204,6 +204,7 @@ mod tests {
             Outcome::ServerDown(_) => 'D',
             Outcome::ReceiverBroken(_) => 'B',
             Outcome::Uncertain(_) => 'U',
+            Outcome::Gone(_) => 'G',
         }
     }
 }

@@ -25,6 +25,7 @@ use super::Bounds;
 use super::classify::{Fault, Step};
 use super::content::Content;
 use super::reply::{Offers, Reply, parse_line};
+use crate::receiver::Handover;
 use crate::receiver::tls::{TlsFault, fault_in};
 
 /// The longest line of an answer, in bytes (RFC 5321 allows 512).
@@ -220,6 +221,7 @@ impl Connection {
         from: &Address,
         to: &Address,
         bytes: &[u8],
+        handover: &Handover,
     ) -> Result<String, Failure> {
         let content = Content::of(bytes);
         let parameters = self
@@ -232,7 +234,7 @@ impl Connection {
         expect(Step::Recipient, 250..=252, rcpt)?;
         let data = self.ask(Data, self.bounds.data).await;
         expect(Step::Data, 354..=354, data)?;
-        self.write_content(&content.wire).await?;
+        self.write_content(&content.wire, handover).await?;
         let taken = self.answer(self.bounds.dot).await;
         self.messages += 1;
         let taken = expect(Step::Dot, 250..=250, taken)?;
@@ -297,9 +299,13 @@ impl Connection {
 
     /// Writes the message and the final dot. Returning without error is the hand-over: until then
     /// the last bytes have not left, and a failure cannot have delivered anything.
-    async fn write_content(&mut self, wire: &[u8]) -> Result<(), Failure> {
+    async fn write_content(&mut self, wire: &[u8], handover: &Handover) -> Result<(), Failure> {
         let (limit, deadline) = (self.bounds.block, self.deadline);
-        for block in wire.chunks(BLOCK_BYTES).chain([b".\r\n".as_slice()]) {
+        let dot = b".\r\n".as_slice();
+        for block in wire.chunks(BLOCK_BYTES).chain([dot]) {
+            if block == dot {
+                handover.begin();
+            }
             let stream = &mut self.stream;
             let write = async {
                 stream.write_all(block).await.map_err(broken)?;

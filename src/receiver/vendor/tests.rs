@@ -19,6 +19,7 @@ fn check(vendor: Vendor, table: &[(u16, &str, char)]) {
             Outcome::ReceiverBroken(_) => 'B',
             Outcome::ServerDown(_) => 'S',
             Outcome::Uncertain(_) => 'U',
+            Outcome::Gone(_) => 'G',
         };
         assert_eq!(found, *meaning, "{vendor:?} {status} {said}: {outcome:?}");
     }

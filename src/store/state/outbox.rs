@@ -266,7 +266,10 @@ pub fn finish(
 ) -> Result<(), StateError> {
     let words = match next {
         Next::Delivered(words) => words,
-        Next::Retry { reason, .. } | Next::Ended { reason, .. } => reason,
+        Next::Retry { reason, .. }
+        | Next::Held { reason }
+        | Next::Disabled { reason }
+        | Next::Ended { reason, .. } => reason,
     };
     tx.prepare_cached(
         "update attempt set finished_at = ?2, outcome = ?3, words = ?4
@@ -277,6 +280,12 @@ pub fn finish(
         Next::Delivered(_) => end(tx, id, "delivered", words, now),
         Next::Ended { rejected: true, .. } => end(tx, id, "rejected", words, now),
         Next::Ended { rejected: false, .. } => end(tx, id, "expired", words, now),
+        Next::Held { reason } => end(tx, id, "held", reason, now),
+        Next::Disabled { reason } => {
+            tx.prepare_cached("update outbox set state = 'pending', reason = ?2 where id = ?1")?
+                .execute(params![id, reason])?;
+            Ok(())
+        }
         Next::Retry { at, counts, reason, .. } => {
             tx.prepare_cached(
                 "update outbox set state = 'pending', next_attempt_at = ?2,
