@@ -30,6 +30,12 @@ struct Arguments {
     /// How much faster than real time everybody's clock goes
     #[arg(long, default_value_t = 60)]
     speed: u32,
+    /// The longest life of a daemon that is killed, in real milliseconds
+    #[arg(long, default_value_t = 2_500)]
+    life_ms: u64,
+    /// After so many kills in a hundred it stays down for nine seconds
+    #[arg(long, default_value_t = 10)]
+    down_percent: u64,
     /// What `cargo bench` adds
     #[arg(long, hide = true)]
     bench: bool,
@@ -41,6 +47,8 @@ fn main() -> ExitCode {
         kills: arguments.kills,
         seed: arguments.seed,
         speed: arguments.speed,
+        life_ms: (50, arguments.life_ms.max(51)),
+        down_percent: arguments.down_percent,
         ..campaign::Plan::default()
     };
     match campaign(plan) {

@@ -14,6 +14,7 @@ use super::sink::Arrival;
 mod deliveries;
 mod incidents;
 mod records;
+mod recovery;
 mod runs;
 
 /// At most so many broken promises are told one by one.
@@ -86,6 +87,12 @@ pub(crate) struct Evidence<'a> {
     pub(crate) digests_seen: &'a BTreeMap<String, DateTime<Utc>>,
     /// Up to which slot the windowed rule was evaluated when that was first seen.
     pub(crate) rule_seen: Option<DateTime<Utc>>,
+    /// When each life of the daemon began and ended.
+    pub(crate) lives: &'a [(DateTime<Utc>, DateTime<Utc>)],
+    /// How much faster than real time all these instants go.
+    pub(crate) speed: i32,
+    /// How often it was killed.
+    pub(crate) kills: u32,
 }
 
 /// Compares everything.
@@ -97,7 +104,8 @@ pub(crate) fn audit(evidence: &Evidence<'_>, findings: &mut Findings) -> anyhow:
         findings.check(said == "ok", || format!("{name} is damaged: {said}"));
     }
     let rows = deliveries::rows(&state).context("the outbox cannot be read")?;
-    deliveries::audit(&state, &rows, evidence.arrivals, findings)?;
+    deliveries::audit(&state, &rows, evidence, findings)?;
+    recovery::audit(&state, evidence, findings)?;
     runs::audit(&state, &rows, evidence, findings)?;
     incidents::audit(&state, &rows, evidence, findings)?;
     records::audit(&records, evidence, findings)

@@ -97,6 +97,9 @@ pub(crate) async fn run(plan: &Plan, told: impl Fn(&str)) -> anyhow::Result<Foun
             frozen: campaign.frozen,
             digests_seen: &campaign.digests_seen,
             rule_seen: campaign.rule_seen,
+            lives: &campaign.lives,
+            speed: i32::try_from(plan.speed)?,
+            kills: campaign.kills,
         },
         &mut findings,
     )?;
@@ -119,6 +122,8 @@ struct Campaign {
     digests_seen: BTreeMap<String, DateTime<Utc>>,
     rule_seen: Option<DateTime<Utc>>,
     frozen: DateTime<Utc>,
+    /// When each life of the daemon began and ended.
+    lives: Vec<(DateTime<Utc>, DateTime<Utc>)>,
     kills: u32,
     downtimes: u32,
     stops: u32,
@@ -160,6 +165,7 @@ impl Campaign {
             moments: BTreeMap::new(),
             digests_seen: BTreeMap::new(),
             rule_seen: None,
+            lives: Vec::new(),
             kills: 0,
             downtimes: 0,
             stops: 0,
@@ -174,11 +180,13 @@ impl Campaign {
         for kill in 1..=plan.kills {
             let lives = Duration::from_millis(self.chance.between(plan.life_ms.0, plan.life_ms.1));
             let requests = self.requests();
+            let begun = self.clock.now();
             let mut daemon = self.start()?;
             self.live_for(lives).await?;
             let moments = self.look(requests)?;
             self.still_runs(&mut daemon)?;
             daemon.kill()?;
+            self.lives.push((begun, self.clock.now()));
             self.kills += 1;
             for moment in moments {
                 *self.moments.entry(moment).or_default() += 1;
@@ -272,6 +280,7 @@ impl Campaign {
         self.sink.behave();
         self.frozen = self.clock.now();
         for _ in 0..STOPS_MAX {
+            let begun = self.clock.now();
             let mut daemon = self.start()?;
             let idle = tokio::time::timeout(PATIENCE, self.until_idle(&mut daemon)).await;
             if idle.is_err() {
@@ -280,6 +289,7 @@ impl Campaign {
             }
             idle??;
             let status = daemon.stop(PATIENCE).await?;
+            self.lives.push((begun, self.clock.now()));
             self.stops += 1;
             let said = || format!("SIGTERM ended it with {status:?}: {}", self.home.last_words());
             ensure!(status.is_some_and(|status| status.success()), said());

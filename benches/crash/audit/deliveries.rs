@@ -6,7 +6,7 @@ use postrider::render::mail::message_id;
 use rusqlite::Connection;
 
 use super::super::sink::{Arrival, REFUSED};
-use super::Findings;
+use super::{Evidence, Findings};
 
 /// Who is told of postrider's own troubles.
 const OWNER: &str = "owner@example.com";
@@ -108,11 +108,11 @@ struct Seen {
 pub(super) fn audit(
     state: &Connection,
     rows: &[Row],
-    arrivals: &[Arrival],
+    evidence: &Evidence<'_>,
     findings: &mut Findings,
 ) -> anyhow::Result<()> {
     let mut by_id: BTreeMap<&str, Vec<&Arrival>> = BTreeMap::new();
-    for arrival in arrivals {
+    for arrival in evidence.arrivals {
         by_id.entry(&arrival.id).or_default().push(arrival);
     }
     let mut seen = Seen::default();
@@ -139,6 +139,8 @@ pub(super) fn audit(
         "  of these after the far side lost its answer",
         seen.duplicates - seen.duplicates_cut_off,
     );
+    let per_thousand = seen.duplicates_cut_off as f64 * 1000.0 / f64::from(evidence.kills.max(1));
+    findings.count("  duplicates for each 1000 kills", format!("{per_thousand:.1}"));
     findings.count("attempts", seen.attempts);
     findings.count("  cut off by a kill", seen.cut_off);
     findings.count("  whose answer was lost", seen.uncertain - seen.cut_off);
