@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::written::{Keys, Written};
 use super::{Config, HeartbeatSettings, ReceiverSettings, SourceSettings};
 use crate::domain::dataset::Dataset;
-use crate::receiver::smtp::SmtpSettings;
+use crate::receiver::smtp::{Login, ServerSettings, SmtpSettings};
 use crate::source::rest::{RestAuth, RestDataset, RestSettings};
 use crate::source::salesforce::SalesforceAuth;
 
@@ -273,12 +273,20 @@ fn same_secret(old: &SecretString, new: &SecretString) -> bool {
 }
 
 fn same_smtp(old: &SmtpSettings, new: &SmtpSettings) -> bool {
-    let same_login = same_option(&old.login, &new.login, |old, new| {
-        old.0 == new.0 && same_secret(&old.1, &new.1)
-    });
-    same_login
-        && (&old.host, old.port, old.tls, &old.ca) == (&new.host, new.port, new.tls, &new.ca)
-        && (&old.from, &old.from_address) == (&new.from, &new.from_address)
+    let secrets = |settings: &SmtpSettings| -> Vec<String> {
+        let of_server = |server: &ServerSettings| match &server.login {
+            None => vec![],
+            Some(Login::Password { password, .. }) => vec![password.expose_secret().to_owned()],
+            Some(Login::XOAuth2 { token, .. }) => {
+                let secrets = [&token.client_secret, &token.refresh_token].into_iter().flatten();
+                let secrets = secrets.map(|secret| secret.expose_secret().to_owned());
+                secrets.chain([token.url.clone()]).collect()
+            }
+        };
+        settings.servers.iter().flat_map(of_server).collect()
+    };
+    // Secrets are not among what is shown.
+    format!("{old:?}") == format!("{new:?}") && secrets(old) == secrets(new)
 }
 
 fn same_source(old: &SourceSettings, new: &SourceSettings) -> bool {

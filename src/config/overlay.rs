@@ -4,7 +4,7 @@
 use secrecy::SecretString;
 
 use super::{Config, ReceiverSettings, SourceSettings};
-use crate::receiver::smtp::SmtpTls;
+use crate::receiver::smtp::{ServerSettings, SmtpTls};
 use crate::source::salesforce::SalesforceAuth;
 
 /// Where the outside world is instead.
@@ -30,15 +30,14 @@ impl Config {
         let mut lines = Vec::new();
         if let Some(smtp) = &mut self.smtp {
             let (host, port) = overlay.smtp.clone();
+            let names: Vec<String> = smtp.servers.iter().map(ServerSettings::name).collect();
+            let is = if names.len() == 1 { "is" } else { "are" };
             lines.push(format!(
-                "[smtp] {}:{} is {host}:{port}, in clear text and without login",
-                smtp.host, smtp.port
+                "[smtp] {} {is} {host}:{port}, in clear text and without login",
+                names.join(", ")
             ));
-            smtp.host = host;
-            smtp.port = port;
-            smtp.tls = SmtpTls::None;
-            smtp.login = None;
-            smtp.ca = None;
+            smtp.servers =
+                vec![ServerSettings { host, port, tls: SmtpTls::None, login: None, ca: None }];
         }
         for (name, source) in &mut self.sources {
             let source = match source {

@@ -10,7 +10,7 @@ use super::super::text::At;
 use super::super::wire::{SmtpToml, Text};
 use super::web::is_loopback;
 use super::{Names, word};
-use crate::receiver::smtp::{SmtpSettings, SmtpTls};
+use crate::receiver::smtp::{CONNECTIONS, Login, ServerSettings, SmtpSettings, SmtpTls};
 
 /// Lowers `[smtp]`.
 pub(super) fn lower(
@@ -55,7 +55,7 @@ pub(super) fn lower(
         clear_text(found, &table, host, port);
     }
     let (from, from_address) = from?;
-    Some(SmtpSettings {
+    let server = ServerSettings {
         host: host?,
         port,
         tls: tls?,
@@ -64,8 +64,12 @@ pub(super) fn lower(
             Some(ca) => ca?,
             None => None,
         },
+    };
+    Some(SmtpSettings {
+        servers: vec![server],
         from,
-        from_address,
+        envelope_from: from_address,
+        connections: CONNECTIONS,
     })
 }
 
@@ -101,18 +105,17 @@ fn sender(found: &mut Findings<'_>, at: At, text: &Text) -> Option<(String, Stri
     }
 }
 
-type Login = Option<(String, secrecy::SecretString)>;
-
 fn login(
     found: &mut Findings<'_>,
     table: &Shaped<SmtpToml>,
     surroundings: Surroundings<'_>,
-) -> Option<Login> {
+) -> Option<Option<Login>> {
     match (&table.wire.username, &table.wire.password) {
         (None, None) => Some(None),
         (Some(user), Some(password)) => {
             let user = surroundings.given(found, table.file, user)?;
-            Some(Some((user, surroundings.secret(found, table.file, password)?)))
+            let password = surroundings.secret(found, table.file, password)?;
+            Some(Some(Login::Password { user, password }))
         }
         (Some(user), None) => {
             let help = "write e.g. `password = \"env:SMTP_PASSWORD\"`";

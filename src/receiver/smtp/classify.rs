@@ -60,6 +60,8 @@ impl Step {
 pub(super) enum Fault {
     /// The server said something other than what lets the transaction go on.
     Reply(Reply),
+    /// The transaction has recipients enough: this one goes with the next.
+    TooMany(Reply),
     /// Nothing came within the step's bound.
     Timeout(Duration),
     /// The connection could not be made or broke; the system's words.
@@ -77,6 +79,9 @@ pub(super) fn classify(step: Step, fault: &Fault) -> Outcome {
     let said = |words: &str| self::words(&format!("{}: {words}", step.name()));
     match fault {
         Fault::Reply(reply) => classify_reply(step, reply, said(&reply.words())),
+        Fault::TooMany(reply) => {
+            Outcome::Retry { after: Some(Duration::ZERO), reason: said(&reply.words()) }
+        }
         Fault::Timeout(bound) => lost(step, said(&format!("no answer within {bound:?}"))),
         Fault::Broken(what) | Fault::Garbage(what) => lost(step, said(what)),
         Fault::Setup(what) => Outcome::ReceiverBroken(words(what)),

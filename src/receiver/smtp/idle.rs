@@ -7,8 +7,6 @@ use tokio::time::Instant;
 
 use super::wire::Connection;
 
-/// The most connections kept waiting.
-const PARKED_MAX: usize = 16;
 /// After this many messages a connection is replaced, as some servers insist.
 const MESSAGES_MAX: u32 = 100;
 /// After this long a connection is replaced.
@@ -17,6 +15,8 @@ const AGE_MAX: Duration = Duration::from_secs(60);
 /// Open connections between two mails.
 pub(super) struct Idle {
     wait: Duration,
+    /// The most connections kept waiting.
+    parked_max: usize,
     state: Mutex<State>,
 }
 
@@ -29,23 +29,29 @@ struct State {
 }
 
 impl Idle {
-    /// Keeps connections for `wait`.
-    pub(super) fn new(wait: Duration) -> Idle {
-        Idle { wait, state: Mutex::default() }
+    /// Keeps `parked_max` connections for `wait`.
+    pub(super) fn new(wait: Duration, parked_max: usize) -> Idle {
+        Idle { wait, parked_max, state: Mutex::default() }
     }
 
-    /// The connection that was used last, if its time is not over.
+    /// The connection that was used last, if its time is not over. Without one none is open here, so
+    /// that another one may be opened.
     pub(super) fn take(&self) -> Option<Connection> {
         let mut state = self.lock();
         let (since, connection) = state.parked.pop()?;
-        (since.elapsed() < self.wait).then_some(connection)
+        if since.elapsed() < self.wait {
+            return Some(connection);
+        }
+        // The others have waited longer still.
+        state.parked.clear();
+        None
     }
 
     /// Keeps a connection for the next mail, or says goodbye when it has served enough.
     pub(super) fn park(self: &Arc<Idle>, connection: Connection) {
         let spent = connection.messages >= MESSAGES_MAX || connection.opened.elapsed() >= AGE_MAX;
         let mut state = self.lock();
-        if spent || self.wait.is_zero() || state.parked.len() >= PARKED_MAX {
+        if spent || self.wait.is_zero() || state.parked.len() >= self.parked_max {
             drop(state);
             tokio::spawn(connection.quit());
             return;

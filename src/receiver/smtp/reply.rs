@@ -1,16 +1,19 @@
-//! What a mail server says: answers and, in the answer to EHLO, offers.
-
-use lettre::transport::smtp::authentication::Mechanism;
+//! What a mail server says, read from bytes that may be anything. Pure and bounded.
 
 use crate::receiver::words::words;
 
+/// The longest line of an answer, in bytes (RFC 5321 allows 512).
+const LINE_BYTES_MAX: usize = 4_096;
+/// The longest answer, in bytes.
+const REPLY_BYTES_MAX: usize = 64 * 1024;
+
 /// A server's answer: its code and all its lines, joined by spaces.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Reply {
+pub struct Reply {
     /// Three digits, 200 to 599.
-    pub(super) code: u16,
+    pub code: u16,
     /// The text after the codes; untrusted, not yet escaped.
-    pub(super) text: String,
+    pub text: String,
 }
 
 impl Reply {
@@ -34,43 +37,81 @@ impl Reply {
             (class, _) => class,
         }
     }
-}
 
-/// What the server offered in its answer to EHLO.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Offers {
-    pub(super) starttls: bool,
-    pub(super) eight_bit: bool,
-    pub(super) utf8: bool,
-    /// `Some(0)`: sizes are understood, without a limit. Bytes.
-    pub(super) size_max: Option<usize>,
-    /// Ways to log in that we speak too.
-    pub(super) logins: Vec<Mechanism>,
-}
-
-impl Offers {
-    /// Reads the lines after the greeting.
-    pub(super) fn read<'a>(lines: impl Iterator<Item = &'a str>) -> Offers {
-        let mut offers = Offers::default();
-        for line in lines {
-            let mut parts = line.split_whitespace();
-            match parts.next().unwrap_or_default().to_ascii_uppercase().as_str() {
-                "STARTTLS" => offers.starttls = true,
-                "8BITMIME" => offers.eight_bit = true,
-                "SMTPUTF8" => offers.utf8 = true,
-                "SIZE" => {
-                    offers.size_max = Some(parts.next().and_then(|n| n.parse().ok()).unwrap_or(0));
-                }
-                "AUTH" => offers.logins.extend(parts.filter_map(mechanism)),
-                _ => {}
-            }
+    /// Whether it says that the transaction has recipients enough (RFC 5321, 4.5.3.1.10).
+    pub(super) fn is_about_their_number(&self) -> bool {
+        match self.enhanced() {
+            Some((_, subject, detail)) => (subject, detail) == (5, 3),
+            None => matches!(self.code, 452 | 552),
         }
-        offers
+    }
+
+    /// Whether it says no, and the conversation goes on.
+    pub(super) fn refuses(&self) -> bool {
+        self.code >= 400 && self.code != 421
     }
 }
 
+/// What the bytes received so far are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Parsed {
+    /// The beginning of an answer: more has to be read. Never more than 64 KiB of it.
+    Incomplete,
+    /// A whole answer.
+    Whole {
+        /// The answer.
+        reply: Reply,
+        /// The text of each of its lines.
+        lines: Vec<String>,
+        /// How many of the bytes it took.
+        length: usize,
+    },
+    /// Not an answer, and no further byte makes it one; why.
+    Garbage(String),
+}
+
+/// Reads one answer off the beginning of `bytes`: lines `250-text` and a last one `250 text`, all with
+/// the same code. Lines end in LF or CRLF; text that is not UTF-8 is read as far as it is.
+pub fn parse_reply(bytes: &[u8]) -> Parsed {
+    let (mut lines, mut code, mut begin) = (Vec::new(), None, 0);
+    loop {
+        let rest = bytes.get(begin..).unwrap_or_default();
+        let window = &rest[..rest.len().min(LINE_BYTES_MAX + 1)];
+        let Some(end) = window.iter().position(|&byte| byte == b'\n') else {
+            return match () {
+                () if rest.len() > LINE_BYTES_MAX => {
+                    Parsed::Garbage("the answer has an endless line".into())
+                }
+                () if bytes.len() > REPLY_BYTES_MAX => too_long(),
+                () => Parsed::Incomplete,
+            };
+        };
+        begin += end + 1;
+        if begin > REPLY_BYTES_MAX {
+            return too_long();
+        }
+        let line = String::from_utf8_lossy(&rest[..=end]);
+        let line = line.trim_end();
+        let Some((this, last, text)) = parse_line(line) else {
+            return Parsed::Garbage(format!("the answer is not SMTP: {line}"));
+        };
+        if *code.get_or_insert(this) != this {
+            return Parsed::Garbage("the answer changes its code midway".into());
+        }
+        lines.push(text.to_owned());
+        if last {
+            let reply = Reply { code: this, text: lines.join(" ") };
+            return Parsed::Whole { reply, lines, length: begin };
+        }
+    }
+}
+
+fn too_long() -> Parsed {
+    Parsed::Garbage("the answer is too long".into())
+}
+
 /// Splits a line into its code, whether it is the last one, and its text.
-pub(super) fn parse_line(line: &str) -> Option<(u16, bool, &str)> {
+fn parse_line(line: &str) -> Option<(u16, bool, &str)> {
     let code = line.get(..3).filter(|code| code.bytes().all(|byte| byte.is_ascii_digit()))?;
     let code = code.parse().ok().filter(|code| (200..600).contains(code))?;
     match line.as_bytes().get(3) {
@@ -81,68 +122,5 @@ pub(super) fn parse_line(line: &str) -> Option<(u16, bool, &str)> {
     }
 }
 
-fn mechanism(name: &str) -> Option<Mechanism> {
-    match name.to_ascii_uppercase().as_str() {
-        "PLAIN" => Some(Mechanism::Plain),
-        "LOGIN" => Some(Mechanism::Login),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use lettre::transport::smtp::authentication::Mechanism;
-
-    use super::{Offers, Reply, parse_line};
-
-    #[test]
-    fn lines_are_code_separator_and_text() {
-        for (line, expected) in [
-            ("250 ok", Some((250, true, "ok"))),
-            ("250-more to come", Some((250, false, "more to come"))),
-            ("250", Some((250, true, ""))),
-            ("250 ", Some((250, true, ""))),
-            ("250x", None),
-            ("25", None),
-            ("+50 ok", None),
-            ("199 ok", None),
-            ("600 ok", None),
-            ("é50 ok", None),
-            ("", None),
-        ] {
-            assert_eq!(parse_line(line), expected, "{line:?}");
-        }
-    }
-
-    #[test]
-    fn enhanced_codes_are_read_only_where_they_are_ones() {
-        for (text, expected) in [
-            ("5.1.1 no", Some((5, 1, 1))),
-            ("4.7.650 wait", Some((4, 7, 650))),
-            ("5.1.1", Some((5, 1, 1))),
-            ("1.2.3 version", None),
-            ("5.1 no", None),
-            ("5.1.1.1 no", None),
-            ("5.1.1000 no", None),
-            ("", None),
-        ] {
-            let reply = Reply { code: 550, text: text.into() };
-            assert_eq!(reply.enhanced(), expected, "{text:?}");
-        }
-    }
-
-    #[test]
-    fn offers_are_read_in_any_case() {
-        let lines = ["STARTTLS", "size 1000", "Auth PLAIN login CRAM-MD5", "8bitmime", "X-OTHER 1"];
-        let expected = Offers {
-            starttls: true,
-            eight_bit: true,
-            utf8: false,
-            size_max: Some(1_000),
-            logins: vec![Mechanism::Plain, Mechanism::Login],
-        };
-        assert_eq!(Offers::read(lines.into_iter()), expected);
-        assert_eq!(Offers::read(["SIZE"].into_iter()).size_max, Some(0));
-        assert_eq!(Offers::read([].into_iter()), Offers::default());
-    }
-}
+mod tests;

@@ -12,7 +12,7 @@ use secrecy::SecretString;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use super::{Bounds, Smtp, SmtpError, SmtpSettings, SmtpTls};
+use super::{Bounds, CONNECTIONS, Login, ServerSettings, Smtp, SmtpError, SmtpSettings, SmtpTls};
 use crate::clock::Clock;
 use crate::demo::inbox::{Act, Inbox, InboxSettings, Stage};
 use crate::domain::delivery::{Message, Outcome};
@@ -194,13 +194,13 @@ async fn many_mails_share_connections_and_all_arrive() {
 async fn starttls_with_a_private_authority_protects_login_and_mail() {
     let pki = Pki::new("localhost");
     let inbox = Inbox::open(pki.inbox(false), Arc::new(Stopped)).await.unwrap();
-    let smtp = Smtp::new(SmtpSettings {
+    let smtp = Smtp::new(one(ServerSettings {
         host: "localhost".into(),
         tls: SmtpTls::StartTls,
         ca: Some(pki.ca.clone()),
-        login: Some(("postrider".into(), SecretString::from("correct horse"))),
+        login: password("correct horse"),
         ..settings(&inbox)
-    })
+    }))
     .unwrap();
     let outcome = smtp.deliver(&to("ann@example.com")).await;
     assert!(matches!(outcome, Outcome::Delivered(_)), "{outcome:?}");
@@ -216,11 +216,11 @@ async fn implicit_tls_works_against_an_address_too() {
     let mut with_tls = pki.inbox(true);
     with_tls.account = None;
     let inbox = Inbox::open(with_tls, Arc::new(Stopped)).await.unwrap();
-    let smtp = Smtp::new(SmtpSettings {
+    let smtp = Smtp::new(one(ServerSettings {
         tls: SmtpTls::Implicit,
         ca: Some(pki.ca.clone()),
         ..settings(&inbox)
-    })
+    }))
     .unwrap();
     assert!(matches!(smtp.deliver(&to("ann@example.com")).await, Outcome::Delivered(_)));
     assert!(inbox.mails()[0].encrypted);
@@ -233,12 +233,12 @@ async fn a_certificate_of_a_stranger_or_for_another_host_breaks_the_receiver() {
     for (server, trusted) in [(&pki, &stranger), (&other_host, &other_host)] {
         for implicit in [false, true] {
             let inbox = Inbox::open(server.inbox(implicit), Arc::new(Stopped)).await.unwrap();
-            let smtp = Smtp::new(SmtpSettings {
+            let smtp = Smtp::new(one(ServerSettings {
                 host: "localhost".into(),
                 tls: if implicit { SmtpTls::Implicit } else { SmtpTls::StartTls },
                 ca: Some(trusted.ca.clone()),
                 ..settings(&inbox)
-            })
+            }))
             .unwrap();
             let outcome = smtp.deliver(&to("ann@example.com")).await;
             let Outcome::ReceiverBroken(reason) = outcome else { panic!("{outcome:?}") };
@@ -251,7 +251,8 @@ async fn a_certificate_of_a_stranger_or_for_another_host_breaks_the_receiver() {
 #[tokio::test]
 async fn without_starttls_nothing_is_sent_in_clear() {
     let inbox = Inbox::start(Arc::new(Stopped)).await.unwrap();
-    let smtp = Smtp::new(SmtpSettings { tls: SmtpTls::StartTls, ..settings(&inbox) }).unwrap();
+    let smtp =
+        Smtp::new(one(ServerSettings { tls: SmtpTls::StartTls, ..settings(&inbox) })).unwrap();
     assert_eq!(
         smtp.deliver(&to("ann@example.com")).await,
         Outcome::ReceiverBroken("the server does not offer STARTTLS".into())
@@ -262,7 +263,8 @@ async fn without_starttls_nothing_is_sent_in_clear() {
 #[tokio::test]
 async fn tls_to_a_server_that_speaks_none_is_a_broken_receiver() {
     let inbox = Inbox::start(Arc::new(Stopped)).await.unwrap();
-    let smtp = Smtp::new(SmtpSettings { tls: SmtpTls::Implicit, ..settings(&inbox) }).unwrap();
+    let smtp =
+        Smtp::new(one(ServerSettings { tls: SmtpTls::Implicit, ..settings(&inbox) })).unwrap();
     let outcome = smtp.deliver(&to("ann@example.com")).await;
     assert!(matches!(outcome, Outcome::ReceiverBroken(_)), "{outcome:?}");
 }
@@ -272,13 +274,13 @@ async fn a_starttls_answer_with_words_after_it_is_not_trusted() {
     let pki = Pki::new("localhost");
     let port =
         scripted("220 hi\r\n", &["250-x\r\n250 STARTTLS\r\n", "220 go\r\n250 injected\r\n"]).await;
-    let smtp = Smtp::new(SmtpSettings {
+    let smtp = Smtp::new(one(ServerSettings {
         host: "localhost".into(),
         port,
         tls: SmtpTls::StartTls,
         ca: Some(pki.ca.clone()),
         ..bare_settings()
-    })
+    }))
     .unwrap();
     assert_eq!(
         smtp.deliver(&to("ann@example.com")).await,
@@ -292,16 +294,13 @@ async fn a_wrong_password_breaks_the_receiver_and_is_shown_nowhere() {
     let inbox = Inbox::open(InboxSettings { account, ..Default::default() }, Arc::new(Stopped))
         .await
         .unwrap();
-    let with_login = SmtpSettings {
-        login: Some(("postrider".into(), SecretString::from("CANARY-password"))),
-        ..settings(&inbox)
-    };
+    let with_login = ServerSettings { login: password("CANARY-password"), ..settings(&inbox) };
     assert!(!format!("{with_login:?}").contains("CANARY"));
-    let outcome = Smtp::new(with_login).unwrap().deliver(&to("ann@example.com")).await;
+    let outcome = Smtp::new(one(with_login)).unwrap().deliver(&to("ann@example.com")).await;
     assert_eq!(outcome, Outcome::ReceiverBroken("AUTH: 535 5.7.8 authentication failed".into()));
     // Without a login at all the server says so at MAIL FROM.
     assert_eq!(
-        Smtp::new(settings(&inbox)).unwrap().deliver(&to("ann@example.com")).await,
+        Smtp::new(one(settings(&inbox))).unwrap().deliver(&to("ann@example.com")).await,
         Outcome::ReceiverBroken("MAIL FROM: 530 5.7.0 log in first".into())
     );
 }
@@ -312,8 +311,8 @@ async fn login_works_by_the_old_way_too() {
     let script =
         [hello, "334 VXNlcm5hbWU6\r\n", "334 UGFzc3dvcmQ6\r\n", "235 in\r\n", "421 enough\r\n"];
     let port = scripted("220 hi\r\n", &script).await;
-    let login = Some(("postrider".into(), SecretString::from("correct horse")));
-    let smtp = Smtp::new(SmtpSettings { port, login, ..bare_settings() }).unwrap();
+    let login = password("correct horse");
+    let smtp = Smtp::new(one(ServerSettings { port, login, ..bare_settings() })).unwrap();
     assert_eq!(
         smtp.deliver(&to("ann@example.com")).await,
         Outcome::ServerDown("MAIL FROM: 421 enough".into())
@@ -336,7 +335,7 @@ async fn answers_that_are_not_smtp_are_bounded() {
         ("220 hi\r\n250 unasked\r\n", "EHLO: the server spoke without being asked"),
     ] {
         let port = scripted(banner, &[]).await;
-        let smtp = Smtp::new(SmtpSettings { port, ..bare_settings() }).unwrap();
+        let smtp = Smtp::new(one(ServerSettings { port, ..bare_settings() })).unwrap();
         let outcome = smtp.deliver(&to("ann@example.com")).await;
         assert_eq!(outcome, Outcome::ServerDown(expected.into()));
     }
@@ -346,7 +345,7 @@ async fn answers_that_are_not_smtp_are_bounded() {
 async fn words_of_the_server_cannot_forge_lines_and_are_cut() {
     let long = format!("550 \x1b[31m{}\r\n", "é".repeat(1_500));
     let port = scripted("220 hi\r\n", &["250 x\r\n", "250 ok\r\n", &long]).await;
-    let smtp = Smtp::new(SmtpSettings { port, ..bare_settings() }).unwrap();
+    let smtp = Smtp::new(one(ServerSettings { port, ..bare_settings() })).unwrap();
     let Outcome::Rejected(reason) = smtp.deliver(&to("ann@example.com")).await else { panic!() };
     assert!(reason.starts_with("RCPT TO: 550 \\u{1b}[31mé"), "{reason}");
     assert_eq!(reason.chars().count(), 512);
@@ -355,12 +354,12 @@ async fn words_of_the_server_cannot_forge_lines_and_are_cut() {
 #[tokio::test]
 async fn what_the_server_cannot_carry_is_rejected_before_it_is_sent() {
     let port = scripted("220 hi\r\n", &["250-x\r\n250 SIZE 20\r\n", "250 ok\r\n"]).await;
-    let smtp = Smtp::new(SmtpSettings { port, ..bare_settings() }).unwrap();
+    let smtp = Smtp::new(one(ServerSettings { port, ..bare_settings() })).unwrap();
     let Outcome::Rejected(reason) = smtp.deliver(&to("ann@example.com")).await else { panic!() };
     assert!(reason.ends_with("the server takes 20"), "{reason}");
 
     let port = scripted("220 hi\r\n", &["250 x\r\n", "250 ok\r\n"]).await;
-    let smtp = Smtp::new(SmtpSettings { port, ..bare_settings() }).unwrap();
+    let smtp = Smtp::new(one(ServerSettings { port, ..bare_settings() })).unwrap();
     let Outcome::Rejected(reason) = smtp.deliver(&to("jörg@example.com")).await else { panic!() };
     assert!(reason.contains("SMTPUTF8"), "{reason}");
 }
@@ -368,8 +367,9 @@ async fn what_the_server_cannot_carry_is_rejected_before_it_is_sent() {
 #[tokio::test]
 async fn a_sender_the_server_cannot_carry_breaks_the_receiver_not_the_message() {
     let port = scripted("220 hi\r\n", &["250 x\r\n"]).await;
-    let from_address = "jörg@example.com".to_owned();
-    let smtp = Smtp::new(SmtpSettings { port, from_address, ..bare_settings() }).unwrap();
+    let envelope_from = "jörg@example.com".to_owned();
+    let server = ServerSettings { port, ..bare_settings() };
+    let smtp = Smtp::new(SmtpSettings { envelope_from, ..one(server) }).unwrap();
     let outcome = smtp.deliver(&to("ann@example.com")).await;
     assert!(matches!(outcome, Outcome::ReceiverBroken(_)), "{outcome:?}");
 }
@@ -387,7 +387,7 @@ async fn a_connection_lost_inside_the_message_cannot_have_delivered_it() {
             let _ = stream.read(&mut command).await;
         }
     });
-    let smtp = Smtp::new(SmtpSettings { port, ..bare_settings() }).unwrap();
+    let smtp = Smtp::new(one(ServerSettings { port, ..bare_settings() })).unwrap();
     // More than the sockets' buffers hold, so writing must fail.
     let message = Message { bytes: vec![b'x'; 30_000_000], ..to("ann@example.com") };
     let Outcome::ServerDown(reason) = smtp.deliver(&message).await else { panic!() };
@@ -420,26 +420,29 @@ async fn the_whole_attempt_has_a_bound_of_its_own() {
     let bounds = Bounds { overall: Duration::from_millis(120), ..Bounds::default() };
     let inbox = Inbox::start(Arc::new(Stopped)).await.unwrap();
     inbox.misbehave(Stage::Data, Act::Stall, 1);
-    let smtp = Smtp::with_bounds(settings(&inbox), bounds).unwrap();
+    let smtp = Smtp::with_bounds(one(settings(&inbox)), bounds).unwrap();
     let Outcome::ServerDown(reason) = smtp.deliver(&to("ann@example.com")).await else { panic!() };
     assert!(reason.starts_with("DATA: no answer within "), "{reason}");
 }
 
 #[test]
 fn settings_that_cannot_work_are_refused_at_once() {
-    let made = |change: fn(&mut SmtpSettings)| {
+    let made = |change: fn(&mut ServerSettings)| {
         let mut settings = bare_settings();
         change(&mut settings);
-        Smtp::new(settings).err()
+        Smtp::new(one(settings)).err()
     };
     assert!(made(|_| ()).is_none());
-    assert!(matches!(made(|s| s.from_address = "nobody".into()), Some(SmtpError::Sender(_))));
-    let ca = |s: &mut SmtpSettings| {
+    let sender = SmtpSettings { envelope_from: "nobody".into(), ..one(bare_settings()) };
+    assert!(matches!(Smtp::new(sender).err(), Some(SmtpError::Sender(_))));
+    let nowhere = SmtpSettings { servers: Vec::new(), ..one(bare_settings()) };
+    assert!(matches!(Smtp::new(nowhere).err(), Some(SmtpError::NoServer)));
+    let ca = |s: &mut ServerSettings| {
         s.tls = SmtpTls::StartTls;
         s.ca = Some(b"no pem".to_vec());
     };
     assert!(matches!(made(ca), Some(SmtpError::Tls(_))));
-    let host = |s: &mut SmtpSettings| {
+    let host = |s: &mut ServerSettings| {
         s.tls = SmtpTls::StartTls;
         s.host = "not a host".into();
     };
@@ -451,7 +454,7 @@ async fn after(stage: Stage, act: Act) -> (Outcome, usize) {
     let inbox = Inbox::start(Arc::new(Stopped)).await.unwrap();
     let impatient = if act == Act::Stall { Some(stage) } else { None };
     inbox.misbehave(stage, act, u32::MAX);
-    let smtp = Smtp::with_bounds(settings(&inbox), bounds(impatient)).unwrap();
+    let smtp = Smtp::with_bounds(one(settings(&inbox)), bounds(impatient)).unwrap();
     let outcome = smtp.deliver(&to("ann@example.com")).await;
     (outcome, inbox.received())
 }
@@ -479,23 +482,29 @@ async fn scripted(banner: &str, answers: &[&str]) -> u16 {
 }
 
 fn smtp(inbox: &Inbox) -> Smtp {
-    Smtp::new(settings(inbox)).unwrap()
+    Smtp::new(one(settings(inbox))).unwrap()
 }
 
-fn settings(inbox: &Inbox) -> SmtpSettings {
-    SmtpSettings { port: inbox.address().port(), ..bare_settings() }
+fn settings(inbox: &Inbox) -> ServerSettings {
+    ServerSettings { port: inbox.address().port(), ..bare_settings() }
 }
 
-fn bare_settings() -> SmtpSettings {
+fn bare_settings() -> ServerSettings {
+    ServerSettings { host: "127.0.0.1".into(), port: 1, tls: SmtpTls::None, login: None, ca: None }
+}
+
+/// A receiver's settings with one server.
+fn one(server: ServerSettings) -> SmtpSettings {
     SmtpSettings {
-        host: "127.0.0.1".into(),
-        port: 1,
-        tls: SmtpTls::None,
-        login: None,
-        ca: None,
+        servers: vec![server],
         from: "Reports <reports@example.org>".into(),
-        from_address: "reports@example.org".into(),
+        envelope_from: "reports@example.org".into(),
+        connections: CONNECTIONS,
     }
+}
+
+fn password(password: &str) -> Option<Login> {
+    Some(Login::Password { user: "postrider".into(), password: SecretString::from(password) })
 }
 
 /// The usual bounds, but for one stage that is given up quickly.

@@ -14,7 +14,7 @@ use crate::demo::catcher::Catcher;
 use crate::demo::inbox::Inbox;
 use crate::domain::delivery::{Message, Outcome};
 use crate::receiver::Receiver;
-use crate::receiver::smtp::{Smtp, SmtpSettings, SmtpTls};
+use crate::receiver::smtp::{ServerSettings, Smtp, SmtpSettings, SmtpTls};
 use crate::receiver::webhook::{Webhook, WebhookSettings};
 
 const HTML_MAIL: &str = "From: Postrider <reports@example.org>\r\nTo: ann@example.com\r\n\
@@ -63,13 +63,16 @@ impl Site {
 
     async fn mail(&self, text: &str) {
         let smtp = Smtp::new(SmtpSettings {
-            host: "127.0.0.1".into(),
-            port: self.inbox.address().port(),
-            tls: SmtpTls::None,
-            login: None,
-            ca: None,
+            servers: vec![ServerSettings {
+                host: "127.0.0.1".into(),
+                port: self.inbox.address().port(),
+                tls: SmtpTls::None,
+                login: None,
+                ca: None,
+            }],
             from: "reports@example.org".into(),
-            from_address: "reports@example.org".into(),
+            envelope_from: "reports@example.org".into(),
+            connections: 1,
         })
         .unwrap();
         let message = Message {
