@@ -157,7 +157,7 @@ fn heartbeat(
         url: settings.url.clone(),
         secrets: Vec::new(),
         headers: Vec::new(),
-        private: false,
+        passage: Default::default(),
     };
     let to = Webhook::with_bounds(webhook, Arc::clone(clock), limits.webhook)
         .context("the heartbeat cannot be sent")?;

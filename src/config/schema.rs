@@ -250,6 +250,7 @@ mod tests {
             fields_of::<wire::PagerDutyToml>(),
             fields_of::<wire::AlertmanagerToml>(),
             fields_of::<wire::CareToml>(),
+            fields_of::<wire::PassageToml>(),
         ];
         check("receivers.NAME", &receivers, &["kind"]);
     }

@@ -5,14 +5,17 @@
 //! client's own words are never used.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
+use reqwest::header::{
+    CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT,
+};
 use reqwest::{Client, Response, redirect};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use self::guard::{Guard, parse_url};
+use self::guard::{Guard, Lookup};
 use super::Handover;
 use super::tls::{self, TlsError, TlsFault};
 use super::words::words;
@@ -21,11 +24,21 @@ use crate::domain::delivery::Outcome;
 
 pub(super) mod classify;
 mod guard;
+mod network;
+mod passage;
 
-pub use self::guard::check_url;
+pub use self::network::Network;
+pub use self::passage::{Passage, check_url};
 
 /// How much of an answer is read, in bytes.
 const ANSWER_BYTES_MAX: usize = 4_096;
+/// The biggest body that is sent, in bytes. An endpoint with a smaller bound says so itself (413).
+pub(super) const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Connections to one endpoint that wait for the next message.
+const IDLE_MAX: usize = 8;
+/// After so many messages a connection is closed, so that a name that leads elsewhere is noticed
+/// also where there is always something to send.
+const PER_CONNECTION: usize = 100;
 /// What is said instead of words that repeat a secret.
 const WITHHELD: &str = "(its words repeat the address or a key and are withheld)";
 
@@ -36,11 +49,26 @@ pub struct Bounds {
     pub connect: Duration,
     /// The whole attempt, the answer included.
     pub overall: Duration,
+    /// How long a connection is kept for the next message; zero: each has one of its own.
+    pub idle: Duration,
 }
 
 impl Default for Bounds {
     fn default() -> Bounds {
-        Bounds { connect: Duration::from_secs(10), overall: Duration::from_secs(15) }
+        Bounds {
+            connect: Duration::from_secs(10),
+            overall: Duration::from_secs(15),
+            // Shorter than any server waits, so that it is hardly ever the far side that hangs up.
+            idle: Duration::from_secs(1),
+        }
+    }
+}
+
+impl Bounds {
+    /// The same where an endpoint has a time of its own.
+    fn on(self, passage: &Passage) -> Bounds {
+        let overall = passage.timeout.unwrap_or(self.overall);
+        Bounds { overall, connect: self.connect.min(overall), ..self }
     }
 }
 
@@ -50,6 +78,14 @@ pub enum PostError {
     /// The address is not one that may be called.
     #[error("the address of webhook `{name}` {why}")]
     Address {
+        /// The receiver.
+        name: String,
+        /// What is wrong, without the address.
+        why: String,
+    },
+    /// The proxy is not one that may be asked.
+    #[error("the proxy of webhook `{name}` {why}")]
+    Proxy {
         /// The receiver.
         name: String,
         /// What is wrong, without the address.
@@ -71,14 +107,22 @@ pub enum PostError {
     Client(String, String),
 }
 
+/// Whether a file of certificate authorities (PEM) can be used.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_authorities(pem: &[u8]) -> Result<(), String> {
+    tls::check_authorities(pem).map_err(|err| err.to_string())
+}
+
 /// Where a POST goes, and what of it must not be repeated.
 pub(super) struct Endpoint<'a> {
     /// The receiver's name.
     pub(super) name: &'a str,
     /// The whole address.
     pub(super) url: &'a str,
-    /// Whether it may lead to a private address.
-    pub(super) private: bool,
+    /// The way there.
+    pub(super) passage: &'a Passage,
     /// Keys that travel in headers or bodies.
     pub(super) withheld: Vec<SecretString>,
 }
@@ -87,6 +131,7 @@ pub(super) struct Endpoint<'a> {
 pub(super) struct Post {
     url: Url,
     http: Client,
+    sent: AtomicUsize,
     withheld: Vec<SecretString>,
     clock: Arc<dyn Clock>,
 }
@@ -108,30 +153,61 @@ impl Post {
         clock: Arc<dyn Clock>,
         bounds: Bounds,
     ) -> Result<Post, PostError> {
+        Post::asking(endpoint, clock, bounds, guard::system())
+    }
+
+    /// As [`Post::new`], with names looked up by `lookup`.
+    fn asking(
+        endpoint: Endpoint<'_>,
+        clock: Arc<dyn Clock>,
+        bounds: Bounds,
+        lookup: Lookup,
+    ) -> Result<Post, PostError> {
+        let Endpoint { passage, withheld, .. } = endpoint;
         let name = endpoint.name.to_owned();
-        let url = parse_url(endpoint.url, endpoint.private)
+        let url = passage
+            .parse(endpoint.url)
             .map_err(|why| PostError::Address { name: name.clone(), why })?;
-        let tls = if url.scheme() == "https" { tls::client_config(None) } else { tls::nobody() };
+        let proxy =
+            passage.parse_proxy().map_err(|why| PostError::Proxy { name: name.clone(), why })?;
+        let tls = match url.scheme() {
+            "https" => tls::client_config(passage.ca.as_deref()),
+            _ => tls::nobody(),
+        };
         let tls = tls.map_err(|err| PostError::Tls(name.clone(), err))?;
-        let http = Client::builder()
+        let guard = match &proxy {
+            // It is the proxy that is connected to, and that looks up the endpoint's name.
+            Some(proxy) => Guard::of_proxy(proxy, passage, lookup),
+            None => Guard::of(&url, passage, lookup),
+        };
+        let bounds = bounds.on(passage);
+        let builder = Client::builder()
             .tls_backend_preconfigured(tls)
             .redirect(redirect::Policy::none())
-            .no_proxy()
             .no_gzip()
             .referer(false)
             // A second try is the outbox's decision, not the client's.
             .retry(reqwest::retry::never())
-            .dns_resolver(Arc::new(Guard::for_url(&url, endpoint.private)))
+            .dns_resolver(Arc::new(guard))
             .connect_timeout(bounds.connect)
             .timeout(bounds.overall)
-            // A kept connection that dies under a request leaves its fate unknown: take fresh ones.
-            .pool_max_idle_per_host(0)
+            .pool_idle_timeout(bounds.idle)
+            .pool_max_idle_per_host(if bounds.idle.is_zero() { 0 } else { IDLE_MAX })
+            // Those of the environment are not meant for us.
+            .no_proxy();
+        let builder = match proxy.map(reqwest::Proxy::all).transpose() {
+            Ok(proxy) => proxy.into_iter().fold(builder, reqwest::ClientBuilder::proxy),
+            Err(err) => {
+                return Err(PostError::Client(name, err.without_url().to_string()));
+            }
+        };
+        let http = builder
             .build()
             .map_err(|err| PostError::Client(name, err.without_url().to_string()))?;
         // A very short one would withhold everything.
-        let withheld = endpoint.withheld.into_iter();
+        let withheld = withheld.into_iter().chain(passage.withheld());
         let withheld = withheld.filter(|secret| secret.expose_secret().len() >= 4).collect();
-        Ok(Post { url, http, withheld, clock })
+        Ok(Post { url, http, sent: AtomicUsize::new(0), withheld, clock })
     }
 
     /// Posts JSON once; `sort` says what the answer means. Its reason is checked for secrets here.
@@ -142,9 +218,19 @@ impl Post {
         handover: &Handover,
         sort: impl FnOnce(&Answer) -> Outcome,
     ) -> Outcome {
+        if body.len() > BODY_BYTES_MAX {
+            return Outcome::Rejected(format!(
+                "its body has {} bytes, and no more than {BODY_BYTES_MAX} are sent",
+                body.len()
+            ));
+        }
         // The client does not say when the request leaves.
         handover.begin();
-        let request = self.http.post(self.url.clone()).headers(common()).headers(headers.clone());
+        let mut request =
+            self.http.post(self.url.clone()).headers(common()).headers(headers.clone());
+        if self.sent.fetch_add(1, Ordering::Relaxed) % PER_CONNECTION == PER_CONNECTION - 1 {
+            request = request.header(CONNECTION, HeaderValue::from_static("close"));
+        }
         match request.body(body).send().await {
             Ok(response) => {
                 let status = response.status().as_u16();

@@ -43,20 +43,31 @@ pub(super) fn client_config(ca: Option<&[u8]>) -> Result<ClientConfig, TlsError>
         let _ = roots.add(certificate);
     }
     if let Some(pem) = ca {
-        let mut found = 0;
-        for certificate in CertificateDer::pem_slice_iter(pem) {
-            let certificate = certificate.map_err(|err| TlsError::Authority(err.to_string()))?;
-            roots.add(certificate).map_err(|err| TlsError::Authority(err.to_string()))?;
-            found += 1;
-        }
-        if found == 0 {
-            return Err(TlsError::Authority("it holds no certificate in PEM".into()));
-        }
+        add(&mut roots, pem)?;
     }
     if roots.is_empty() {
         return Err(TlsError::NoAuthorities);
     }
     trusting(roots)
+}
+
+/// Whether a text holds authorities that can be trusted.
+pub(super) fn check_authorities(pem: &[u8]) -> Result<(), TlsError> {
+    add(&mut RootCertStore::empty(), pem)
+}
+
+fn add(roots: &mut RootCertStore, pem: &[u8]) -> Result<(), TlsError> {
+    let unreadable = |why: String| TlsError::Authority(words(&why));
+    let mut found = 0;
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        let certificate = certificate.map_err(|err| unreadable(err.to_string()))?;
+        roots.add(certificate).map_err(|err| unreadable(err.to_string()))?;
+        found += 1;
+    }
+    match found {
+        0 => Err(unreadable("it holds no certificate in PEM".into())),
+        _ => Ok(()),
+    }
 }
 
 /// A client that trusts nobody, for clients that never speak TLS: a machine without any

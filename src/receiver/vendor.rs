@@ -12,7 +12,7 @@ use futures_util::future::BoxFuture;
 use reqwest::header::HeaderMap;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::post::{Answer, Bounds, Endpoint, Post, PostError, secret_header};
+use super::post::{Answer, Bounds, Endpoint, Passage, Post, PostError, secret_header};
 use super::{Handover, Receiver};
 use crate::clock::Clock;
 use crate::domain::delivery::{Message, Outcome};
@@ -89,8 +89,8 @@ pub struct VendorSettings {
     pub access: Access,
     /// Telegram: the chat. PagerDuty and the others have none.
     pub chat: Option<String>,
-    /// Whether it may lead to a private address.
-    pub private: bool,
+    /// The way there.
+    pub passage: Passage,
 }
 
 /// What lets us in, besides the address.
@@ -111,7 +111,7 @@ impl VendorSettings {
             Access::Open => None,
             Access::Key(secret) | Access::Login(_, secret) => Some(secret),
         };
-        self.url.iter().chain(access).collect()
+        self.url.iter().chain(access).chain(&self.passage.proxy).collect()
     }
 
     /// Whether a secret is missing: only where a config is looked at and not acted on.
@@ -193,7 +193,7 @@ impl VendorHook {
         let endpoint = Endpoint {
             name: &settings.name,
             url: &settings.address(),
-            private: settings.private,
+            passage: &settings.passage,
             withheld: settings.withheld(),
         };
         Ok(VendorHook {

@@ -10,7 +10,7 @@ use reqwest::header::HeaderMap;
 use secrecy::{ExposeSecret, SecretString};
 
 use self::sign::{Key, signature};
-use super::post::{Endpoint, Post, PostError, classify, secret_header};
+use super::post::{Endpoint, Passage, Post, PostError, classify, secret_header};
 use super::words::words;
 use super::{Handover, Receiver};
 use crate::clock::Clock;
@@ -20,7 +20,7 @@ mod sign;
 #[cfg(test)]
 mod tests;
 
-pub use self::sign::check_secret;
+pub use self::sign::{check_secret, public_key};
 pub use super::post::Bounds;
 
 /// One webhook endpoint.
@@ -30,19 +30,20 @@ pub struct WebhookSettings {
     pub name: String,
     /// The endpoint; an address can hold a token, so it is a secret.
     pub url: SecretString,
-    /// Signing secrets (`whsec_...`), the current one first; none: unsigned.
+    /// Signing secrets (`whsec_...`, `whsk_...`), the current one first; none: unsigned.
     pub secrets: Vec<SecretString>,
     /// Further headers.
     pub headers: Vec<(String, SecretString)>,
-    /// Whether it may lead to a private address.
-    pub private: bool,
+    /// The way there.
+    pub passage: Passage,
 }
 
 impl WebhookSettings {
     /// Every secret in it, as it is written.
     pub fn all_secrets(&self) -> Vec<&SecretString> {
         let headers = self.headers.iter().map(|(_, value)| value);
-        std::iter::once(&self.url).chain(&self.secrets).chain(headers).collect()
+        let proxy = &self.passage.proxy;
+        std::iter::once(&self.url).chain(&self.secrets).chain(headers).chain(proxy).collect()
     }
 }
 
@@ -90,7 +91,7 @@ impl Webhook {
         clock: Arc<dyn Clock>,
         bounds: Bounds,
     ) -> Result<Webhook, WebhookError> {
-        let WebhookSettings { name, url, secrets, headers, private } = settings;
+        let WebhookSettings { name, url, secrets, headers, passage } = settings;
         let mut keys = Vec::with_capacity(secrets.len());
         for (index, secret) in secrets.iter().enumerate() {
             let key = Key::parse(secret.expose_secret()).map_err(|why| WebhookError::Secret {
@@ -106,10 +107,11 @@ impl Webhook {
         let values = headers.into_iter().map(|(_, value)| value);
         let url = url.expose_secret();
         let bare = |secret: &SecretString| {
-            SecretString::from(secret.expose_secret().trim_start_matches("whsec_"))
+            let text = secret.expose_secret();
+            SecretString::from(text.split_once('_').map_or(text, |(_, bare)| bare))
         };
         let withheld = secrets.iter().map(bare).chain(values).collect();
-        let endpoint = Endpoint { name: &name, url, private, withheld };
+        let endpoint = Endpoint { name: &name, url, passage: &passage, withheld };
         let post = Post::new(endpoint, Arc::clone(&clock), bounds)?;
         Ok(Webhook { post, keys, own, clock })
     }

@@ -10,6 +10,7 @@ use crate::domain::zone::Zone;
 use crate::receiver::vendor::Vendor;
 
 mod care;
+mod passage;
 mod vendor;
 mod webhook;
 
@@ -33,8 +34,21 @@ const KINDS: [(&str, Kind); 8] = [
     ("alertmanager", Kind::Vendor(Vendor::Alertmanager)),
 ];
 
-/// Keys that are taken out before a table is shaped by its kind.
-const APART: [&str; 5] = ["kind", "fallback", "fallback_after", "limit", "canary"];
+/// Keys that are taken out before a table is shaped by its kind: of every receiver ...
+const CARE: [&str; 5] = ["kind", "fallback", "fallback_after", "limit", "canary"];
+/// ... and of those that are reached by HTTP.
+const APART: [&str; 10] = [
+    "kind",
+    "fallback",
+    "fallback_after",
+    "limit",
+    "canary",
+    "private",
+    "allow",
+    "ca",
+    "proxy",
+    "timeout",
+];
 
 /// Lowers one receiver; what is done with it besides is kept in `cares`.
 pub(super) fn lower(
@@ -58,14 +72,17 @@ pub(super) fn lower(
     let name = raw.name.clone();
     let mut care = care::lower(&mut raw, found, zone);
     let settings = match kind {
-        Kind::Email => email(raw.shape(found, &APART), found),
+        Kind::Email => email(raw.shape(found, &CARE), found),
         Kind::Webhook => {
-            let (settings, shape) = webhook::lower(raw.shape(found, &APART), found, surroundings);
+            let passage = passage::lower(&mut raw, found, surroundings);
+            let (settings, shape) =
+                webhook::lower(raw.shape(found, &APART), found, surroundings, passage);
             care.care.shape = shape;
             settings
         }
         Kind::Vendor(vendor) => {
-            vendor::lower(raw, found, surroundings, vendor).map(ReceiverSettings::Vendor)
+            let passage = passage::lower(&mut raw, found, surroundings);
+            vendor::lower(raw, found, surroundings, vendor, passage).map(ReceiverSettings::Vendor)
         }
     };
     cares.keep(name, care);

@@ -169,6 +169,18 @@ pub(in crate::config) struct CareToml {
     pub(in crate::config) canary: Option<Text>,
 }
 
+/// What every receiver that is reached by HTTP may have: the way there.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct PassageToml {
+    pub(in crate::config) private: Option<Spanned<bool>>,
+    #[serde(default)]
+    pub(in crate::config) allow: Vec<Text>,
+    pub(in crate::config) ca: Option<Text>,
+    pub(in crate::config) proxy: Option<Text>,
+    pub(in crate::config) timeout: Option<Text>,
+}
+
 /// `[receivers.NAME]` with `kind = "webhook"`.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -180,7 +192,6 @@ pub(in crate::config) struct WebhookToml {
     pub(in crate::config) headers: BTreeMap<Text, Text>,
     pub(in crate::config) shape: Option<Text>,
     pub(in crate::config) body: Option<Text>,
-    pub(in crate::config) private: Option<Spanned<bool>>,
 }
 
 /// `[receivers.NAME]` with `kind = "slack"`, `"teams"` or `"discord"`.
@@ -188,7 +199,6 @@ pub(in crate::config) struct WebhookToml {
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct ChatToml {
     pub(in crate::config) url: Option<Text>,
-    pub(in crate::config) private: Option<Spanned<bool>>,
 }
 
 /// `[receivers.NAME]` with `kind = "telegram"`.
@@ -198,7 +208,6 @@ pub(in crate::config) struct TelegramToml {
     pub(in crate::config) token: Option<Text>,
     pub(in crate::config) chat: Option<Text>,
     pub(in crate::config) url: Option<Text>,
-    pub(in crate::config) private: Option<Spanned<bool>>,
 }
 
 /// `[receivers.NAME]` with `kind = "pagerduty"`.
@@ -207,7 +216,6 @@ pub(in crate::config) struct TelegramToml {
 pub(in crate::config) struct PagerDutyToml {
     pub(in crate::config) key: Option<Text>,
     pub(in crate::config) url: Option<Text>,
-    pub(in crate::config) private: Option<Spanned<bool>>,
 }
 
 /// `[receivers.NAME]` with `kind = "alertmanager"`.
@@ -218,5 +226,4 @@ pub(in crate::config) struct AlertmanagerToml {
     pub(in crate::config) token: Option<Text>,
     pub(in crate::config) username: Option<Text>,
     pub(in crate::config) password: Option<Text>,
-    pub(in crate::config) private: Option<Spanned<bool>>,
 }

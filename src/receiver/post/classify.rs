@@ -20,7 +20,9 @@ pub(in crate::receiver) fn classify(answer: &Answer) -> Outcome {
             after: None,
             reason: words(&format!("answered {status}: redirects are not followed")),
         },
-        401 | 403 | 410 => Outcome::ReceiverBroken(reason),
+        // Standard Webhooks: it wants none any more, and is not asked again.
+        410 => Outcome::Gone(reason),
+        401 | 403 => Outcome::ReceiverBroken(reason),
         408 | 425 | 429 | 500..=599 => Outcome::Retry { after, reason },
         400..=499 => Outcome::Rejected(reason),
         _ => Outcome::Retry { after: None, reason },
@@ -65,11 +67,12 @@ mod tests {
 
     #[test]
     fn every_status_has_one_meaning() {
-        // D delivered, R retry, X rejected, B receiver broken.
+        // D delivered, R retry, X rejected, B receiver broken, G gone.
         for (statuses, meaning) in [
             (&[200, 201, 202, 204, 299][..], 'D'),
             (&[300, 301, 302, 303, 304, 307, 308], 'R'),
-            (&[401, 403, 410], 'B'),
+            (&[401, 403], 'B'),
+            (&[410], 'G'),
             (&[408, 425, 429, 500, 502, 503, 504, 599], 'R'),
             (&[400, 402, 404, 405, 409, 413, 415, 422, 451], 'X'),
             (&[100, 199, 600, 999], 'R'),

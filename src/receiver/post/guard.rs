@@ -1,32 +1,33 @@
 //! Which addresses may be called, and keeping the address itself out of every text.
 //!
-//! HTTPS is required, except to this machine or, where the config says `private = true`, to a private
-//! network. Whatever a name resolves to, link-local addresses (where clouds keep credentials) and
-//! addresses that are no machine's are never called, and private ones only where the config says
-//! so: the check is on the address connected to, so a name cannot be pointed elsewhere after it.
+//! HTTPS is required, except to this machine or, where the config says so (`private`, `allow`), to a
+//! private network. Whatever a name resolves to, link-local addresses (where clouds keep credentials)
+//! and addresses that are no machine's are never called, and private ones only where the config says
+//! so. The check sits in the resolver, so what was checked is what is connected to: a name cannot be
+//! pointed elsewhere in between.
 
 use std::error::Error;
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
-/// What to write where a private address is meant.
-const MEANT: &str = "write `private = true` if that is meant";
+use super::network::{Network, is_forbidden, is_loopback, is_private};
+use super::passage::Passage;
 
-/// Whether an address may be called: HTTPS with a host, or HTTP to this machine; `private`: also in
-/// a private network.
+/// What to write where a private address is meant.
+const MEANT: &str = "write e.g. `allow = [\"10.1.2.0/24\"]` or `private = true` if that is meant";
+
+/// An address that may be called: HTTPS with a host, or HTTP to this machine; also to a private
+/// network where `passage` says so.
 ///
 /// # Errors
 /// What is wrong, as the end of a sentence about the address; the address itself is not in it.
-pub fn check_url(url: &str, private: bool) -> Result<(), String> {
-    parse_url(url, private).map(drop)
-}
-
-/// As [`check_url`], with the parsed address.
-pub(super) fn parse_url(url: &str, private: bool) -> Result<Url, String> {
+pub(super) fn parse_url(url: &str, passage: &Passage) -> Result<Url, String> {
     let url = Url::parse(url.trim()).map_err(|_| "is not an address on the web")?;
     let host = url.host().ok_or("is not an address on the web: it has no host")?;
     let ip = literal(&host);
@@ -35,12 +36,18 @@ pub(super) fn parse_url(url: &str, private: bool) -> Result<Url, String> {
     }
     let local = is_local(&host);
     let inside = ip.map(|ip| is_private(ip) || is_loopback(ip));
+    let allowed = |ip: IpAddr| passage.allow.iter().any(|network| network.holds(ip));
+    let clear = match ip {
+        // A name is judged when it is resolved.
+        None => passage.private || !passage.allow.is_empty(),
+        Some(ip) => inside == Some(true) && (passage.private || allowed(ip)),
+    };
     match url.scheme() {
-        "https" | "http" if !private && !local && inside == Some(true) => {
+        "https" | "http" if !local && inside == Some(true) && !clear => {
             return Err(format!("names a private address: {MEANT}"));
         }
         "https" => {}
-        "http" if local || private && inside != Some(false) => {}
+        "http" if local || clear => {}
         "http" => return Err("uses `http`; `https` is needed, except to this machine".into()),
         other => return Err(format!("uses `{}`; `https` is needed", known_scheme(other))),
     }
@@ -50,59 +57,90 @@ pub(super) fn parse_url(url: &str, private: bool) -> Result<Url, String> {
     Ok(url)
 }
 
+/// The addresses of a host's name, as the system knows them.
+pub(super) type Lookup =
+    Arc<dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> + Send + Sync>;
+
+/// Asks the system.
+pub(super) fn system() -> Lookup {
+    Arc::new(|name| {
+        Box::pin(async move { Ok(tokio::net::lookup_host((name.as_str(), 0)).await?.collect()) })
+    })
+}
+
 /// Resolves names and drops the addresses that must not be called.
-pub(super) struct Guard(Reach);
+pub(super) struct Guard {
+    reach: Reach,
+    lookup: Lookup,
+}
 
 /// How far an endpoint's name may lead.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reach {
-    /// To this machine alone.
-    Local,
-    /// To this machine and private networks: clear text is spoken.
-    Inside,
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Reach {
+    /// To this machine.
+    loopback: bool,
+    /// To any private network.
+    private: bool,
+    /// To these private networks, or parts of this machine.
+    allow: Vec<Network>,
     /// Beyond private networks.
-    Outside,
-    /// To every machine.
-    Anywhere,
+    outside: bool,
 }
 
 impl Reach {
-    fn allows(self, ip: IpAddr) -> bool {
-        let inside = is_loopback(ip) || is_private(ip);
-        !is_forbidden(ip)
-            && match self {
-                Reach::Local => is_loopback(ip),
-                Reach::Inside => inside,
-                Reach::Outside => !inside,
-                Reach::Anywhere => true,
-            }
+    /// What follows from an address and what the config says of it.
+    fn of(url: &Url, passage: &Passage) -> Reach {
+        let local = url.host().is_some_and(|host| is_local(&host));
+        Reach {
+            loopback: local || passage.private,
+            private: passage.private,
+            allow: passage.allow.clone(),
+            // In clear text nothing leaves the private networks.
+            outside: url.scheme() == "https" && (!local || passage.private),
+        }
+    }
+
+    /// The same for a proxy: what goes through it is encrypted, so it may be spoken to in clear text
+    /// anywhere.
+    fn of_proxy(url: &Url, passage: &Passage) -> Reach {
+        Reach {
+            outside: !url.host().is_some_and(|host| is_local(&host)),
+            ..Reach::of(url, passage)
+        }
+    }
+
+    fn allows(&self, ip: IpAddr) -> bool {
+        let named = || self.allow.iter().any(|network| network.holds(ip));
+        match ip {
+            ip if is_forbidden(ip) => false,
+            ip if is_loopback(ip) => self.loopback || named(),
+            ip if is_private(ip) => self.private || named(),
+            _ => self.outside,
+        }
     }
 }
 
 impl Guard {
     /// The guard for one endpoint.
-    pub(super) fn for_url(url: &Url, private: bool) -> Guard {
-        let local = url.host().is_some_and(|host| is_local(&host));
-        Guard(match (url.scheme(), private) {
-            (_, false) if local => Reach::Local,
-            ("http", false) => Reach::Local,
-            ("http", true) => Reach::Inside,
-            (_, false) => Reach::Outside,
-            (_, true) => Reach::Anywhere,
-        })
+    pub(super) fn of(url: &Url, passage: &Passage, lookup: Lookup) -> Guard {
+        Guard { reach: Reach::of(url, passage), lookup }
+    }
+
+    /// The guard for a proxy.
+    pub(super) fn of_proxy(url: &Url, passage: &Passage, lookup: Lookup) -> Guard {
+        Guard { reach: Reach::of_proxy(url, passage), lookup }
     }
 }
 
 impl Resolve for Guard {
     fn resolve(&self, name: Name) -> Resolving {
-        let reach = self.0;
+        let (reach, found) = (self.reach.clone(), (self.lookup)(name.as_str().to_owned()));
         Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let found: Vec<SocketAddr> = found.collect();
+            let found = found.await?;
             let allowed: Vec<SocketAddr> =
                 found.iter().filter(|address| reach.allows(address.ip())).copied().collect();
             if allowed.is_empty() {
-                let private = found.iter().any(|address| Reach::Anywhere.allows(address.ip()));
+                let private = found.iter().any(|address| !is_forbidden(address.ip()));
                 return Err(Box::new(Refused { private }).into());
             }
             Ok(Box::new(allowed.into_iter()) as Addrs)
@@ -157,7 +195,8 @@ pub(super) fn repeats_address(url: &Url, said: &str) -> bool {
     parts.iter().any(|part| part.len() >= 4 && plain.contains(part.as_str()))
 }
 
-fn literal(host: &Host<&str>) -> Option<IpAddr> {
+/// The address a host is, if it is no name.
+pub(super) fn literal(host: &Host<&str>) -> Option<IpAddr> {
     match host {
         Host::Domain(_) => None,
         Host::Ipv4(ip) => Some(IpAddr::V4(*ip)),
@@ -165,57 +204,12 @@ fn literal(host: &Host<&str>) -> Option<IpAddr> {
     }
 }
 
-fn is_local(host: &Host<&str>) -> bool {
+/// Whether a host is this machine by what it is called.
+pub(super) fn is_local(host: &Host<&str>) -> bool {
     match host {
         Host::Domain(name) => name.trim_end_matches('.').eq_ignore_ascii_case("localhost"),
         Host::Ipv4(ip) => ip.is_loopback(),
         Host::Ipv6(ip) => IpAddr::V6(*ip).to_canonical().is_loopback(),
-    }
-}
-
-fn is_loopback(ip: IpAddr) -> bool {
-    inner(ip).is_loopback()
-}
-
-/// Link-local, unspecified, broadcast and multicast addresses.
-fn is_forbidden(ip: IpAddr) -> bool {
-    match inner(ip) {
-        IpAddr::V4(ip) => {
-            ip.is_link_local() || ip.is_broadcast() || ip.is_multicast() || ip.octets()[0] == 0
-        }
-        IpAddr::V6(ip) => ip.is_unicast_link_local() || ip.is_multicast() || ip.is_unspecified(),
-    }
-}
-
-/// Addresses of networks that are nobody else's business: private, shared by a carrier, for tests.
-fn is_private(ip: IpAddr) -> bool {
-    match inner(ip) {
-        IpAddr::V4(ip) => {
-            let [a, b, c, _] = ip.octets();
-            ip.is_private()
-                || (a == 100 && (64..128).contains(&b))
-                || (a == 198 && matches!(b, 18 | 19))
-                || (a, b, c) == (192, 0, 0)
-        }
-        IpAddr::V6(ip) => ip.is_unique_local(),
-    }
-}
-
-/// The address that is really called: IPv4 addresses come in several IPv6 clothes.
-fn inner(ip: IpAddr) -> IpAddr {
-    let IpAddr::V6(v6) = ip.to_canonical() else { return ip.to_canonical() };
-    let [a, b, c, d, e, f, g, h] = v6.segments();
-    let v4 = |high: u16, low: u16| {
-        let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
-        IpAddr::V4(Ipv4Addr::new(a, b, c, d))
-    };
-    match (a, b) {
-        // 6to4 and NAT64.
-        (0x2002, _) => v4(b, c),
-        (0x64, 0xff9b) => v4(g, h),
-        // The old way of writing an IPv4 address; `::` and `::1` are IPv6's own.
-        (0, 0) if (c, d, e, f) == (0, 0, 0, 0) && (g, h) != (0, 0) && (g, h) != (0, 1) => v4(g, h),
-        _ => IpAddr::V6(v6),
     }
 }
 
@@ -231,7 +225,17 @@ fn known_scheme(scheme: &str) -> &str {
 mod tests {
     use url::Url;
 
-    use super::{Guard, Reach, check_url, repeats_address};
+    use super::{Reach, parse_url, repeats_address};
+    use crate::receiver::post::Passage;
+
+    fn private() -> Passage {
+        Passage { private: true, ..Passage::default() }
+    }
+
+    fn allowing(networks: &[&str]) -> Passage {
+        let allow = networks.iter().map(|text| text.parse().unwrap()).collect();
+        Passage { allow, ..Passage::default() }
+    }
 
     #[test]
     fn https_anywhere_and_http_to_this_machine_only() {
@@ -243,14 +247,19 @@ mod tests {
             "http://[::1]:9/hook",
             "http://[::ffff:127.0.0.1]/hook",
             "http://0x7f.1/hook",
+            "http://2130706433/hook",
+            "http://0177.0.0.1./hook",
         ] {
-            assert_eq!(check_url(url, false), Ok(()), "{url}");
-            assert_eq!(check_url(url, true), Ok(()), "{url}");
+            for passage in [Passage::default(), private(), allowing(&["10.0.0.0/8"])] {
+                parse_url(url, &passage).unwrap_or_else(|why| panic!("{url} {why}"));
+            }
         }
     }
 
     #[test]
     fn private_networks_are_called_where_the_config_says_so() {
+        let all =
+            allowing(&["10.0.0.0/8", "192.168.0.9", "172.16.0.0/16", "100.64.0.0/24", "fd00::/32"]);
         for url in [
             "https://10.1.2.3/hook",
             "http://10.1.2.3/hook",
@@ -260,76 +269,97 @@ mod tests {
             "https://[fd00::1]/",
             "https://[64:ff9b::a00:1]/",
             "https://0xa.1/",
+            "https://167837955/",
+            "https://012.1.2.3/",
+            "https://１０.1.2.3/",
         ] {
-            assert_eq!(check_url(url, true), Ok(()), "{url}");
-            let why = check_url(url, false).unwrap_err();
-            assert!(why.contains("`private = true`"), "{url}: {why}");
+            for passage in [private(), all.clone()] {
+                parse_url(url, &passage).unwrap_or_else(|why| panic!("{url} {why}"));
+            }
+            check(url, &Passage::default(), "`private = true`");
+            check(url, &allowing(&["10.99.0.0/16"]), "`allow = [");
         }
         // A name is judged when it is resolved.
-        assert_eq!(check_url("http://alertmanager:9093/", true), Ok(()));
-        check("http://alertmanager:9093/", false, "`https` is needed");
-        check("http://93.184.216.34/", true, "`https` is needed");
+        for passage in [private(), allowing(&["10.0.0.0/8"])] {
+            parse_url("http://alertmanager:9093/", &passage).unwrap();
+            check("http://93.184.216.34/", &passage, "`https` is needed");
+        }
+        check("http://alertmanager:9093/", &Passage::default(), "`https` is needed");
     }
 
     #[test]
     fn what_may_not_be_called_is_refused_without_showing_it() {
-        for private in [false, true] {
-            check("CANARY", private, "is not an address on the web");
-            check("canary-scheme:CANARY", private, "it has no host");
-            check("ftp://example.com/CANARY", private, "uses `ftp`");
-            check("canary://example.com/CANARY", private, "another scheme");
-            check("https://user:CANARY@example.com/", private, "user name or password");
-            check("https://169.254.169.254/CANARY", private, "link-local");
-            check("https://0xa9fea9fe/CANARY", private, "link-local");
-            check("https://[::ffff:169.254.169.254]/CANARY", private, "link-local");
-            check("https://[64:ff9b::a9fe:a9fe]/CANARY", private, "link-local");
-            check("https://[2002:a9fe:a9fe::]/CANARY", private, "link-local");
-            check("https://[::a9fe:a9fe]/CANARY", private, "link-local");
-            check("https://[fe80::1]/CANARY", private, "link-local");
-            check("https://0.0.0.0/CANARY", private, "reserved");
-            check("https://224.0.0.1/CANARY", private, "reserved");
+        for passage in [Passage::default(), private(), allowing(&["10.0.0.0/8", "127.0.0.0/8"])] {
+            let check = |url, expected| check(url, &passage, expected);
+            check("CANARY", "is not an address on the web");
+            check("canary-scheme:CANARY", "it has no host");
+            check("ftp://example.com/CANARY", "uses `ftp`");
+            check("canary://example.com/CANARY", "another scheme");
+            check("https://user:CANARY@example.com/", "user name or password");
+            check("https://example.com@169.254.169.254/CANARY", "link-local");
+            check("https://169.254.169.254/CANARY", "link-local");
+            check("https://0xa9fea9fe/CANARY", "link-local");
+            check("https://2852039166/CANARY", "link-local");
+            check("https://0251.0376.0251.0376/CANARY", "link-local");
+            check("https://169.0xfe.43518/CANARY", "link-local");
+            check("https://169.254.169.254./CANARY", "link-local");
+            check("https://[::ffff:169.254.169.254]/CANARY", "link-local");
+            check("https://[64:ff9b::a9fe:a9fe]/CANARY", "link-local");
+            check("https://[2002:a9fe:a9fe::]/CANARY", "link-local");
+            check("https://[::a9fe:a9fe]/CANARY", "link-local");
+            check("https://[fe80::1]/CANARY", "link-local");
+            check("https://0.0.0.0/CANARY", "reserved");
+            check("https://0/CANARY", "reserved");
+            check("https://224.0.0.1/CANARY", "reserved");
+            check("https://255.255.255.255/CANARY", "reserved");
         }
-        check("http://hooks.example.com/CANARY", false, "`https` is needed");
-        check("http://localhost.example.com/CANARY", false, "`https` is needed");
+        check("http://hooks.example.com/CANARY", &Passage::default(), "`https` is needed");
+        check("http://localhost.example.com/CANARY", &Passage::default(), "`https` is needed");
     }
 
     #[test]
-    fn the_guard_looks_at_the_address_connected_to() {
-        use Reach::{Anywhere, Inside, Local, Outside};
-        for (ip, allowing) in [
-            ("93.184.216.34", &[Outside, Anywhere][..]),
-            ("2606:2800::1", &[Outside, Anywhere]),
-            ("10.0.0.1", &[Inside, Anywhere]),
-            ("100.127.0.1", &[Inside, Anywhere]),
-            ("fd12::1", &[Inside, Anywhere]),
-            ("127.0.0.1", &[Local, Inside, Anywhere]),
-            ("::1", &[Local, Inside, Anywhere]),
-            ("::ffff:10.0.0.1", &[Inside, Anywhere]),
-            ("2002:a00:1::", &[Inside, Anywhere]),
-            ("169.254.169.254", &[]),
-            ("::ffff:169.254.169.254", &[]),
-            ("fe80::1", &[]),
-            ("ff02::1", &[]),
-            ("::", &[]),
+    fn how_far_a_name_may_lead_follows_from_scheme_host_and_what_is_allowed() {
+        let ten = || allowing(&["10.1.0.0/16"]);
+        // l this machine, a 10.1.2.3, p 10.2.0.1, o outside.
+        for (url, passage, reach) in [
+            ("https://hooks.example.com/", Passage::default(), "o"),
+            ("https://hooks.example.com/", private(), "lapo"),
+            ("https://hooks.example.com/", ten(), "ao"),
+            ("http://localhost/", Passage::default(), "l"),
+            ("https://localhost/", Passage::default(), "l"),
+            ("https://localhost./", ten(), "la"),
+            ("http://alertmanager/", private(), "lap"),
+            ("http://alertmanager/", ten(), "a"),
         ] {
-            for reach in [Local, Inside, Outside, Anywhere] {
-                let allowed = reach.allows(ip.parse().unwrap());
-                assert_eq!(allowed, allowing.contains(&reach), "{reach:?} {ip}");
-            }
+            let found = Reach::of(&Url::parse(url).unwrap(), &passage);
+            let found: String = [
+                ('l', "127.0.0.1"),
+                ('a', "10.1.2.3"),
+                ('p', "10.2.0.1"),
+                ('o', "93.184.216.34"),
+                ('!', "169.254.169.254"),
+                ('!', "::ffff:169.254.169.254"),
+                ('!', "fe80::1"),
+            ]
+            .into_iter()
+            .filter(|(_, ip)| found.allows(ip.parse().unwrap()))
+            .map(|(sign, _)| sign)
+            .collect();
+            assert_eq!(found, reach, "{url} {passage:?}");
         }
     }
 
     #[test]
-    fn how_far_a_name_may_lead_follows_from_scheme_host_and_the_word_private() {
-        for (url, private, reach) in [
-            ("https://hooks.example.com/", false, Reach::Outside),
-            ("https://hooks.example.com/", true, Reach::Anywhere),
-            ("http://localhost/", false, Reach::Local),
-            ("https://localhost/", false, Reach::Local),
-            ("http://alertmanager/", true, Reach::Inside),
-        ] {
-            assert_eq!(Guard::for_url(&Url::parse(url).unwrap(), private).0, reach, "{url}");
-        }
+    fn a_proxy_is_guarded_as_an_endpoint_is_and_may_be_spoken_to_in_clear_text() {
+        let reach = |url: &str, passage: &Passage| {
+            let reach = Reach::of_proxy(&Url::parse(url).unwrap(), passage);
+            ["93.184.216.34", "10.1.2.3", "127.0.0.1", "169.254.169.254"]
+                .map(|ip| reach.allows(ip.parse().unwrap()))
+        };
+        let ten = allowing(&["10.1.0.0/16"]);
+        assert_eq!(reach("http://proxy:3128", &Passage::default()), [true, false, false, false]);
+        assert_eq!(reach("http://proxy:3128", &ten), [true, true, false, false]);
+        assert_eq!(reach("http://localhost:3128", &ten), [false, true, true, false]);
     }
 
     #[test]
@@ -343,8 +373,8 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(url: &str, private: bool, expected: &str) {
-        let why = check_url(url, private).unwrap_err();
+    fn check(url: &str, passage: &Passage, expected: &str) {
+        let why = parse_url(url, passage).unwrap_err();
         assert!(why.contains(expected), "{url}: {why}");
         assert!(!why.to_lowercase().contains("canary"), "{why}");
     }

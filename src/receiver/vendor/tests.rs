@@ -6,7 +6,7 @@ use super::super::post::Answer;
 use super::Vendor;
 use crate::domain::delivery::{Outcome, RETRY_AFTER_MAX};
 
-/// Answers of a vendor and what they mean: `D` delivered, `R` retry, `X` rejected, `B` broken.
+/// Answers of a vendor and what they mean: `D` delivered, `R` retry, `X` rejected, `B` broken, `G` gone.
 #[track_caller]
 fn check(vendor: Vendor, table: &[(u16, &str, char)]) {
     for (status, said, meaning) in table {
@@ -33,7 +33,7 @@ const EVERYWHERE: [(u16, &str, char); 12] = [
     (401, "", 'B'),
     (403, "", 'B'),
     (408, "", 'R'),
-    (410, "", 'B'),
+    (410, "", 'G'),
     (413, "", 'X'),
     (429, "", 'R'),
     (500, "", 'R'),

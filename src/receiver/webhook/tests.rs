@@ -72,7 +72,7 @@ async fn answers_are_sorted_and_the_wait_asked_for_is_kept() {
     )
     .await;
     check(Answer::status(500), retry(None, "answered 500")).await;
-    check(Answer::status(410), Outcome::ReceiverBroken("answered 410".into())).await;
+    check(Answer::status(410), Outcome::Gone("answered 410".into())).await;
     check(Answer::status(401), Outcome::ReceiverBroken("answered 401".into())).await;
     check(Answer::status(404), Outcome::Rejected("answered 404".into())).await;
     check(Answer::status(204), Outcome::Delivered("answered 204".into())).await;
@@ -239,7 +239,7 @@ fn settings(url: &str, secrets: &[&str]) -> WebhookSettings {
         url: SecretString::from(url),
         secrets: secrets.iter().map(|secret| SecretString::from(*secret)).collect(),
         headers: vec![("x-api-key".into(), SecretString::from("header CANARY"))],
-        private: false,
+        passage: Default::default(),
     }
 }
 

@@ -81,7 +81,7 @@ impl Cares {
 /// Takes the keys of care out of a receiver's table.
 pub(super) fn lower(raw: &mut Raw<'_>, found: &mut Findings<'_>, zone: &Zone) -> Lowered {
     let mut table = DeTable::new();
-    for key in &super::APART[1..] {
+    for key in &super::CARE[1..] {
         if let Some((key, value)) = raw.table.remove_entry(*key) {
             table.insert(key, value);
         }

@@ -8,7 +8,8 @@ use super::super::super::shape::{Raw, Shaped};
 use super::super::super::wire::{AlertmanagerToml, ChatToml, PagerDutyToml, TelegramToml, Text};
 use super::super::web::resolved;
 use super::APART;
-use super::webhook::{address, is_on};
+use super::webhook::address;
+use crate::receiver::post::Passage;
 use crate::receiver::vendor::{Access, Vendor, VendorSettings};
 
 /// Lowers a vendor's endpoint.
@@ -17,14 +18,17 @@ pub(super) fn lower(
     found: &mut Findings<'_>,
     surroundings: Surroundings<'_>,
     vendor: Vendor,
+    passage: Passage,
 ) -> Option<VendorSettings> {
     match vendor {
         Vendor::Slack | Vendor::Teams | Vendor::Discord => {
-            chat(raw.shape(found, &APART), found, surroundings, vendor)
+            chat(raw.shape(found, &APART), found, surroundings, vendor, passage)
         }
-        Vendor::Telegram => telegram(raw.shape(found, &APART), found, surroundings),
-        Vendor::PagerDuty => pagerduty(raw.shape(found, &APART), found, surroundings),
-        Vendor::Alertmanager => alertmanager(raw.shape(found, &APART), found, surroundings),
+        Vendor::Telegram => telegram(raw.shape(found, &APART), found, surroundings, passage),
+        Vendor::PagerDuty => pagerduty(raw.shape(found, &APART), found, surroundings, passage),
+        Vendor::Alertmanager => {
+            alertmanager(raw.shape(found, &APART), found, surroundings, passage)
+        }
     }
 }
 
@@ -33,22 +37,22 @@ fn chat(
     found: &mut Findings<'_>,
     surroundings: Surroundings<'_>,
     vendor: Vendor,
+    passage: Passage,
 ) -> Option<VendorSettings> {
-    let private = is_on(&table.wire.private);
     let example = format!("\"env:{}_URL\"", vendor.word().to_uppercase());
     let url = table.required(found, "url", &table.wire.url, &example)?;
-    let url = Some(address(found, &table, surroundings, url, private)?);
+    let url = Some(address(found, &table, surroundings, url, &passage)?);
     let name = table.name;
-    Some(VendorSettings { name, vendor, url, access: Access::Open, chat: None, private })
+    Some(VendorSettings { name, vendor, url, access: Access::Open, chat: None, passage })
 }
 
 fn telegram(
     table: Shaped<TelegramToml>,
     found: &mut Findings<'_>,
     surroundings: Surroundings<'_>,
+    passage: Passage,
 ) -> Option<VendorSettings> {
     let wire = &table.wire;
-    let private = is_on(&wire.private);
     let token = table.required(found, "token", &wire.token, "\"env:TELEGRAM_TOKEN\"");
     let token = token.and_then(|text| {
         let shape = "it must be as BotFather gave it: digits, a colon, letters";
@@ -56,13 +60,13 @@ fn telegram(
     });
     let chat = table.required(found, "chat", &wire.chat, "\"-1001234567890\"");
     let chat = chat.and_then(|text| surroundings.given(found, table.file, text));
-    let url = own_url(found, &table, surroundings, &wire.url, private);
+    let url = own_url(found, &table, surroundings, &wire.url, &passage);
     Some(VendorSettings {
         vendor: Vendor::Telegram,
         url: url?,
         access: Access::Key(token?),
         chat: Some(chat?),
-        private,
+        passage,
         name: table.name,
     })
 }
@@ -71,21 +75,21 @@ fn pagerduty(
     table: Shaped<PagerDutyToml>,
     found: &mut Findings<'_>,
     surroundings: Surroundings<'_>,
+    passage: Passage,
 ) -> Option<VendorSettings> {
     let wire = &table.wire;
-    let private = is_on(&wire.private);
     let routing = table.required(found, "key", &wire.key, "\"env:PAGERDUTY_KEY\"");
     let routing = routing.and_then(|text| {
         let shape = "it is the integration key of a service: 32 letters and digits";
         key(found, &table, surroundings, text, is_routing_key, "a routing key", shape)
     });
-    let url = own_url(found, &table, surroundings, &wire.url, private);
+    let url = own_url(found, &table, surroundings, &wire.url, &passage);
     Some(VendorSettings {
         vendor: Vendor::PagerDuty,
         url: url?,
         access: Access::Key(routing?),
         chat: None,
-        private,
+        passage,
         name: table.name,
     })
 }
@@ -94,11 +98,11 @@ fn alertmanager(
     table: Shaped<AlertmanagerToml>,
     found: &mut Findings<'_>,
     surroundings: Surroundings<'_>,
+    passage: Passage,
 ) -> Option<VendorSettings> {
     let wire = &table.wire;
-    let private = is_on(&wire.private);
     let url = table.required(found, "url", &wire.url, "\"env:ALERTMANAGER_URL\"");
-    let url = url.and_then(|text| address(found, &table, surroundings, text, private));
+    let url = url.and_then(|text| address(found, &table, surroundings, text, &passage));
     let token = wire.token.as_ref().map(|text| surroundings.secret(found, table.file, text));
     let token = optional(token);
     let login = match (&wire.username, &wire.password) {
@@ -125,7 +129,7 @@ fn alertmanager(
         }
     };
     let (vendor, chat) = (Vendor::Alertmanager, None);
-    Some(VendorSettings { vendor, url: Some(url?), access, chat, private, name: table.name })
+    Some(VendorSettings { vendor, url: Some(url?), access, chat, passage, name: table.name })
 }
 
 /// The address of a vendor that has one of its own: `Some(None)` where nothing else is written.
@@ -134,9 +138,9 @@ fn own_url<T>(
     table: &Shaped<T>,
     surroundings: Surroundings<'_>,
     url: &Option<Text>,
-    private: bool,
+    passage: &Passage,
 ) -> Option<Option<SecretString>> {
-    optional(url.as_ref().map(|text| address(found, table, surroundings, text, private)))
+    optional(url.as_ref().map(|text| address(found, table, surroundings, text, passage)))
 }
 
 /// A key of a known form.

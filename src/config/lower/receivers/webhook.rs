@@ -14,7 +14,7 @@ use super::super::headers::{self, Reserved};
 use super::super::web::resolved;
 use super::super::{twice, word};
 use super::care::shape_of;
-use crate::receiver::post::check_url;
+use crate::receiver::post::Passage;
 use crate::receiver::webhook::{WebhookSettings, check_secret};
 use crate::render::{OwnBody, Shape};
 
@@ -35,12 +35,12 @@ pub(super) fn lower(
     table: Shaped<WebhookToml>,
     found: &mut Findings<'_>,
     surroundings: Surroundings<'_>,
+    passage: Passage,
 ) -> (Option<ReceiverSettings>, Option<Shape>) {
     let wire = &table.wire;
     let before = found.count();
-    let private = is_on(&wire.private);
     let url = table.required(found, "url", &wire.url, "\"env:OPS_HOOK_URL\"");
-    let url = url.and_then(|text| address(found, &table, surroundings, text, private));
+    let url = url.and_then(|text| address(found, &table, surroundings, text, &passage));
     let secrets = secrets(found, &table, surroundings);
     let reserved = Reserved { made: &MADE, of: "message", by_auth: None };
     let headers = headers::lower(found, &table, &table.wire.headers, surroundings, &reserved);
@@ -50,7 +50,7 @@ pub(super) fn lower(
         found.note(table.at.clone(), message, "write e.g. `secrets = [\"env:OPS_HOOK_SECRET\"]`");
     }
     let settings =
-        url.map(|url| WebhookSettings { name: table.name, url, secrets, headers, private });
+        url.map(|url| WebhookSettings { name: table.name, url, secrets, headers, passage });
     (settings.map(ReceiverSettings::Webhook), shape)
 }
 
@@ -60,11 +60,11 @@ pub(super) fn address<T>(
     table: &Shaped<T>,
     surroundings: Surroundings<'_>,
     text: &Text,
-    private: bool,
+    passage: &Passage,
 ) -> Option<SecretString> {
     let url = surroundings.secret(found, table.file, text)?;
     if resolved(&url)
-        && let Err(why) = check_url(url.expose_secret(), private)
+        && let Err(why) = passage.check(url.expose_secret())
     {
         let message = format!("the address in `{}` {why}", text.get_ref());
         found.problem(table.at(text), message, None);
@@ -83,7 +83,8 @@ fn secrets(
         let Some(secret) = surroundings.secret(found, table.file, text) else { continue };
         if resolved(&secret) && !is_signing_secret(&secret) {
             let message = format!("what `{}` holds is not a signing secret", text.get_ref());
-            let help = "it must be `whsec_` and the Base64 of 24 to 64 random bytes";
+            let help = "it must be `whsec_` and the Base64 of 24 to 64 random bytes, or `whsk_` and \
+                        that of an Ed25519 key";
             found.problem(table.at(text), message, help);
         }
         secrets.push(secret);

@@ -89,7 +89,7 @@ impl Site {
             url: self.catcher.url().into(),
             secrets: vec![SECRET.into()],
             headers: Vec::new(),
-            private: false,
+            passage: Default::default(),
         };
         let webhook = Webhook::new(settings, Arc::new(Stopped)).unwrap();
         let message = Message {

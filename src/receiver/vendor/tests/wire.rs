@@ -81,7 +81,7 @@ fn settings(vendor: Vendor, url: &str, access: Access) -> VendorSettings {
         url: Some(SecretString::from(url)),
         access,
         chat: (vendor == Vendor::Telegram).then(|| "-100123".to_owned()),
-        private: false,
+        passage: Default::default(),
     }
 }
 
