@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
+use chrono::{DateTime, Utc};
 use tokio::sync::watch as beats;
 use tokio_cron_scheduler::{Job, JobScheduler};
 
@@ -14,15 +15,22 @@ use crate::config::Config;
 use crate::engine::{Engine, Plant};
 use crate::receiver::{smtp, webhook};
 use crate::source;
+use crate::store::state::{DaemonLock, life};
 use crate::store::{Store, StoreError};
 
+use keeper::Keeper;
+use notify::Notify;
+
+mod keeper;
 pub mod looking;
 mod loops;
+pub mod notify;
 mod own;
 mod plant;
 mod reload;
 pub mod report_tests;
 pub mod rule_tests;
+mod stop;
 pub mod watch;
 
 pub use plant::source;
@@ -37,11 +45,14 @@ pub struct Limits {
     pub webhook: webhook::Bounds,
     /// One exchange with a source; `None`: as each kind of source needs.
     pub source: Option<source::Bounds>,
-    /// What work under way gets after a stop signal.
-    pub shutdown_grace: Duration,
+    /// What work under way gets after a stop signal; `None`: as the config says.
+    pub shutdown_grace: Option<Duration>,
     /// What ending our business at the sources gets after that.
     pub close: Duration,
 }
+
+/// The state is read through at start for so long.
+const LOOK_OVER: Duration = Duration::from_secs(2);
 
 impl Default for Limits {
     fn default() -> Self {
@@ -49,7 +60,7 @@ impl Default for Limits {
             smtp: smtp::Bounds::default(),
             webhook: webhook::Bounds::default(),
             source: None,
-            shutdown_grace: Duration::from_secs(25),
+            shutdown_grace: None,
             close: Duration::from_secs(5),
         }
     }
@@ -61,6 +72,7 @@ pub struct App {
     config: Mutex<Arc<Config>>,
     clock: Arc<dyn Clock>,
     limits: Limits,
+    notify: Arc<Notify>,
 }
 
 impl App {
@@ -73,7 +85,18 @@ impl App {
         let seed = clock.now().timestamp_micros().unsigned_abs();
         let engine = Engine::new(plant, Arc::new(store), Arc::clone(&clock), seed);
         engine.recall()?;
-        Ok(App { engine: Arc::new(engine), config: Mutex::new(Arc::new(config)), clock, limits })
+        let (engine, config) = (Arc::new(engine), Mutex::new(Arc::new(config)));
+        Ok(App { engine, config, clock, limits, notify: Arc::default() })
+    }
+
+    /// The same under a supervisor that is told how we fare.
+    pub fn supervised(self, notify: Notify) -> App {
+        App { notify: Arc::new(notify), ..self }
+    }
+
+    /// The supervisor.
+    pub fn notify(&self) -> &Notify {
+        &self.notify
     }
 
     /// The engine.
@@ -87,37 +110,63 @@ impl App {
     }
 
     /// Runs until `shutdown` is done, then drains: no new work is begun, what is under way gets its
-    /// grace. Fails at once when another daemon holds the state folder.
+    /// grace, and what was handed over is waited for. Fails at once when another daemon holds the
+    /// state folder, or when the state is damaged.
     pub async fn run(&self, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
-        let _lock = self.engine.store().state.lock()?;
-        let cut_off = self.engine.recover().await?;
+        let engine = &self.engine;
+        let (lock, before) = DaemonLock::take(engine.store().state.folder())?;
+        let lock = Arc::new(lock);
+        self.look_over().await?;
+        self.tell_lost(before.seen).await?;
+        let cut_off = engine.recover().await?;
         if cut_off > 0 {
             tracing::warn!(deliveries = cut_off, "deliveries were cut off and are tried again");
         }
-        if let Some(aside) = self.engine.store().set_aside() {
+        if let Some(aside) = engine.store().set_aside() {
             let name = aside.path.file_name().unwrap_or_default().to_string_lossy();
-            self.engine.tell_records_set_aside(&name, &aside.reason).await?;
+            engine.tell_records_set_aside(&name, &aside.reason).await?;
         }
         let (beat, heart) = beats::channel(0u64);
         let beat = Arc::new(beat);
         let mut scheduler = self.heartbeat(&beat).await?;
-        let mut loops = loops::start(&self.engine, &beat, &heart);
+        let loops = loops::start(engine, &beat, &heart);
+        let keeper = Keeper::new(engine, &self.notify, &beat, &lock).spawn();
+        self.notify.ready(&self.status());
         shutdown.await;
-        tracing::info!("stopping: finishing what is under way");
-        self.engine.stop();
-        beat.send_modify(|count| *count += 1);
-        let drained = tokio::time::timeout(self.limits.shutdown_grace, async {
-            while loops.join_next().await.is_some() {}
-        })
-        .await;
-        if drained.is_err() {
-            tracing::warn!(
-                "stopped with deliveries under way; they are tried again at the next start"
-            );
-            loops.abort_all();
-        }
+        self.drain(loops, &beat).await;
+        keeper.abort();
         self.close().await;
         scheduler.shutdown().await.context("the heartbeat did not stop")?;
+        self.settle().await;
+        Ok(())
+    }
+
+    /// The daemon before this one wrote beside the state up to when the state was written. A state
+    /// that ends earlier is not the one it left.
+    async fn tell_lost(&self, said: Option<DateTime<Utc>>) -> anyhow::Result<()> {
+        let store = Arc::clone(self.engine.store());
+        let seen = move || Ok(store.state.read(life::seen)?);
+        let seen = crate::engine::blocking(seen).await?;
+        if let Some(said) = said.filter(|said| seen.is_none_or(|seen| seen < *said)) {
+            tracing::error!("the state has lost what was written last");
+            self.engine.tell_state_older(seen, said).await?;
+        }
+        Ok(())
+    }
+
+    /// What we do, for the supervisor.
+    fn status(&self) -> String {
+        let config = self.config();
+        format!("{} digests, {} rules", config.digests.len(), config.rules.len())
+    }
+
+    /// Reads through the state for a moment: what is damaged is found before anything is made of it.
+    async fn look_over(&self) -> anyhow::Result<()> {
+        let store = Arc::clone(self.engine.store());
+        let looking = move || Ok(store.state.look_over(LOOK_OVER)?);
+        if !crate::engine::blocking(looking).await? {
+            tracing::debug!("the state is large: only part of it was looked over");
+        }
         Ok(())
     }
 

@@ -7,6 +7,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use self::context::Context;
+use crate::store::StoreError;
+use crate::store::state::StateError;
 
 mod ack;
 mod backfill;
@@ -53,7 +55,8 @@ mod version;
   postrider plan --days 3            who gets what, when
   postrider run                      the daemon
 
-Exit codes: 0 done, 1 failed, 2 bad arguments or config."
+Exit codes: 0 done, 1 failed, 2 bad arguments or config, 74 the state cannot be used,
+75 another daemon holds the state folder."
 )]
 struct Arguments {
     /// The config file. Default: ./config.toml, then /etc/postrider/config.toml
@@ -184,8 +187,32 @@ pub fn main() -> ExitCode {
         }
         Err(Failure::Failed(err)) => {
             print::error(&err);
-            ExitCode::from(1)
+            ExitCode::from(exit_code(&err))
         }
+    }
+}
+
+/// Supervisors tell by it whether trying again helps: 75 in a moment perhaps, 74 once somebody has
+/// looked at the state (the codes of sysexits.h).
+fn exit_code(err: &anyhow::Error) -> u8 {
+    let state = err.chain().find_map(|cause| match cause.downcast_ref::<StateError>() {
+        Some(state) => Some(state),
+        None => match cause.downcast_ref::<StoreError>() {
+            Some(StoreError::State(state)) => Some(state),
+            _ => None,
+        },
+    });
+    match state {
+        Some(StateError::Locked { .. }) => 75,
+        Some(
+            StateError::Folder(..)
+            | StateError::Unusable { .. }
+            | StateError::Foreign { .. }
+            | StateError::Damaged { .. }
+            | StateError::Newer { .. }
+            | StateError::Database(_),
+        ) => 74,
+        Some(StateError::Random(_) | StateError::Unreadable { .. }) | None => 1,
     }
 }
 

@@ -45,6 +45,14 @@ impl Clock for SystemClock {
     }
 }
 
+/// The clock that nobody sets, as supervisors read it too: time since the machine started, without
+/// the time it was suspended.
+pub fn monotonic() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
+    Duration::new(seconds, u32::try_from(now.tv_nsec).unwrap_or_default())
+}
+
 /// A clock that starts at a chosen instant and runs a fixed number of times faster than real time.
 /// It follows the monotonic clock, so setting the machine's clock does not touch it.
 #[derive(Clone, Copy, Debug)]

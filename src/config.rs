@@ -160,6 +160,8 @@ pub struct Config {
     pub metrics: Option<PathBuf>,
     /// Whether edits of its files are put in force by themselves.
     pub watch: bool,
+    /// What work under way gets after a stop signal, in real time.
+    pub shutdown_grace: std::time::Duration,
     /// Told again and again that all is well, as long as it is.
     pub heartbeat: Option<HeartbeatSettings>,
     /// Its tables as they were written.

@@ -77,7 +77,10 @@ impl Store {
     pub fn open(folder: &Path) -> Result<Store, StoreError> {
         // The state first: it makes the folder.
         let state = State::open(folder)?;
-        let (records, set_aside) = Records::open(&folder.join("records.db"))?;
+        let path = folder.join("records.db");
+        // What cannot be made private is found out by whoever opens it.
+        let _ = state::open::make_private_file(&path);
+        let (records, set_aside) = Records::open(&path)?;
         let readers = Mutex::new(Vec::new());
         Ok(Store { state, records, set_aside, readers })
     }

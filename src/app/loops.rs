@@ -14,11 +14,7 @@ type Beat = Arc<watch::Sender<u64>>;
 type Done = Result<Result<usize, EngineError>, JoinError>;
 
 /// Starts all loops; they end after [`Engine::stop`] and a last beat, with their work done.
-pub(super) fn start(
-    engine: &Arc<Engine>,
-    beat: &Beat,
-    heart: &watch::Receiver<u64>,
-) -> JoinSet<()> {
+pub(super) fn start(engine: &Arc<Engine>, beat: &Beat, heart: &watch::Receiver<u64>) -> Loops {
     let mut loops = JoinSet::new();
     let part = |name: &str| Part::new(name, engine);
     let (beat, heart) = (|| Arc::clone(beat), || heart.clone());
@@ -28,8 +24,30 @@ pub(super) fn start(
     loops.spawn(part("housekeeping").run(beat(), heart(), |e| async move { e.housekeep().await }));
     loops.spawn(part("metrics").run(beat(), heart(), Engine::metrics_due));
     loops.spawn(part("heartbeat").run(beat(), heart(), Engine::heartbeat_due));
-    loops.spawn(part("deliveries").deliver(heart()));
-    loops
+    let mut deliveries = JoinSet::new();
+    deliveries.spawn(part("deliveries").deliver(heart()));
+    Loops { others: loops, deliveries }
+}
+
+/// The loops while they run. Dropping them ends them at once.
+pub(super) struct Loops {
+    others: JoinSet<()>,
+    deliveries: JoinSet<()>,
+}
+
+impl Loops {
+    /// Done when all have ended by themselves.
+    pub(super) async fn ended(&mut self) {
+        while self.others.join_next().await.is_some() {}
+        while self.deliveries.join_next().await.is_some() {}
+    }
+
+    /// Ends those that hand nothing to anybody; whether there were any.
+    pub(super) fn cut_others(&mut self) -> bool {
+        let some = !self.others.is_empty();
+        self.others.abort_all();
+        some
+    }
 }
 
 /// One part of the engine's work.

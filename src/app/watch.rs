@@ -95,6 +95,21 @@ impl Watch {
 
     /// Reads the config again and puts it in force.
     pub async fn reload(&mut self) -> Reloaded {
+        self.app.notify().reloading();
+        let reloaded = self.read_again().await;
+        self.app.notify().ready(match &reloaded {
+            Reloaded::Changed(..) | Reloaded::Same => "the config is in force",
+            Reloaded::Broken(_) | Reloaded::Refused(_) => {
+                "an edit of the config is broken; the one before it is in force"
+            }
+        });
+        if let Err(err) = self.tell(&reloaded).await {
+            tracing::error!(error = %err, "the owner cannot be told of the edit");
+        }
+        reloaded
+    }
+
+    async fn read_again(&mut self) -> Reloaded {
         let (path, env) = (self.path.clone(), Arc::clone(&self.env));
         let reading = tokio::task::spawn_blocking(move || read(&path, &*env, Mode::Run)).await;
         let (read, seen) = match reading {
@@ -103,7 +118,7 @@ impl Watch {
         };
         self.edited = None;
         let before = std::mem::take(&mut self.read);
-        let reloaded = match read {
+        match read {
             Err(problems) => {
                 // What it includes may not have been reached.
                 self.read = seen.and(before);
@@ -117,11 +132,7 @@ impl Watch {
                     Err(err) => Reloaded::Refused(err),
                 }
             }
-        };
-        if let Err(err) = self.tell(&reloaded).await {
-            tracing::error!(error = %err, "the owner cannot be told of the edit");
         }
-        reloaded
     }
 
     /// Tells the owner of the first broken edit, and that it is mended.

@@ -98,7 +98,7 @@ impl Demo {
         print::line(format!("\n  inbox and webhooks: {}", around.page.url()));
         let shown = zone.civil(begins).format("%A %-d %B %Y %H:%M");
         print::line(format!("  it is {shown} in {zone}; a second is {} of them\n", self.speed));
-        let limits = Limits { shutdown_grace: Duration::from_secs(3), ..Limits::default() };
+        let limits = Limits { shutdown_grace: Some(Duration::from_secs(3)), ..Limits::default() };
         let app = Arc::new(App::build(config, Arc::clone(&clock), limits)?);
         let told = tokio::spawn(tell(Arc::clone(&app), Arc::clone(&around.org), zone));
         let ended = async {

@@ -1,6 +1,7 @@
 //! `postrider run`: the daemon.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::DateTime;
 use clap::Args;
@@ -8,10 +9,11 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::context::{Context, clock, runtime};
 use super::{Done, print};
+use crate::app::notify::Notify;
 use crate::app::watch::{Reloaded, Watch};
 use crate::app::{App, Limits};
 use crate::clock::{Clock, ScaledClock, SystemClock};
-use crate::config;
+use crate::config::{self, Environment as _};
 
 #[derive(Debug, Args)]
 #[command(
@@ -20,7 +22,14 @@ seconds, whole or not at all ([postrider] watch = false turns that off).
 
 Signals:
   SIGHUP            reload the config now
-  SIGTERM, Ctrl-C   stop: finish what is under way, then exit 0; a second one exits at once"
+  SIGTERM, Ctrl-C   stop: finish what is under way ([postrider] shutdown_grace) and wait for the
+                    answer to what was handed over; a second one exits at once
+
+Under systemd (Type=notify-reload) it tells when it is ready, reloads and stops, asks for more time
+while an answer is waited for, and feeds the watchdog while its loops turn.
+
+Exit codes: 0 stopped, 2 bad arguments or config, 74 the state cannot be used, 75 another daemon
+holds the state folder, 130 stopped at once by a second signal, 1 any other failure."
 )]
 pub(super) struct Run {
     /// For trials: run on a clock that stood at START (ms since 1970) when the real one stood at
@@ -37,9 +46,12 @@ impl Run {
             None => clock(),
         };
         let (digests, rules) = (config.digests.len(), config.rules.len());
-        let app = Arc::new(App::build(config, clock, Limits::default())?);
+        let notify = Notify::of(|name| config::Process.variable(name));
+        let app = App::build(config, clock, Limits::default())?.supervised(notify);
+        let app = Arc::new(app);
         let path = context.path()?;
-        runtime()?.block_on(async {
+        let runtime = runtime()?;
+        let done = runtime.block_on(async {
             tracing::info!(config = %path.display(), digests, rules, "postrider runs");
             let watch = Watch::new(Arc::clone(&app), path, Arc::new(config::Process), seen);
             let reloads = tokio::spawn(reload_when_edited(watch));
@@ -47,8 +59,10 @@ impl Run {
             reloads.abort();
             tracing::info!("postrider stopped");
             done
-        })?;
-        Ok(())
+        });
+        // What still reads a file is not waited for.
+        runtime.shutdown_timeout(Duration::from_secs(5));
+        Ok(done?)
     }
 }
 

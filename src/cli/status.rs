@@ -29,7 +29,7 @@ pub(super) struct Status {
 impl Status {
     pub(super) fn execute(&self, context: &Context) -> Done {
         let app = context.app()?;
-        let running = app.engine().store().state.lock().is_err();
+        let running = app.engine().store().state.is_served();
         let health = app.engine().health(running)?;
         if self.metrics {
             print::bytes(health::exposition(&health).as_bytes());

@@ -125,6 +125,8 @@ impl Found<'_> {
         changed("how long runs are kept", old.archive != new.archive, &general("archive"));
         changed("the public address", old.public_url != new.public_url, &general("public_url"));
         changed("the place of the metrics", old.metrics != new.metrics, &general("metrics"));
+        let grace = old.shutdown_grace != new.shutdown_grace;
+        changed("the grace of a stop", grace, &general("shutdown_grace"));
         changed("watching for edits", old.watch != new.watch, &general("watch"));
         let same_beat = |old: &HeartbeatSettings, new: &HeartbeatSettings| {
             same_secret(&old.url, &new.url) && old.every == new.every

@@ -104,6 +104,7 @@ pub(super) struct General {
     archive: TimeDelta,
     public_url: Option<String>,
     watch: bool,
+    shutdown_grace: std::time::Duration,
     heartbeat: Option<HeartbeatSettings>,
     /// Where `owner` is written, if it is.
     owner_at: Option<At>,
@@ -218,6 +219,7 @@ pub(super) fn lower(
         public_url: general.public_url,
         metrics: general.metrics,
         watch: general.watch,
+        shutdown_grace: general.shutdown_grace,
         heartbeat: general.heartbeat,
         // Known to whoever read the files.
         written: Written::default(),

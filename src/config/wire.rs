@@ -31,6 +31,7 @@ pub(super) struct PostriderToml {
     pub(super) archive: Option<Text>,
     pub(super) public_url: Option<Text>,
     pub(super) watch: Option<bool>,
+    pub(super) shutdown_grace: Option<Text>,
     pub(super) heartbeat: Option<Text>,
     pub(super) heartbeat_every: Option<Text>,
 }

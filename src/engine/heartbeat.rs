@@ -53,6 +53,8 @@ pub(super) struct Pulse {
 #[derive(Debug)]
 struct Turn {
     at: DateTime<Utc>,
+    /// How many it has ended.
+    count: u64,
     failing: Option<(DateTime<Utc>, String)>,
 }
 
@@ -83,12 +85,20 @@ impl Engine {
     pub fn turned(&self, part: &str, failing: Option<&str>) {
         let now = self.clock.now();
         let mut pulse = self.pulse.lock().unwrap_or_else(PoisonError::into_inner);
-        let turn = pulse.turns.entry(part.to_owned()).or_insert(Turn { at: now, failing: None });
-        turn.at = now;
+        let turn =
+            pulse.turns.entry(part.to_owned()).or_insert(Turn { at: now, count: 0, failing: None });
+        (turn.at, turn.count) = (now, turn.count + 1);
         turn.failing = failing.map(|why| {
             let since = turn.failing.as_ref().map_or(now, |(since, _)| *since);
             (since, why.to_owned())
         });
+    }
+
+    /// How many turns those loops have ended whose standing still means that the work is not done.
+    pub fn turns(&self) -> Vec<(&'static str, u64)> {
+        let pulse = self.pulse.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = |part: &str| pulse.turns.get(part).map_or(0, |turn| turn.count);
+        PARTS.iter().map(|part| (*part, count(part))).collect()
     }
 
     /// Sends a beat, or withholds it, if one is due.

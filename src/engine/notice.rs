@@ -344,6 +344,37 @@ impl Engine {
         self.write(move |tx| notice.owe(tx, now)).await
     }
 
+    /// The state is not the one that the daemon before this one left: it ends earlier, or is new.
+    pub async fn tell_state_older(
+        &self,
+        seen: Option<DateTime<Utc>>,
+        said: DateTime<Utc>,
+    ) -> Result<(), EngineError> {
+        let (plant, now) = (self.plant(), self.clock.now());
+        let ends = match seen {
+            Some(seen) => civil(&plant, seen),
+            None => "it is new".to_owned(),
+        };
+        let trouble = Trouble {
+            identity: vec!["state older".into(), said.to_rfc3339(), now.to_rfc3339()],
+            subject: "state".into(),
+            title: "the state has lost what was written last".into(),
+            paragraphs: vec![
+                "An older copy was put in its place, or a file beside it (`state.db-wal`) was taken \
+                 away. What was owed and not sent in between is not sent; what was sent in between \
+                 may be sent once more, with the same ids; digests of that time are made again as \
+                 `missed` says."
+                    .into(),
+            ],
+            facts: vec![
+                ("The daemon wrote it up to".into(), civil(&plant, said)),
+                ("It ends".into(), ends),
+            ],
+        };
+        let notice = OwnerNotice::new(&plant, trouble, now);
+        self.write(move |tx| notice.owe(tx, now)).await
+    }
+
     /// A source gives nothing of some datasets: what is down is remembered, and one notice names
     /// everything that is blind. Without what was `said` the owner knows of the outage already.
     pub(super) async fn tell_source_down(

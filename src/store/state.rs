@@ -6,7 +6,6 @@
 //! the same folder may read and write beside it (SQLite's own locks), but only one may be the
 //! daemon: it holds [`DaemonLock`].
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -21,8 +20,11 @@ pub mod history;
 pub mod incidents;
 pub mod keys;
 pub mod ledger;
+pub mod life;
+pub mod lock;
 pub mod notices;
 pub mod occurrences;
+pub mod open;
 pub mod outbox;
 pub mod pulse;
 pub mod silences;
@@ -31,14 +33,10 @@ pub mod sources;
 pub mod suppression;
 pub mod told;
 
-/// The schema this binary knows; each step brings the database one version further.
-const MIGRATIONS: &[&str] = &[
-    include_str!("migrations/001_state.sql"),
-    include_str!("migrations/002_runs.sql"),
-    include_str!("migrations/003_digests.sql"),
-    include_str!("migrations/004_kept_long.sql"),
-    include_str!("migrations/005_alerting.sql"),
-];
+pub use lock::DaemonLock;
+
+/// The file's name in its folder.
+pub const FILE: &str = "state.db";
 
 /// The state database.
 pub struct State {
@@ -56,13 +54,47 @@ pub enum StateError {
     #[error("state database failed")]
     Database(#[from] rusqlite::Error),
     /// Another daemon holds the folder.
-    #[error("another postrider runs on `{0}`: one state folder serves one daemon")]
-    Locked(PathBuf),
+    #[error("another postrider{} runs on `{}`: one state folder serves one daemon",
+        .pid.map_or(String::new(), |pid| format!(" (process {pid})")), .folder.display())]
+    Locked {
+        /// The folder.
+        folder: PathBuf,
+        /// The other daemon's process, where it says so.
+        pid: Option<u32>,
+    },
+    /// The file cannot be opened.
+    #[error("state `{}` cannot be opened: {what}", .path.display())]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        what: String,
+    },
+    /// The file is not postrider's.
+    #[error("`{}` is not a state of postrider: {what}; {}", .path.display(), open::way_out(.path))]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// What it is instead.
+        what: String,
+    },
+    /// The file is broken.
+    #[error("state `{}` is damaged: {what}; {}", .path.display(), open::way_out(.path))]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        what: String,
+    },
     /// A newer postrider wrote the database.
     #[error(
-        "state database has schema {found}, this postrider knows {known}: install the newer version again"
+        "state `{}` has schema {found}, this postrider knows up to {known}: a newer version wrote it. \
+         Install that version again, or restore a backup made before the upgrade: `postrider state \
+         restore FILE`", .path.display()
     )]
     Newer {
+        /// The file.
+        path: PathBuf,
         /// In the file.
         found: usize,
         /// In this binary.
@@ -82,22 +114,11 @@ pub enum StateError {
     },
 }
 
-/// Held by the one daemon of a state folder, for as long as it lives.
-#[derive(Debug)]
-pub struct DaemonLock {
-    _file: File,
-}
-
 impl State {
     /// Opens or makes `state.db` in a folder and brings its schema up to date.
     pub fn open(folder: &Path) -> Result<State, StateError> {
         make_private(folder).map_err(|err| StateError::Folder(folder.to_owned(), err))?;
-        let mut connection = Connection::open(folder.join("state.db"))?;
-        connection.busy_timeout(Duration::from_secs(30))?;
-        connection.pragma_update(None, "journal_mode", "wal")?;
-        connection.pragma_update(None, "synchronous", "full")?;
-        connection.set_prepared_statement_cache_capacity(64);
-        migrate(&mut connection)?;
+        let connection = open::open(&folder.join(FILE))?;
         Ok(State { connection: Mutex::new(connection), folder: folder.to_owned() })
     }
 
@@ -106,17 +127,34 @@ impl State {
         &self.folder
     }
 
+    /// The file.
+    pub fn path(&self) -> PathBuf {
+        self.folder.join(FILE)
+    }
+
     /// Takes the daemon's place on this folder, or says that it is taken.
     pub fn lock(&self) -> Result<DaemonLock, StateError> {
-        let path = self.folder.join("daemon.lock");
-        let folder = |err| StateError::Folder(self.folder.clone(), err);
-        let file =
-            File::options().create(true).truncate(false).write(true).open(path).map_err(folder)?;
-        match file.try_lock() {
-            Ok(()) => Ok(DaemonLock { _file: file }),
-            Err(std::fs::TryLockError::WouldBlock) => Err(StateError::Locked(self.folder.clone())),
-            Err(std::fs::TryLockError::Error(err)) => Err(folder(err)),
-        }
+        Ok(DaemonLock::take(&self.folder)?.0)
+    }
+
+    /// Whether a daemon runs on this folder.
+    pub fn is_served(&self) -> bool {
+        !matches!(lock::holder(&self.folder), Ok(None))
+    }
+
+    /// Reads through the file and its indexes, for so long and no longer; whether it came to the end.
+    ///
+    /// # Errors
+    /// It is damaged.
+    pub fn look_over(&self, within: Duration) -> Result<bool, StateError> {
+        open::look_over(&self.path(), &self.connection(), within)
+    }
+
+    /// Brings what is in the log into the file, as far as nobody reads it.
+    pub fn checkpoint(&self) -> Result<(), StateError> {
+        let connection = self.connection();
+        connection.query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(()))?;
+        Ok(())
     }
 
     /// Runs `work` in one transaction; it is durable when this returns `Ok`, and nothing of it
@@ -146,22 +184,6 @@ impl State {
     fn connection(&self) -> MutexGuard<'_, Connection> {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn migrate(connection: &mut Connection) -> Result<(), StateError> {
-    // One immediate transaction: two processes that start together migrate once.
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let found: u32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    let found = found as usize;
-    if found > MIGRATIONS.len() {
-        return Err(StateError::Newer { found, known: MIGRATIONS.len() });
-    }
-    for step in &MIGRATIONS[found..] {
-        transaction.execute_batch(step)?;
-    }
-    transaction.pragma_update(None, "user_version", MIGRATIONS.len() as u32)?;
-    transaction.commit()?;
-    Ok(())
 }
 
 /// Makes a folder only its owner can read: it will hold mails and customers' names.
@@ -198,6 +220,7 @@ pub(crate) fn instant(millis: i64) -> DateTime<Utc> {
 
 #[cfg(test)]
 mod tests {
+    use super::open::MIGRATIONS;
     use super::*;
 
     #[test]
@@ -206,7 +229,7 @@ mod tests {
         let first = State::open(folder.path()).unwrap();
         let lock = first.lock().unwrap();
         let beside = State::open(folder.path()).unwrap();
-        assert!(matches!(beside.lock(), Err(StateError::Locked(_))));
+        assert!(matches!(beside.lock(), Err(StateError::Locked { .. })));
         drop(lock);
         beside.lock().unwrap();
     }

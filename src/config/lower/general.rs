@@ -1,6 +1,7 @@
 //! `[postrider]`: what is in force for the whole config.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use chrono::TimeDelta;
 use secrecy::ExposeSecret as _;
@@ -39,6 +40,12 @@ const HEARTBEAT_EVERY: TimeDelta = TimeDelta::minutes(5);
 const HEARTBEAT_MIN: TimeDelta = TimeDelta::seconds(10);
 const HEARTBEAT_MAX: TimeDelta = TimeDelta::days(1);
 
+/// What work under way gets after a stop signal where nothing is written: well below the 90 seconds
+/// after which supervisors kill.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(25);
+/// What may be written.
+const SHUTDOWN_GRACE_MAX: TimeDelta = TimeDelta::minutes(10);
+
 /// Lowers it; every key has a default, and a broken one falls back to it, told.
 pub(super) fn lower(
     raw: Option<Raw<'_>>,
@@ -57,6 +64,7 @@ pub(super) fn lower(
         archive: ARCHIVE,
         public_url: None,
         watch: true,
+        shutdown_grace: SHUTDOWN_GRACE,
         heartbeat: None,
         owner_at: None,
     };
@@ -94,6 +102,10 @@ pub(super) fn lower(
     general.public_url =
         wire.public_url.as_ref().and_then(|text| public_url(found, table.at(text), text));
     general.watch = wire.watch.unwrap_or(true);
+    let grace = wire.shutdown_grace.as_ref();
+    if let Some(grace) = grace.and_then(|text| shutdown_grace(found, table.at(text), text)) {
+        general.shutdown_grace = grace;
+    }
     general.heartbeat = heartbeat(found, &table, surroundings);
     general
 }
@@ -136,6 +148,19 @@ fn heartbeat_every(found: &mut Findings<'_>, at: At, text: &Text) -> Option<Time
         return None;
     }
     Some(every)
+}
+
+/// How long a stop waits for what is under way.
+fn shutdown_grace(found: &mut Findings<'_>, at: At, text: &Text) -> Option<Duration> {
+    let grace = found.value(at.clone(), units::duration_above_zero(text.get_ref()))?;
+    match grace.to_std() {
+        Ok(short) if grace <= SHUTDOWN_GRACE_MAX => Some(short),
+        _ => {
+            let message = format!("`{}` is too long for a stop", text.get_ref());
+            found.problem(at, message, "write up to 10 minutes, e.g. `25 s`");
+            None
+        }
+    }
 }
 
 /// The receiver that is told of postrider's own troubles, once receivers are known. It must not
