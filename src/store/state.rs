@@ -16,6 +16,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub mod acks;
 pub mod archive;
+pub mod commits;
 pub mod corrections;
 pub mod history;
 pub mod incidents;
@@ -38,11 +39,13 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/003_digests.sql"),
     include_str!("migrations/004_kept_long.sql"),
     include_str!("migrations/005_alerting.sql"),
+    include_str!("migrations/006_delivery.sql"),
 ];
 
 /// The state database.
 pub struct State {
     connection: Mutex<Connection>,
+    commits: commits::Commits,
     folder: PathBuf,
 }
 
@@ -98,7 +101,8 @@ impl State {
         connection.pragma_update(None, "synchronous", "full")?;
         connection.set_prepared_statement_cache_capacity(64);
         migrate(&mut connection)?;
-        Ok(State { connection: Mutex::new(connection), folder: folder.to_owned() })
+        let (connection, commits) = (Mutex::new(connection), commits::Commits::default());
+        Ok(State { connection, commits, folder: folder.to_owned() })
     }
 
     /// The folder it lies in.
