@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::Transaction;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::clock::Clock;
 use crate::domain::dataset::Dataset;
@@ -27,6 +27,7 @@ use crate::render::{Look, Shape};
 use crate::source::{Source, Spent};
 use crate::store::records::RecordsError;
 use crate::store::state::StateError;
+use crate::store::state::commits::{self, WriteError};
 use crate::store::{Store, StoreError};
 
 pub mod archive;
@@ -190,7 +191,9 @@ pub struct Engine {
     store: Arc<Store>,
     clock: Arc<dyn Clock>,
     stopping: watch::Sender<bool>,
-    /// Receivers and lanes with a round under way, so that a doubled beat starts no second one.
+    /// Deliveries under way.
+    under_way: outbox::UnderWay,
+    /// Lanes with a round under way, so that a doubled beat starts no second one.
     rounds: Mutex<HashSet<String>>,
     /// Sources of which was told that they are pulled less often than wanted.
     paced: Mutex<HashSet<String>>,
@@ -227,6 +230,7 @@ impl Engine {
             store,
             clock,
             stopping: watch::Sender::new(false),
+            under_way: outbox::UnderWay::default(),
             rounds: Mutex::new(HashSet::new()),
             paced: Mutex::new(HashSet::new()),
             board: tokio::sync::Mutex::new(None),
@@ -257,9 +261,12 @@ impl Engine {
         *self.plant.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(plant);
     }
 
-    /// Writes down what the sources were asked, and ends what is open there and would outlive us, also
-    /// at those of earlier plants.
+    /// Writes down what became of deliveries where that could not be done before, and what the sources
+    /// were asked, and ends what is open there and would outlive us, also at those of earlier plants.
     pub async fn close(&self) {
+        if let Err(err) = self.write_down().await {
+            tracing::error!(error = %err, "what was delivered lastly is not written down");
+        }
         let plant = self.plant();
         let keeping = async {
             for (name, line) in &plant.sources {
@@ -303,13 +310,25 @@ impl Engine {
         let _ = self.stopping.subscribe().wait_for(|stopping| *stopping).await;
     }
 
-    /// Runs a durable transaction on the state off the async threads.
+    /// Runs a durable transaction on the state off the async threads; it is on disk when this returns
+    /// `Ok`. Writes that wait at the same time are committed together: see [`commits`].
     pub(crate) async fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, StateError> + Send + 'static,
     ) -> Result<T, EngineError> {
-        let store = Arc::clone(&self.store);
-        blocking(move || Ok(store.state.write(work)?)).await
+        let (tell, told) = oneshot::channel();
+        // Whoever asked may be gone by then: it is written all the same.
+        let hears = move |came_to| drop(tell.send(came_to));
+        if self.store.state.enqueue(work, hears) {
+            let lead = Lead(Some(Arc::clone(&self.store)));
+            tokio::task::spawn_blocking(move || lead.run());
+        }
+        match told.await {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(WriteError::State(err))) => Err(err.into()),
+            Ok(Err(WriteError::Panicked(words))) => Err(EngineError::Panic(words)),
+            Err(_) => Err(EngineError::Panic("the write was given up".to_owned())),
+        }
     }
 
     /// Reads the state off the async threads.
@@ -321,13 +340,11 @@ impl Engine {
         blocking(move || Ok(store.state.read(work)?)).await
     }
 
-    /// The round of a receiver or of a source's lane, unless one is under way. It is over when it is
-    /// dropped, also by a panic.
-    fn begin_round(&self, receiver: &str) -> Option<Round<'_>> {
+    /// The round of a source's lane, unless one is under way. It is over when it is dropped, also by a
+    /// panic.
+    fn begin_round(&self, lane: &str) -> Option<Round<'_>> {
         let mut rounds = self.rounds.lock().unwrap_or_else(PoisonError::into_inner);
-        rounds
-            .insert(receiver.to_owned())
-            .then(|| Round { engine: self, receiver: receiver.to_owned() })
+        rounds.insert(lane.to_owned()).then(|| Round { engine: self, lane: lane.to_owned() })
     }
 
     /// Whether a round of this name is under way.
@@ -365,16 +382,37 @@ fn is_due(last: &Mutex<Option<DateTime<Utc>>>, now: DateTime<Utc>, every: TimeDe
     due
 }
 
+/// Writes what waits, on a thread that may block. Where that thread never comes or breaks down, those
+/// who wait hear of it and the next write begins anew.
+struct Lead(Option<Arc<Store>>);
+
+impl Lead {
+    fn run(mut self) {
+        if let Some(store) = &self.0 {
+            store.state.lead();
+        }
+        self.0 = None;
+    }
+}
+
+impl Drop for Lead {
+    fn drop(&mut self) {
+        if let Some(store) = &self.0 {
+            store.state.give_up();
+        }
+    }
+}
+
 /// One round, while it is under way.
 struct Round<'a> {
     engine: &'a Engine,
-    receiver: String,
+    lane: String,
 }
 
 impl Drop for Round<'_> {
     fn drop(&mut self) {
         let mut rounds = self.engine.rounds.lock().unwrap_or_else(PoisonError::into_inner);
-        rounds.remove(&self.receiver);
+        rounds.remove(&self.lane);
     }
 }
 
@@ -391,11 +429,7 @@ pub(crate) async fn blocking<T: Send + 'static>(
 /// What a panicked task said.
 pub(crate) fn panic_text(err: tokio::task::JoinError) -> String {
     match err.try_into_panic() {
-        Ok(payload) => payload
-            .downcast_ref::<&str>()
-            .map(|text| (*text).to_owned())
-            .or_else(|| payload.downcast_ref::<String>().cloned())
-            .unwrap_or_else(|| "no message".to_owned()),
+        Ok(payload) => commits::words(payload.as_ref()),
         Err(_) => "cancelled".to_owned(),
     }
 }

@@ -42,6 +42,11 @@ pub trait Receiver: Send + Sync {
         handover: &'a Handover,
     ) -> BoxFuture<'a, Vec<Outcome>>;
 
+    /// How many attempts may be made at the same time.
+    fn concurrency(&self) -> usize {
+        8
+    }
+
     /// One attempt at one message, which nothing cuts off.
     fn deliver<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Outcome> {
         Box::pin(async move {

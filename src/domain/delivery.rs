@@ -7,6 +7,11 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+mod balance;
+pub mod health;
+
+pub use balance::Balance;
+
 /// What one attempt came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -187,15 +192,43 @@ pub fn after_attempt(
     }
 }
 
-/// Whether a message in this state goes back to waiting when somebody asks for it; else why not. What
-/// was delivered never goes again, and what is under way has its outcome to come.
-pub fn goes_again(state: &str) -> Result<(), &'static str> {
-    match state {
-        "pending" | "rejected" | "expired" | "held" | "cancelled" => Ok(()),
-        "delivered" => Err("delivered already"),
-        "sending" => Err("under way"),
+/// What a person does with a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// It goes again, with the same bytes and id.
+    Retry {
+        /// Also where it was delivered: it arrives twice then.
+        delivered: bool,
+    },
+    /// It ends.
+    Cancel,
+    /// Nobody tries it until it is released.
+    Hold,
+    /// What was held goes.
+    Release,
+}
+
+/// Whether something may be done with a message in this state; else why not. What is under way has
+/// its outcome to come, and what was delivered goes again only where that is said.
+pub fn may(action: Action, state: &str) -> Result<(), &'static str> {
+    match (action, state) {
+        (_, "sending") => Err("under way"),
+        (Action::Retry { delivered: true }, "delivered") => Ok(()),
+        (_, "delivered") => Err("delivered already"),
+        (Action::Retry { .. }, "pending" | "rejected" | "expired" | "held" | "cancelled")
+        | (Action::Cancel, "pending" | "held")
+        | (Action::Hold, "pending")
+        | (Action::Release, "held") => Ok(()),
+        (Action::Hold, "held") => Err("held already"),
+        (Action::Release, "pending") => Err("not held"),
+        (_, "rejected" | "expired" | "cancelled") => Err("ended already"),
         _ => Err("in a state this postrider does not know"),
     }
+}
+
+/// Whether a message in this state goes back to waiting when somebody asks for it; else why not.
+pub fn goes_again(state: &str) -> Result<(), &'static str> {
+    may(Action::Retry { delivered: false }, state)
 }
 
 #[cfg(test)]
@@ -268,6 +301,23 @@ mod tests {
             ("gone", Err("in a state this postrider does not know")),
         ] {
             assert_eq!(goes_again(state), again, "{state}");
+        }
+    }
+
+    #[test]
+    fn what_a_person_may_do_depends_on_the_state() {
+        const STATES: [&str; 8] =
+            ["pending", "sending", "held", "delivered", "rejected", "expired", "cancelled", "?"];
+        for (action, allowed) in [
+            (Action::Retry { delivered: false }, "pending held rejected expired cancelled"),
+            (Action::Retry { delivered: true }, "pending held delivered rejected expired cancelled"),
+            (Action::Cancel, "pending held"),
+            (Action::Hold, "pending"),
+            (Action::Release, "held"),
+        ] {
+            let may: Vec<&str> =
+                STATES.into_iter().filter(|state| may(action, state).is_ok()).collect();
+            assert_eq!(may.join(" "), allowed, "{action:?}");
         }
     }
 

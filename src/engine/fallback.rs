@@ -90,6 +90,8 @@ fn sentence(untaken: &UntakenNotice, plant: &Plant) -> String {
         }
         Untaken::Refused => "which will not take it".to_owned(),
         Untaken::Broken => "which is broken".to_owned(),
+        Untaken::Held => "which may have it or not".to_owned(),
+        Untaken::Disabled => "which is disabled".to_owned(),
     };
     format!("This was for `{receiver}`, {how}: {said}")
 }
@@ -178,6 +180,8 @@ impl Engine {
                 }
                 CameTo::Refused(said) => (Untaken::Refused, said),
                 CameTo::Broken(said) => (Untaken::Broken, said),
+                CameTo::Held(said) => (Untaken::Held, said),
+                CameTo::Disabled(said) => (Untaken::Disabled, said),
                 CameTo::Waits(said) if notice.at + *after <= now => {
                     (Untaken::Waiting(notice.at), said)
                 }
@@ -200,6 +204,10 @@ pub(super) enum CameTo {
     Refused(String),
     /// The receiver is broken.
     Broken(String),
+    /// It may have been taken, and is not tried again by itself.
+    Held(String),
+    /// The receiver gets nothing any more.
+    Disabled(String),
     /// It is tried again.
     Waits(String),
 }

@@ -28,12 +28,13 @@ const EVERY: TimeDelta = TimeDelta::hours(1);
 const EXPIRE_EVERY: TimeDelta = TimeDelta::days(1);
 
 impl Engine {
-    /// At start: deliveries that a crash cut off become due again, and incidents of rules that left
-    /// the config meanwhile are closed. Returns how many deliveries.
+    /// At start: deliveries that a crash cut off become due again (or are held, where the config wants
+    /// that), incidents of rules that left the config meanwhile are closed, and the outbox is counted.
+    /// Returns how many deliveries are due again.
     pub async fn recover(&self) -> Result<usize, EngineError> {
-        let now = self.clock.now();
         self.close_removed_rules().await?;
-        self.write(move |tx| outbox::recover(tx, None, now)).await
+        self.check_balance().await?;
+        self.recover_outbox().await
     }
 
     /// Forgets what is past its retention, if the last round is an hour ago.
@@ -45,6 +46,8 @@ impl Engine {
             return Ok(0);
         }
         self.forget(now).await?;
+        self.expire_for_disabled().await?;
+        self.check_balance().await?;
         if is_due(&self.expired, now, EXPIRE_EVERY) {
             self.expire(now).await?;
         }

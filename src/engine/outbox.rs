@@ -1,246 +1,195 @@
 //! Delivering: what is due in the outbox is tried, per receiver, and the outcome is written down.
 //!
-//! Receivers never wait for each other: each has its own round of attempts with its own bound on
-//! concurrency. A receiver that is down or broken is held as a whole and probed with one message
-//! when the hold is over.
+//! Receivers never wait for each other: each has seats of its own, as many as it takes messages at
+//! the same time. A seat that is free takes the next message, in the same commit that writes down what
+//! the one before came to; a slow attempt holds up nothing but its own seat. A receiver that is down
+//! or broken is held as a whole and probed with one message when the hold is over.
+//!
+//! Who is under way is known by memory alone ([`UnderWay`]); everything else is in rows.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::TimeDelta;
-use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _};
 
-use super::fallback::CameTo;
-use super::notice::OwnerNotice;
 use super::{Destination, Engine, EngineError, Plant};
-use crate::domain::delivery::{self, Message, Next, Outcome, RetryPolicy};
+use crate::domain::delivery::{self, RetryPolicy};
 use crate::receiver::Receiver;
-use crate::store::state::ledger;
-use crate::store::state::outbox::{self, Delivery, Kind, News, SMTP};
+use crate::store::state::outbox::{self, Kind, SMTP, Unit};
+use crate::store::state::{StateError, ledger};
 
-/// Attempts at one receiver that run at the same time.
-const CONCURRENCY: usize = 8;
+mod attempt;
+mod settle;
+#[cfg(test)]
+mod tests;
+mod told;
+mod under_way;
+mod upkeep;
+
+use attempt::Came;
+use settle::Tried;
+pub(super) use under_way::UnderWay;
+use under_way::Seat;
+
 /// A receiver that gives no answer for so long is told, by another route than itself.
 const SILENT_TOLD: TimeDelta = TimeDelta::minutes(15);
-/// Messages of one receiver in memory at a time.
-const CLAIM: usize = 64;
+
+/// A message on a seat.
+type Seated = (Seat, Unit);
 
 impl Engine {
     /// Tries everything that is due and not held, until nothing is due any more or the engine stops.
     /// Returns the number of attempts made.
     pub async fn deliver_due(&self) -> Result<usize, EngineError> {
         let (plant, now) = (self.plant(), self.clock.now());
+        // What was tried and could not be written down comes before everything else.
+        let written = self.write_down().await;
         self.prove(&plant).await?;
         self.fall_back(&plant).await?;
         let due = self.state(move |tx| outbox::receivers_due(tx, now)).await?;
-        let rounds = due.into_iter().map(|receiver| self.round(Arc::clone(&plant), receiver));
+        let rounds = due.into_iter().map(|receiver| self.isolated_round(receiver));
         let results: Vec<_> = rounds.collect::<FuturesUnordered<_>>().collect().await;
-        results.into_iter().sum()
+        let attempts: Result<usize, EngineError> = results.into_iter().sum();
+        written.and(attempts)
     }
 
-    /// One receiver's round: claim, attempt, record, until it has nothing due or is held.
-    async fn round(&self, plant: Arc<Plant>, name: String) -> Result<usize, EngineError> {
-        match self.begin_round(&name) {
-            Some(_round) => self.round_of(&plant, &name).await,
-            None => Ok(0),
-        }
+    /// After the grace of a shutdown: attempts at messages that have not been handed over yet are cut
+    /// off and taken back, as if they had never begun. Those handed over are waited for: cutting them
+    /// off could repeat them.
+    pub fn cut(&self) {
+        self.under_way.cut();
     }
 
-    async fn round_of(&self, plant: &Arc<Plant>, name: &str) -> Result<usize, EngineError> {
-        let mut attempts = 0;
-        while !self.stopping() {
-            let now = self.clock.now();
-            let claimed = {
-                let name = name.to_owned();
+    /// One receiver's round. A panic in it costs this round alone, and is counted.
+    async fn isolated_round(&self, name: String) -> Result<usize, EngineError> {
+        let round = std::panic::AssertUnwindSafe(self.round(&name)).catch_unwind();
+        match round.await {
+            Ok(done) => done,
+            Err(payload) => {
+                let words = crate::store::state::commits::words(payload.as_ref());
+                tracing::error!(receiver = name, panic = words, "a round of deliveries broke down");
+                let (now, text) = (self.clock.now(), format!("a round broke down: {words}"));
                 self.write(move |tx| {
-                    // None is under way here: what is still called so was left by a round that
-                    // could not write down how it ended.
-                    outbox::recover(tx, Some(&name), now)?;
-                    // A receiver that was held is probed with one message first.
-                    let held = outbox::holds(tx)?.into_iter().find(|hold| hold.receiver == name);
-                    match held {
-                        Some(hold) if now < hold.until => Ok(Vec::new()),
-                        Some(_) => outbox::begin(tx, &name, 1, now),
-                        None => outbox::begin(tx, &name, CLAIM, now),
-                    }
+                    outbox::panicked(tx)?;
+                    ledger::note(tx, now, "delivery", &name, &text)
                 })
-                .await?
-            };
-            if claimed.is_empty() {
-                break;
-            }
-            let (tried, untried) = self.try_all(plant, name, claimed).await?;
-            attempts += tried;
-            if !untried.is_empty() {
-                self.write(move |tx| outbox::put_back(tx, &untried)).await?;
+                .await?;
+                Err(EngineError::Panic(words))
             }
         }
-        Ok(attempts)
     }
 
-    /// Attempts what was claimed. From the moment the receiver is held, or the engine stops, nothing
-    /// more of it is begun. Returns how many attempts were made and which deliveries had none.
-    async fn try_all(
-        &self,
-        plant: &Arc<Plant>,
-        name: &str,
-        claimed: Vec<(Delivery, Message)>,
-    ) -> Result<(usize, Vec<i64>), EngineError> {
-        let over = AtomicBool::new(false);
-        let attempt = |(row, message): (Delivery, Message)| {
-            let (id, over) = (row.id, &over);
-            async move {
-                if over.load(Ordering::Relaxed) || self.stopping() {
-                    return Ok(Some(id));
-                }
-                let held = self.attempt(plant, name, row, message).await?;
-                over.fetch_or(held, Ordering::Relaxed);
-                Ok::<_, EngineError>(None)
-            }
-        };
-        let mut running =
-            futures_util::stream::iter(claimed).map(attempt).buffer_unordered(CONCURRENCY);
-        let (mut tried, mut untried, mut failed) = (0, Vec::new(), None);
+    /// Fills the free seats of a receiver and keeps them full until nothing of it is due.
+    async fn round(&self, name: &str) -> Result<usize, EngineError> {
+        let first = self.fill(name).await?;
+        // Each attempt is made with the definitions then in force: a round may be long.
+        let work = |seated: Seated| self.work(name, seated);
+        let mut running: FuturesUnordered<_> = first.into_iter().map(work).collect();
+        let (mut attempts, mut failed) = (0, None);
         while let Some(done) = running.next().await {
             match done {
-                Ok(Some(id)) => untried.push(id),
-                Ok(None) => tried += 1,
-                // Those under way end first, so that nothing is tried twice at a time.
-                Err(err) => {
-                    over.store(true, Ordering::Relaxed);
-                    failed = Some(err);
+                Ok((tried, more)) => {
+                    attempts += tried;
+                    running.extend(more.into_iter().map(work));
                 }
+                // Those under way end first, so that nothing is tried twice at a time.
+                Err(err) => failed = Some(err),
             }
         }
-        failed.map_or(Ok((tried, untried)), Err)
+        failed.map_or(Ok(attempts), Err)
     }
 
-    /// One attempt and what follows from it. Returns whether the receiver is held now.
-    async fn attempt(
+    /// Claims a message for each seat that is free, where the receiver takes any.
+    async fn fill(&self, name: &str) -> Result<Vec<Seated>, EngineError> {
+        let plant = self.plant();
+        let seats = self.under_way.take(name, width(&plant, name));
+        if seats.free.is_empty() || self.stopping() || self.under_way.owes(name) {
+            return Ok(Vec::new());
+        }
+        let (now, limit, alone) = (self.clock.now(), seats.free.len(), seats.others == 0);
+        let receiver = name.to_owned();
+        let units = self
+            .write(move |tx| {
+                if alone {
+                    // None is under way here: what is still called so was left by a round that broke
+                    // down.
+                    upkeep::recover(tx, &plant, Some(&receiver), now)?;
+                }
+                claimable(tx, &receiver, limit, alone, now)
+            })
+            .await?;
+        Ok(seats.free.into_iter().zip(units).collect())
+    }
+
+    /// One attempt and what follows from it: what it came to is written down and the seats that are
+    /// free are taken by the next messages. Returns how many attempts were made, and those.
+    async fn work(
         &self,
-        plant: &Arc<Plant>,
         name: &str,
-        row: Delivery,
-        message: Message,
-    ) -> Result<bool, EngineError> {
-        let outcome = match plant.receiver(name) {
-            // A panic costs one attempt, not the loop.
-            Some(receiver) => isolated(receiver, message).await,
-            None => Outcome::ReceiverBroken(format!("no receiver is called `{name}` any more")),
-        };
-        let word = word(&outcome);
-        let broken = matches!(outcome, Outcome::ReceiverBroken(_));
-        let policy = policy(row.kind);
-        let now = self.clock.now();
-        let next = delivery::after_attempt(
-            policy,
-            row.created_at,
-            row.attempts,
-            outcome,
-            plant.ambiguous,
-            now,
-            self.jitter(),
-        );
-        tracing::info!(
-            delivery = row.id,
-            kind = row.kind.word(),
-            receiver = name,
-            recipient = %masked(&row.recipient),
-            outcome = word,
-            "attempt ended"
-        );
-        let reason = match &next {
-            Next::Retry { reason, .. }
-            | Next::Held { reason }
-            | Next::Disabled { reason }
-            | Next::Ended { reason, .. } => reason.clone(),
-            Next::Delivered(_) => String::new(),
-        };
-        let instead = match row.kind {
-            Kind::Notification => {
-                let came_to = match &next {
-                    Next::Delivered(_) => CameTo::Taken,
-                    Next::Ended { reason, .. } => CameTo::Refused(reason.clone()),
-                    Next::Retry { reason, .. } if broken => CameTo::Broken(reason.clone()),
-                    Next::Retry { reason, .. } | Next::Held { reason } => {
-                        CameTo::Waits(reason.clone())
-                    }
-                    Next::Disabled { reason } => CameTo::Broken(reason.clone()),
-                };
-                self.instead_of_attempt(plant, row.id, came_to, now).await?
+        (seat, unit): Seated,
+    ) -> Result<(usize, Vec<Seated>), EngineError> {
+        let plant = self.plant();
+        let Unit { deliveries, messages } = unit;
+        let came = match (self.stopping(), plant.receiver(name)) {
+            (true, _) => Came::NotBegun,
+            (false, Some(receiver)) => {
+                attempt::isolated(receiver, messages, self.under_way.when_cut()).await
             }
-            Kind::Digest | Kind::Notice | Kind::Proof => None,
+            (false, None) => attempt::nowhere(name, messages.len()),
         };
-        // Told in the same transaction: a crash must not come between.
-        let about = match (&next, broken) {
-            // A notice that cannot be delivered is not told by another one.
-            (Next::Ended { .. }, _) if row.kind == Kind::Notice => None,
-            (Next::Ended { .. }, _) => Some(OwnerNotice::of_delivery(plant, &row, &reason, now)),
-            (_, true) => Some(OwnerNotice::of_receiver(plant, name, &reason, now)),
-            (_, false) => None,
-        };
-        let held = matches!(next, Next::Retry { hold_receiver: true, .. });
-        let (id, subject, receiver) = (row.id, row.subject, name.to_owned());
-        let plant = Arc::clone(plant);
-        self.write(move |tx| {
-            outbox::finish(tx, id, word, &next, now)?;
-            if let Some(instead) = &instead {
-                instead.owe(tx, now)?;
+        let count = usize::from(!matches!(came, Came::NotBegun));
+        let tried = Arc::new(Tried::new(name, deliveries, came, self.clock.now()));
+        let mut seats = self.under_way.take(name, width(&plant, name));
+        // One seat is this one, which is free by then.
+        let alone = seats.others == 1;
+        seats.free.push(seat);
+        let mut limit = seats.free.len();
+        if self.stopping() || self.under_way.owes(name) {
+            limit = 0;
+        }
+        let units = match self.settle(&plant, &tried, limit, alone).await {
+            Ok(units) => units,
+            Err(err) => {
+                tracing::warn!(receiver = name, error = %err, "what was tried is written down later");
+                self.under_way.keep(tried);
+                return Err(err);
             }
-            let notice = match &next {
-                Next::Retry { at, reason, hold_receiver: true, .. } => {
-                    match outbox::hold(tx, &receiver, *at, reason, broken, now, SILENT_TOLD)? {
-                        News::Nothing => None,
-                        News::Broken => about,
-                        News::Silent(since) => {
-                            Some(OwnerNotice::of_silence(&plant, &receiver, reason, since, now))
-                        }
-                    }
-                }
-                Next::Retry { .. } | Next::Held { .. } | Next::Disabled { .. } => None,
-                Next::Delivered(_) => outbox::release(tx, &receiver)?
-                    .map(|since| OwnerNotice::of_answer(&plant, &receiver, since, now)),
-                Next::Ended { rejected, reason } => {
-                    let state = if *rejected { "rejected" } else { "expired" };
-                    let text = format!("`{subject}` {state}: {reason}");
-                    ledger::note(tx, now, "delivery", &receiver, &text)?;
-                    about
-                }
-            };
-            notice.map_or(Ok(()), |notice| notice.owe(tx, now))
-        })
-        .await?;
-        Ok(held)
+        };
+        Ok((count, seats.free.into_iter().rev().zip(units).collect()))
     }
 }
 
-/// Runs an attempt on a task of its own, so that a panic in it is an outcome.
-async fn isolated(receiver: Arc<dyn Receiver>, message: Message) -> Outcome {
-    let attempt = tokio::spawn(async move { receiver.deliver(&message).await });
-    match attempt.await {
-        Ok(outcome) => outcome,
-        Err(_) => Outcome::Retry { after: None, reason: "the attempt panicked".to_owned() },
+/// Claims up to `limit` messages, or one as a probe where the receiver was held; `alone`: nothing of
+/// it is under way.
+fn claimable(
+    tx: &rusqlite::Transaction<'_>,
+    name: &str,
+    limit: usize,
+    alone: bool,
+    now: chrono::DateTime<chrono::Utc>,
+) -> Result<Vec<Unit>, StateError> {
+    if limit == 0 || outbox::is_disabled(tx, name)? {
+        return Ok(Vec::new());
+    }
+    match outbox::holds(tx)?.into_iter().find(|hold| hold.receiver == name) {
+        Some(hold) if now < hold.until || !alone => Ok(Vec::new()),
+        Some(_) => outbox::begin(tx, name, 1, now),
+        None => outbox::begin(tx, name, limit, now),
     }
 }
 
+/// How many messages a receiver takes at the same time.
+fn width(plant: &Plant, name: &str) -> usize {
+    plant.receiver(name).map_or(1, |receiver| receiver.concurrency()).max(1)
+}
+
+/// How long a message of a kind is worth trying.
 fn policy(kind: Kind) -> RetryPolicy {
     match kind {
         Kind::Digest => delivery::DIGEST,
         Kind::Notification | Kind::Notice => delivery::NOTIFICATION,
         Kind::Proof => delivery::PROOF,
-    }
-}
-
-fn word(outcome: &Outcome) -> &'static str {
-    match outcome {
-        Outcome::Delivered(_) => "delivered",
-        Outcome::Retry { .. } => "retry",
-        Outcome::ServerDown(_) => "server down",
-        Outcome::Rejected(_) => "rejected",
-        Outcome::ReceiverBroken(_) => "receiver broken",
-        Outcome::Uncertain(_) => "uncertain",
-        Outcome::Gone(_) => "gone",
     }
 }
 

@@ -15,6 +15,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub mod acks;
 pub mod archive;
+pub mod commits;
 pub mod corrections;
 pub mod history;
 pub mod incidents;
@@ -41,6 +42,7 @@ pub const FILE: &str = "state.db";
 /// The state database.
 pub struct State {
     connection: Mutex<Connection>,
+    commits: commits::Commits,
     folder: PathBuf,
 }
 
@@ -118,8 +120,9 @@ impl State {
     /// Opens or makes `state.db` in a folder and brings its schema up to date.
     pub fn open(folder: &Path) -> Result<State, StateError> {
         make_private(folder).map_err(|err| StateError::Folder(folder.to_owned(), err))?;
-        let connection = open::open(&folder.join(FILE))?;
-        Ok(State { connection: Mutex::new(connection), folder: folder.to_owned() })
+        let connection = Mutex::new(open::open(&folder.join(FILE))?);
+        let commits = commits::Commits::default();
+        Ok(State { connection, commits, folder: folder.to_owned() })
     }
 
     /// The folder it lies in.

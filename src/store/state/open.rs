@@ -22,6 +22,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/003_digests.sql"),
     include_str!("../migrations/004_kept_long.sql"),
     include_str!("../migrations/005_alerting.sql"),
+    include_str!("../migrations/006_delivery.sql"),
     include_str!("../migrations/007_life.sql"),
 ];
 

@@ -15,6 +15,10 @@ pub enum Untaken {
     Refused,
     /// The way to the receiver is broken.
     Broken,
+    /// It may have been taken: nobody tries it again by itself.
+    Held,
+    /// The receiver gets nothing until somebody enables it.
+    Disabled,
 }
 
 /// A notice that its receiver has not taken.
@@ -39,8 +43,8 @@ pub fn tells(tx: &Transaction<'_>, message: &str, notice: &str) -> Result<(), St
 }
 
 /// Notices of one receiver that it has not taken and that nobody else was told: those owed since
-/// before an instant, those lately refused for good, and all of a receiver that is broken. The oldest first,
-/// at most so many.
+/// before an instant, those lately refused for good, those held, and all of a receiver that is broken
+/// or disabled. What a person cancelled is told to nobody. The oldest first, at most so many.
 pub fn untaken(
     tx: &Transaction<'_>,
     receiver: &str,
@@ -48,12 +52,15 @@ pub fn untaken(
     limit: usize,
 ) -> Result<Vec<UntakenNotice>, StateError> {
     let mut statement = tx.prepare_cached(
-        "select n.body, o.created_at, o.state, o.reason, coalesce(h.broken, 0)
+        "select n.body, o.created_at, o.state, o.reason, coalesce(h.broken, 0),
+                e.disabled_at is not null
          from outbox o join notice n on n.key = o.notice
               left join hold h on h.receiver = o.receiver
+              left join endpoint e on e.receiver = o.receiver
          where o.notice is not null and o.fallback is null and o.state <> 'delivered'
-           and n.receiver = ?1
-           and (o.created_at <= ?2 and o.state not in ('rejected', 'expired') or h.broken
+           and o.state <> 'cancelled' and n.receiver = ?1
+           and (o.created_at <= ?2 and o.state not in ('rejected', 'expired')
+                or o.state = 'held' or h.broken or e.disabled_at is not null
                 or o.state in ('rejected', 'expired') and o.created_at > ?4)
          order by o.created_at, o.id limit ?3",
     )?;
@@ -69,10 +76,13 @@ pub fn untaken(
         if found.iter().any(|known| known.notice.key == notice.key) {
             continue;
         }
-        let state = match (row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?, row.get(4)?) {
-            ("rejected" | "expired", _) => Untaken::Refused,
-            (_, true) => Untaken::Broken,
-            (_, false) => Untaken::Waiting(instant(row.get(1)?)),
+        let (broken, disabled): (bool, bool) = (row.get(4)?, row.get(5)?);
+        let state = match row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)? {
+            "rejected" | "expired" => Untaken::Refused,
+            "held" => Untaken::Held,
+            _ if disabled => Untaken::Disabled,
+            _ if broken => Untaken::Broken,
+            _ => Untaken::Waiting(instant(row.get(1)?)),
         };
         found.push(UntakenNotice { notice, state, said: row.get(3)? });
     }

@@ -77,8 +77,8 @@ pub fn resend(
         let changed = tx
             .prepare_cached(
                 "update outbox set state = 'pending', next_attempt_at = ?2, finished_at = null,
-                                   attempts = 0, created_at = ?2
-                 where id = ?1 and state in ('pending', 'rejected', 'expired')",
+                                   attempts = 0, panics = 0, created_at = ?2
+                 where id = ?1 and state not in ('delivered', 'sending')",
             )?
             .execute(params![delivery.id, millis(now)])?;
         if changed == 1 {

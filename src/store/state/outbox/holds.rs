@@ -1,0 +1,87 @@
+//! Receivers that wait as a whole: the server is down, or broken until somebody mends it.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use rusqlite::{OptionalExtension, Transaction, params};
+
+use crate::store::state::{StateError, instant, millis};
+
+/// A receiver that waits as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// [`super::SMTP`], or the name of a webhook receiver.
+    pub receiver: String,
+    /// It is probed then.
+    pub until: DateTime<Utc>,
+    /// What it said.
+    pub reason: String,
+    /// Whether somebody must mend it.
+    pub broken: bool,
+}
+
+/// What is news about a receiver that waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News {
+    /// Nothing that was not told before, or too early to tell.
+    Nothing,
+    /// It is broken since now.
+    Broken,
+    /// It has given no answer since then, long enough to be told.
+    Silent(DateTime<Utc>),
+}
+
+/// Makes a whole receiver wait. `told_after` is how long it gives no answer before that is news.
+/// Each news comes once.
+pub fn hold(
+    tx: &Transaction<'_>,
+    receiver: &str,
+    until: DateTime<Utc>,
+    reason: &str,
+    broken: bool,
+    now: DateTime<Utc>,
+    told_after: TimeDelta,
+) -> Result<News, StateError> {
+    let was: Option<(bool, i64, bool)> = tx
+        .prepare_cached("select broken, since, told from hold where receiver = ?1")?
+        .query_row([receiver], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .optional()?;
+    tx.prepare_cached(
+        "insert into hold (receiver, until, reason, broken, since) values (?1, ?2, ?3, ?4, ?5)
+         on conflict (receiver) do update set until = ?2, reason = ?3, broken = max(broken, ?4)",
+    )?
+    .execute(params![receiver, millis(until), reason, broken, millis(now)])?;
+    match was {
+        Some((true, ..)) => Ok(News::Nothing),
+        _ if broken => Ok(News::Broken),
+        Some((false, since, false)) if told_after <= now - instant(since) => {
+            tx.prepare_cached("update hold set told = 1 where receiver = ?1")?
+                .execute([receiver])?;
+            Ok(News::Silent(instant(since)))
+        }
+        _ => Ok(News::Nothing),
+    }
+}
+
+/// A receiver works again: since when it gave no answer, if somebody was told so.
+pub fn release(tx: &Transaction<'_>, receiver: &str) -> Result<Option<DateTime<Utc>>, StateError> {
+    let told: Option<(i64, bool)> = tx
+        .prepare_cached("delete from hold where receiver = ?1 returning since, told")?
+        .query_row([receiver], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    Ok(told.and_then(|(since, told)| told.then(|| instant(since))))
+}
+
+/// Receivers that wait.
+pub fn holds(tx: &Transaction<'_>) -> Result<Vec<Hold>, StateError> {
+    let mut statement =
+        tx.prepare_cached("select receiver, until, reason, broken from hold order by receiver")?;
+    let rows = statement.query_map([], |row| {
+        Ok(Hold {
+            receiver: row.get(0)?,
+            until: instant(row.get(1)?),
+            reason: row.get(2)?,
+            broken: row.get(3)?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
