@@ -23,6 +23,7 @@ use tempfile::TempDir;
 pub(crate) mod canaries;
 pub(crate) mod letter;
 pub(crate) mod process;
+pub(crate) mod proxy;
 pub(crate) mod records;
 pub(crate) mod sources;
 
