@@ -11,13 +11,17 @@
 //!
 //! It ends with 1 when a promise was broken, and prints the seed, which gives the same life again.
 
+use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 
 #[path = "sim/campaign.rs"]
 mod campaign;
+
+/// A broken build must be caught within so many seeds.
+const CAUGHT_WITHIN: u64 = 500;
 
 /// Lives through seeds and looks at what was promised.
 #[derive(Debug, Parser)]
@@ -64,7 +68,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     let told = |line: &str| drop(writeln!(io::stderr(), "{line}"));
     let mut out = io::stdout().lock();
     if arguments.breaks_all {
-        let (table, all) = campaign::breaks(arguments.steps, told)?;
+        let (table, all) = breaks(arguments.steps, told)?;
         write!(out, "{table}")?;
         return Ok(all);
     }
@@ -90,4 +94,28 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         writeln!(out, "{broken}")?;
     }
     Ok(found.broken.is_empty() != plan.breaks.is_some())
+}
+
+/// Every broken build, and after how many seeds it was caught: a table, and whether all were.
+fn breaks(steps: u32, told: impl Fn(&str)) -> anyhow::Result<(String, bool)> {
+    let mut table = String::new();
+    let mut all = true;
+    for &breaks in campaign::Break::value_variants() {
+        let name = breaks.to_possible_value().map(|value| value.get_name().to_owned());
+        let name = name.unwrap_or_default();
+        told(&name);
+        let plan = campaign::Plan {
+            first: 1,
+            seeds: CAUGHT_WITHIN,
+            steps,
+            breaks: Some(breaks),
+            twice: false,
+            all: false,
+        };
+        let found = campaign::run(&plan, |_| {})?;
+        all &= !found.broken.is_empty();
+        let how = found.broken.first().map_or("NOT CAUGHT", String::as_str);
+        let _ = writeln!(table, "{name:<24} {:>4} seeds  {how}", found.tally.seeds);
+    }
+    Ok((table, all))
 }

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use chrono::{DateTime, Utc};
-use clap::ValueEnum;
 use tempfile::TempDir;
 
 mod broken;
@@ -33,8 +32,6 @@ use tally::Tally;
 const BEGIN: &str = "2026-03-02T07:00:30Z";
 /// Where databases are fast, if it is there.
 const FAST: &str = "/dev/shm";
-/// A broken build must be caught within so many seeds.
-const CAUGHT_WITHIN: u64 = 500;
 
 /// What to do.
 #[derive(Clone, Debug)]
@@ -171,28 +168,4 @@ fn differ(seed: u64, one: &Ended, other: &Ended) -> String {
         "seed {seed} was lived twice and left two traces: {:?} and {:?}; {parted:?}",
         one.sum, other.sum
     )
-}
-
-/// Every broken build, and after how many seeds it was caught: a table, and whether all were.
-pub(crate) fn breaks(steps: u32, told: impl Fn(&str)) -> anyhow::Result<(String, bool)> {
-    let mut table = String::new();
-    let mut all = true;
-    for &breaks in Break::value_variants() {
-        let name = breaks.to_possible_value().map(|value| value.get_name().to_owned());
-        let name = name.unwrap_or_default();
-        told(&name);
-        let plan = Plan {
-            first: 1,
-            seeds: CAUGHT_WITHIN,
-            steps,
-            breaks: Some(breaks),
-            twice: false,
-            all: false,
-        };
-        let found = run(&plan, |_| {})?;
-        all &= !found.broken.is_empty();
-        let how = found.broken.first().map_or("NOT CAUGHT", String::as_str);
-        let _ = writeln!(table, "{name:<24} {:>4} seeds  {how}", found.tally.seeds);
-    }
-    Ok((table, all))
 }

@@ -106,6 +106,7 @@ pub(crate) fn live(
         witness,
         records,
         breaks: place.breaks,
+        owed: (0, 0),
         life: 0,
         found: None,
     });
@@ -434,6 +435,7 @@ impl Life<'_> {
             }
             let called = self.machine.drive(&self.sim, false, engine.recover());
             let met = self.sim.lock().fault.clear();
+            check::after_call(&self.sim)?;
             match called {
                 Called::Done(Ok(cut_off)) => {
                     self.note(format_args!("recovers {cut_off}"));

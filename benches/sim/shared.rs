@@ -23,6 +23,8 @@ pub(crate) struct Shared {
     /// The same of the records.
     pub(crate) records: Connection,
     pub(crate) breaks: Option<Break>,
+    /// The last row of the outbox that was seen, and how many there were.
+    pub(crate) owed: (i64, i64),
     /// Which process is the living one, counted from 1.
     pub(crate) life: u32,
     /// The first promise that was broken: its number and what happened.
