@@ -39,6 +39,7 @@ mod rule_tests;
 mod runs;
 mod salesforce_cases;
 mod secrets;
+mod sim;
 mod slice;
 mod slots;
 mod sources_config;
