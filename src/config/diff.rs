@@ -125,6 +125,11 @@ impl Found<'_> {
         changed("how long runs are kept", old.archive != new.archive, &general("archive"));
         changed("the public address", old.public_url != new.public_url, &general("public_url"));
         changed("the place of the metrics", old.metrics != new.metrics, &general("metrics"));
+        changed(
+            "what becomes of messages that may have arrived",
+            old.ambiguous != new.ambiguous,
+            &general("ambiguous"),
+        );
         changed("watching for edits", old.watch != new.watch, &general("watch"));
         let same_beat = |old: &HeartbeatSettings, new: &HeartbeatSettings| {
             same_secret(&old.url, &new.url) && old.every == new.every

@@ -20,6 +20,7 @@ use super::wire::Text;
 use super::{Config, HeartbeatSettings, ReceiverSettings, Written};
 use crate::domain::calendar::Calendar;
 use crate::domain::dataset::Dataset;
+use crate::domain::delivery::Ambiguous;
 use crate::domain::expr::ReportType;
 use crate::domain::report::Report;
 use crate::domain::zone::Zone;
@@ -105,6 +106,7 @@ pub(super) struct General {
     public_url: Option<String>,
     watch: bool,
     heartbeat: Option<HeartbeatSettings>,
+    ambiguous: Ambiguous,
     /// Where `owner` is written, if it is.
     owner_at: Option<At>,
 }
@@ -219,6 +221,7 @@ pub(super) fn lower(
         metrics: general.metrics,
         watch: general.watch,
         heartbeat: general.heartbeat,
+        ambiguous: general.ambiguous,
         // Known to whoever read the files.
         written: Written::default(),
         look,

@@ -33,6 +33,7 @@ pub(super) struct PostriderToml {
     pub(super) watch: Option<bool>,
     pub(super) heartbeat: Option<Text>,
     pub(super) heartbeat_every: Option<Text>,
+    pub(super) ambiguous: Option<Text>,
 }
 
 /// `[smtp]`.

@@ -14,6 +14,7 @@ use super::super::wire::{PostriderToml, Text};
 use super::web::{address_trouble, resolved};
 use super::{General, Names, address, word, zone};
 use crate::config::{HeartbeatSettings, ReceiverSettings};
+use crate::domain::delivery::Ambiguous;
 use crate::domain::zone::Zone;
 use crate::receiver::post::check_url;
 use crate::render::Locale;
@@ -27,6 +28,9 @@ const WEEKDAYS: [(&str, u8); 7] = [
     ("saturday", 6),
     ("sunday", 7),
 ];
+
+const AMBIGUOUS: [(&str, Ambiguous); 2] =
+    [("resend", Ambiguous::Resend), ("hold", Ambiguous::Hold)];
 
 /// How long runs are kept where nothing is written: a year, and time to ask about it.
 const ARCHIVE: TimeDelta = TimeDelta::days(400);
@@ -58,6 +62,7 @@ pub(super) fn lower(
         public_url: None,
         watch: true,
         heartbeat: None,
+        ambiguous: Ambiguous::default(),
         owner_at: None,
     };
     let Some(raw) = raw else { return general };
@@ -95,6 +100,9 @@ pub(super) fn lower(
         wire.public_url.as_ref().and_then(|text| public_url(found, table.at(text), text));
     general.watch = wire.watch.unwrap_or(true);
     general.heartbeat = heartbeat(found, &table, surroundings);
+    if let Some(wanted) = wire.ambiguous.as_ref().and_then(|t| word(found, file, t, &AMBIGUOUS)) {
+        general.ambiguous = wanted;
+    }
     general
 }
 
