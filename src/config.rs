@@ -12,6 +12,7 @@ use chrono::TimeDelta;
 
 use crate::domain::calendar::Calendar;
 use crate::domain::dataset::Dataset;
+use crate::domain::delivery::Ambiguous;
 use crate::domain::digest::Digest;
 use crate::domain::report::Report;
 use crate::domain::route::{Inhibition, Route};
@@ -164,6 +165,8 @@ pub struct Config {
     pub shutdown_grace: std::time::Duration,
     /// Told again and again that all is well, as long as it is.
     pub heartbeat: Option<HeartbeatSettings>,
+    /// What becomes of a message that may have arrived.
+    pub ambiguous: Ambiguous,
     /// Its tables as they were written.
     pub written: Written,
     /// The company's look of mails.

@@ -125,7 +125,7 @@ pub(super) fn build(
         routes: config.routes.clone(),
         inhibitions: config.inhibitions.clone(),
         receivers: Default::default(),
-        ambiguous: Default::default(),
+        ambiguous: config.ambiguous,
         heartbeat: config
             .heartbeat
             .as_ref()

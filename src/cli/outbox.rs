@@ -1,61 +1,123 @@
-//! `postrider outbox`: what is owed, what became of it, and trying again.
+//! `postrider outbox`: what is owed, what became of it, and what a person does about it. Works beside
+//! the daemon, which acts on it at its next beat.
 
 use anyhow::anyhow;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::{Context, Done, print};
+use super::{Context, Done, Failure, print};
 use crate::clock::{Clock, SystemClock};
-use crate::domain::zone::Zone;
+use crate::config::Config;
 use crate::store::state::State;
-use crate::store::state::outbox::{self, Delivery};
+use crate::store::state::outbox::{self, Delivery, Wanted};
+
+mod change;
+mod export;
+mod show;
+
+use change::{Cancel, Hold, Purge, Release, Retry};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Outbox {
-    /// The newest deliveries
-    List(List),
+    /// Deliveries, newest first
+    #[command(after_help = "Examples:
+  postrider outbox list --state pending --receiver smtp
+  postrider outbox list --to ana@example.com --since 7d
+  postrider outbox list --state held --json")]
+    List(show::List),
     /// One delivery: its attempts and the message as it was sent
-    Show(Show),
-    /// Try deliveries again now, also those that were rejected or expired
+    Show(show::Show),
+    /// Try deliveries again now, with the same bytes and ids, also those that were rejected or expired
     #[command(after_help = "Examples:
   postrider outbox retry 17
-  postrider outbox retry --state rejected")]
+  postrider outbox retry --receiver hook --state expired --since 2d --yes
+  postrider outbox retry --receiver hook --since 2d --delivered --yes
+
+What was delivered goes again only with --delivered: it arrives twice then, with the same id.")]
     Retry(Retry),
+    /// End deliveries that wait or are held: nobody gets them
+    #[command(
+        alias = "drop",
+        after_help = "Examples:
+  postrider outbox cancel 17 --reason \"sent by hand\"
+  postrider outbox cancel --origin morning-20261123T070000Z --yes"
+    )]
+    Cancel(Cancel),
+    /// Keep deliveries that wait from being sent until they are released
+    #[command(after_help = "Examples:
+  postrider outbox hold --receiver hook --kind digest --yes")]
+    Hold(Hold),
+    /// Send deliveries that are held
+    #[command(after_help = "Examples:
+  postrider outbox release 17
+  postrider outbox release --receiver smtp --yes")]
+    Release(Release),
+    /// Write messages as they are sent into a folder, a file each, with a list of them
+    #[command(after_help = "Examples:
+  postrider outbox export kept --origin morning-20261123T070000Z
+  postrider outbox export kept --to ana@example.com --since 30d")]
+    Export(export::Export),
+    /// Forget deliveries that have ended, before their time
+    #[command(after_help = "Examples:
+  postrider outbox purge --state delivered --ended 7d --yes
+  postrider outbox purge --to ana@example.com --yes
+
+What waits, is under way or held is never forgotten, nor what ended less than a day ago.")]
+    Purge(Purge),
+    /// What was ever owed, and where it is
+    Balance(show::Balance),
 }
 
-#[derive(Debug, Args)]
-pub(super) struct List {
+/// Which deliveries are meant.
+#[derive(Debug, Default, Args)]
+pub(super) struct Selection {
     /// Only those in this state
-    #[arg(long, value_parser = ["pending", "sending", "delivered", "rejected", "expired"])]
+    #[arg(long, value_parser = STATES)]
     state: Option<String>,
-    /// How many
-    #[arg(long, default_value_t = 50)]
-    limit: usize,
-    /// As JSON
+    /// Only those to this receiver; every mail goes to `smtp`
+    #[arg(long, value_name = "NAME")]
+    receiver: Option<String>,
+    /// Only those to this address
+    #[arg(long, value_name = "ADDRESS")]
+    to: Option<String>,
+    /// Only those of this kind
+    #[arg(long, value_parser = ["digest", "notification", "notice", "proof"])]
+    kind: Option<String>,
+    /// Only those of this run, incident or other origin
     #[arg(long)]
-    json: bool,
+    origin: Option<String>,
+    /// Owed not before: an instant (RFC 3339), or so long ago, e.g. `24h`, `7 days`
+    #[arg(long, value_name = "WHEN")]
+    since: Option<String>,
+    /// Owed before: as --since
+    #[arg(long, value_name = "WHEN")]
+    until: Option<String>,
 }
 
-#[derive(Debug, Args)]
-pub(super) struct Show {
-    /// The delivery's number, from `outbox list`
-    id: i64,
-    /// The message's bytes alone, e.g. to save as .eml
-    #[arg(long)]
-    raw: bool,
-    /// As JSON
-    #[arg(long)]
-    json: bool,
-}
+const STATES: [&str; 7] =
+    ["pending", "sending", "held", "delivered", "rejected", "expired", "cancelled"];
 
-#[derive(Debug, Args)]
-pub(super) struct Retry {
-    /// Numbers, from `outbox list`
-    #[arg(required_unless_present = "state")]
-    ids: Vec<i64>,
-    /// All in this state
-    #[arg(long, value_parser = ["pending", "rejected", "expired"])]
-    state: Option<String>,
+impl Selection {
+    /// What is asked of the store: at most so many, the newest.
+    fn wanted(&self, limit: usize) -> Result<Wanted, Failure> {
+        Ok(Wanted {
+            state: self.state.clone(),
+            receiver: self.receiver.clone(),
+            to: self.to.clone(),
+            kind: self.kind.clone(),
+            origin: self.origin.clone(),
+            since: super::ledger::when(self.since.as_deref())?,
+            until: super::ledger::when(self.until.as_deref())?,
+            ended_before: None,
+            limit,
+        })
+    }
+
+    /// Whether it narrows nothing.
+    fn is_everything(&self) -> bool {
+        let Selection { state, receiver, to, kind, origin, since, until } = self;
+        [state, receiver, to, kind, origin, since, until].iter().all(|one| one.is_none())
+    }
 }
 
 impl Outbox {
@@ -63,103 +125,47 @@ impl Outbox {
         let config = context.check()?;
         let state = State::open(&config.state)?;
         match self {
-            Outbox::List(list) => list.execute(&state, &config.timezone),
-            Outbox::Show(show) => show.execute(&state, &config.timezone),
+            Outbox::List(list) => list.execute(&state, &config),
+            Outbox::Show(show) => show.execute(&state, &config),
             Outbox::Retry(retry) => retry.execute(&state),
+            Outbox::Cancel(cancel) => cancel.execute(&state),
+            Outbox::Hold(hold) => hold.execute(&state),
+            Outbox::Release(release) => release.execute(&state),
+            Outbox::Export(export) => export.execute(&state),
+            Outbox::Purge(purge) => purge.execute(&state),
+            Outbox::Balance(balance) => balance.execute(&state),
         }
     }
 }
 
-impl List {
-    fn execute(&self, state: &State, zone: &Zone) -> Done {
-        let rows = state.read(|tx| outbox::list(tx, self.state.as_deref(), None, self.limit))?;
-        if self.json {
-            print::json(&rows.iter().map(as_json).collect());
-            return Ok(());
-        }
-        let table: Vec<Vec<String>> = rows
-            .iter()
-            .map(|row| {
-                vec![
-                    row.id.to_string(),
-                    row.state.clone(),
-                    row.recipient.clone(),
-                    row.subject.clone(),
-                    print::civil(row.created_at, zone),
-                    row.next_attempt_at.map(|at| print::civil(at, zone)).unwrap_or_default(),
-                    row.reason.clone().unwrap_or_default(),
-                ]
-            })
-            .collect();
-        print::table(&["id", "state", "to", "subject", "owed", "next attempt", "said"], &table);
-        Ok(())
-    }
+/// One delivery by its number.
+fn one(state: &State, id: i64) -> anyhow::Result<outbox::Shown> {
+    let found = state.read(|tx| outbox::show(tx, id))?;
+    found.ok_or_else(|| {
+        anyhow!("no delivery has the number {id}: `postrider outbox list` shows the numbers")
+    })
 }
 
-impl Show {
-    fn execute(&self, state: &State, zone: &Zone) -> Done {
-        let found = state.read(|tx| outbox::show(tx, self.id))?;
-        let outbox::Shown { delivery: row, bytes, attempts } =
-            found.ok_or_else(|| anyhow!("no delivery has the number {}", self.id))?;
-        if self.raw {
-            print::bytes(&bytes);
-            return Ok(());
-        }
-        if self.json {
-            let mut value = as_json(&row);
-            value["message"] = json!(String::from_utf8_lossy(&bytes));
-            value["tries"] = attempts
-                .iter()
-                .map(|attempt| {
-                    json!({
-                        "n": attempt.n,
-                        "started_at": print::stamp(attempt.started_at),
-                        "finished_at": attempt.finished_at.map(print::stamp),
-                        "outcome": attempt.outcome,
-                        "said": attempt.words,
-                    })
-                })
-                .collect();
-            print::json(&value);
-            return Ok(());
-        }
-        print::line(format!("{} {} to {}: {}", row.kind.word(), row.id, row.recipient, row.state));
-        print::line(format!("subject     {}", row.subject));
-        print::line(format!("message id  {}", row.message_id));
-        for attempt in attempts {
-            print::line(format!(
-                "attempt {}   {}  {}  {}",
-                attempt.n,
-                print::civil(attempt.started_at, zone),
-                attempt.outcome.as_deref().unwrap_or("running"),
-                attempt.words.unwrap_or_default(),
-            ));
-        }
-        print::line("");
-        print::bytes(&bytes);
-        Ok(())
-    }
+fn now() -> chrono::DateTime<chrono::Utc> {
+    SystemClock.now()
 }
 
-impl Retry {
-    fn execute(&self, state: &State) -> Done {
-        let now = SystemClock.now();
-        let mut ids = self.ids.clone();
-        if let Some(word) = &self.state {
-            let rows = state.read(|tx| outbox::list(tx, Some(word), None, usize::MAX >> 1))?;
-            ids.extend(rows.iter().map(|row| row.id));
-        }
-        for id in &ids {
-            if !state.write(|tx| outbox::retry(tx, *id, now))? {
-                return Err(anyhow!(
-                    "delivery {id} cannot be retried: none such, delivered or under way"
-                )
-                .into());
-            }
-        }
-        print::line(format!("{} due now; the running daemon sends them", ids.len()));
-        Ok(())
-    }
+/// Deliveries for people.
+fn table(rows: &[Delivery], config: &Config) {
+    let zone = &config.timezone;
+    let cells = rows.iter().map(|row| {
+        vec![
+            row.id.to_string(),
+            row.state.clone(),
+            row.recipient.clone(),
+            row.subject.clone(),
+            print::civil(row.created_at, zone),
+            row.next_attempt_at.map(|at| print::civil(at, zone)).unwrap_or_default(),
+            row.reason.clone().unwrap_or_default(),
+        ]
+    });
+    let headings = ["id", "state", "to", "subject", "owed", "next attempt", "said"];
+    print::table(&headings, &cells.collect::<Vec<_>>());
 }
 
 fn as_json(row: &Delivery) -> serde_json::Value {

@@ -2,20 +2,22 @@
 
 use anyhow::anyhow;
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
 
 use super::context::runtime;
 use super::{Context, Done, print};
-use crate::app::App;
+use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, ReceiverSettings};
-use crate::domain::delivery::Outcome;
+use crate::domain::delivery::{Ambiguous, Outcome};
 use crate::engine::proof::Trial;
-use crate::store::state::outbox;
+use crate::store::state::outbox::{self, SMTP};
+use crate::store::state::{State, ledger};
+
+mod list;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Receiver {
     /// The receivers, what is done when they do not answer, and when messages last reached them
-    List(List),
+    List(list::List),
     /// Send an incident that fires and its end, and say what was answered
     #[command(
         after_help = "Two messages go out at once, by the way every other one goes, but not \
@@ -25,13 +27,29 @@ once.
 Exit code 0: both were taken. 1: one was not. 2: the config is wrong."
     )]
     Test(Test),
+    /// Send a receiver that is disabled what waits for it
+    #[command(after_help = "A receiver is disabled when its endpoint says that it is gone (HTTP 410), \
+when every attempt of five days failed, or by hand. Nothing is sent to it until it is enabled.")]
+    Enable(Enable),
+    /// Send a receiver nothing until it is enabled; its fallback is told its notifications
+    #[command(after_help = "Example:
+  postrider receiver disable hook --reason \"moves on Monday\"")]
+    Disable(Disable),
 }
 
 #[derive(Debug, Args)]
-pub(super) struct List {
-    /// As JSON
-    #[arg(long)]
-    json: bool,
+pub(super) struct Enable {
+    /// The receiver; `smtp` is the mail server
+    name: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Disable {
+    /// The receiver; `smtp` is the mail server
+    name: String,
+    /// Why, for those who ask later
+    #[arg(long, default_value = "by hand")]
+    reason: String,
 }
 
 #[derive(Debug, Args)]
@@ -45,82 +63,80 @@ impl Receiver {
         match self {
             Receiver::List(list) => list.execute(context),
             Receiver::Test(test) => test.execute(context),
+            Receiver::Enable(enable) => enable.execute(context),
+            Receiver::Disable(disable) => disable.execute(context),
         }
     }
-}
-
-impl List {
-    fn execute(&self, context: &Context) -> Done {
-        let app = context.app()?;
-        let rows = facts(&app)?;
-        if self.json {
-            print::json(&Value::Array(rows));
-            return Ok(());
-        }
-        if rows.is_empty() {
-            print::line("there is no receiver");
-            return Ok(());
-        }
-        const HEADINGS: [&str; 7] =
-            ["receiver", "kind", "fallback", "limit", "canary", "proved_at", "waits"];
-        let zone = app.config().timezone.clone();
-        let cell = |row: &Value, heading: &str| match (&row[heading], heading) {
-            (Value::String(text), "proved_at") => chrono::DateTime::parse_from_rfc3339(text)
-                .map_or_else(|_| text.clone(), |at| print::civil(at.to_utc(), &zone)),
-            (Value::String(text), _) => text.clone(),
-            _ => String::new(),
-        };
-        let table: Vec<Vec<String>> =
-            rows.iter().map(|row| HEADINGS.iter().map(|h| cell(row, h)).collect()).collect();
-        print::table(&HEADINGS.map(|heading| heading.split('_').next().unwrap_or(heading)), &table);
-        Ok(())
-    }
-}
-
-fn facts(app: &App) -> anyhow::Result<Vec<Value>> {
-    let config = app.config();
-    let state = &app.engine().store().state;
-    let (proofs, holds) = state.read(|tx| Ok((outbox::proofs(tx)?, outbox::holds(tx)?)))?;
-    let rows = config.receivers.iter().map(|(name, settings)| {
-        let care = config.care.get(name).cloned().unwrap_or_default();
-        let proved = proofs.iter().find(|proof| proof.receiver == *name);
-        let way = way(name, settings);
-        let held = holds.iter().find(|hold| hold.receiver == way);
-        json!({
-            "receiver": name,
-            "kind": kind(&config, name, settings),
-            "fallback": care.fallback.map(|(name, after)| {
-                format!("{name} after {} min", after.num_minutes())
-            }),
-            "limit": care.limit.map(|(count, time)| format!("{count} in {} min", time.num_minutes())),
-            "canary": care.canary.map(|schedule| schedule.pattern),
-            "proved_at": proved.and_then(|proof| proof.taken_at).map(print::stamp),
-            "waits": held.map(|hold| hold.reason.clone()),
-        })
-    });
-    Ok(rows.collect())
 }
 
 /// What the outbox calls the way to a receiver.
 fn way<'n>(name: &'n str, settings: &ReceiverSettings) -> &'n str {
     match settings {
-        ReceiverSettings::Email(_) => outbox::SMTP,
+        ReceiverSettings::Email(_) => SMTP,
         ReceiverSettings::Webhook(_) | ReceiverSettings::Vendor(_) => name,
     }
 }
 
-fn kind(config: &Config, name: &str, settings: &ReceiverSettings) -> String {
-    match settings {
-        ReceiverSettings::Email(to) => format!("email to {}", to.join(", ")),
-        ReceiverSettings::Webhook(_) => {
-            let shape = config.care.get(name).and_then(|care| care.shape.as_ref());
-            match shape {
-                Some(crate::render::Shape::Own(_)) => "webhook with a body of your own".to_owned(),
-                Some(_) => "webhook as Alertmanager's".to_owned(),
-                None => "webhook".to_owned(),
-            }
+/// The way to a receiver that is named, as the outbox calls it; mail has one for all.
+fn named<'n>(config: &Config, name: &'n str) -> anyhow::Result<&'n str> {
+    if name == SMTP {
+        return Ok(name);
+    }
+    match config.receivers.get(name) {
+        Some(settings) if way(name, settings) == SMTP => Err(anyhow!(
+            "`{name}` is reached by mail, as others are: `{SMTP}` is the mail server for all of them"
+        )),
+        Some(_) => Ok(name),
+        None => {
+            let names: Vec<&str> = config.receivers.keys().map(String::as_str).collect();
+            Err(anyhow!("no receiver is called `{name}`; there are {}", names.join(", ")))
         }
-        ReceiverSettings::Vendor(settings) => settings.vendor.word().to_owned(),
+    }
+}
+
+impl Enable {
+    fn execute(&self, context: &Context) -> Done {
+        let config = context.check()?;
+        let state = State::open(&config.state)?;
+        // One that left the config may still have something waiting.
+        let known = state.read(|tx| outbox::endpoint_of(tx, &self.name))?.is_some();
+        let name = if known { self.name.as_str() } else { named(&config, &self.name)? };
+        let now = SystemClock.now();
+        let (enabled, waiting) = state.write(|tx| {
+            let enabled = outbox::enable(tx, name)?;
+            if enabled {
+                ledger::note(tx, now, "delivery", name, "enabled by hand")?;
+            }
+            let waiting = outbox::waiting(tx)?.into_iter();
+            let waiting = waiting.filter(|(to, state, _)| to == name && state == "pending");
+            Ok((enabled, waiting.map(|(.., count)| count).sum::<u64>()))
+        })?;
+        if !enabled {
+            print::line(format!("{name} is not disabled"));
+            return Ok(());
+        }
+        print::line(format!("{name} is enabled; {waiting} waiting, sent by the running daemon"));
+        Ok(())
+    }
+}
+
+impl Disable {
+    fn execute(&self, context: &Context) -> Done {
+        let config = context.check()?;
+        let state = State::open(&config.state)?;
+        let (name, now) = (named(&config, &self.name)?, SystemClock.now());
+        let disabled = state.write(|tx| {
+            let disabled = outbox::disable(tx, name, &self.reason, now)?;
+            if disabled {
+                ledger::note(tx, now, "delivery", name, &format!("disabled: {}", self.reason))?;
+            }
+            Ok(disabled)
+        })?;
+        print::line(match disabled {
+            true => format!("{name} gets nothing before `postrider receiver enable {name}`"),
+            false => format!("{name} is disabled already"),
+        });
+        Ok(())
     }
 }
 
@@ -138,7 +154,7 @@ impl Test {
             return Err(anyhow!("there is no way to `{}`", self.name).into());
         };
         for trial in &trials {
-            print::line(in_words(trial));
+            print::line(in_words(trial, config.ambiguous));
         }
         let taken = |trial: &&Trial| matches!(trial.outcome, Outcome::Delivered(_));
         let lost = trials.len() - trials.iter().filter(taken).count();
@@ -150,7 +166,7 @@ impl Test {
 }
 
 /// What an attempt came to, and what that means.
-fn in_words(trial: &Trial) -> String {
+fn in_words(trial: &Trial, ambiguous: Ambiguous) -> String {
     let Trial { what, recipient, outcome } = trial;
     let (word, said, means) = match outcome {
         Outcome::Delivered(said) => ("taken", said, ""),
@@ -169,7 +185,11 @@ fn in_words(trial: &Trial) -> String {
             ("refused as a whole", reason, "its address, key or certificate must be mended")
         }
         Outcome::Uncertain(reason) => {
-            ("perhaps taken", reason, "the answer was lost; the daemon would send it again")
+            let means = match ambiguous {
+                Ambiguous::Resend => "the answer was lost; the daemon would send it again",
+                Ambiguous::Hold => "the answer was lost; the daemon would hold it",
+            };
+            ("perhaps taken", reason, means)
         }
         Outcome::Gone(reason) => (
             "gone",

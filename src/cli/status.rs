@@ -64,10 +64,11 @@ fn facts(app: &App, health: &Health) -> anyhow::Result<Value> {
     let (beat, taken, (silences, acks)) = store.state.read(|tx| {
         Ok((pulse::last(tx)?, history::last_delivered(tx)?, history::quiet(tx, health.at)?))
     })?;
-    let (proofs, counts, holds, runs, open, troubles, bouncing) = store.state.read(|tx| {
+    let (balance, endpoints) =
+        store.state.read(|tx| Ok((outbox::balance(tx)?, outbox::endpoints(tx)?)))?;
+    let (proofs, holds, runs, open, troubles, bouncing) = store.state.read(|tx| {
         Ok((
             outbox::proofs(tx)?,
-            outbox::counts(tx)?,
             outbox::holds(tx)?,
             slots::runs(tx, None, 5)?,
             incidents::open(tx)?,
@@ -80,7 +81,16 @@ fn facts(app: &App, health: &Health) -> anyhow::Result<Value> {
         "daemon": if health.running { "running" } else { "not running" },
         "datasets": datasets,
         "sources": sources,
-        "outbox": counts.into_iter().map(|(state, count)| (state, json!(count))).collect::<serde_json::Map<_, _>>(),
+        "outbox": balance.states.iter().map(|(state, count)| (state.clone(), json!(count)))
+            .collect::<serde_json::Map<_, _>>(),
+        "balance": { "equation": balance.equation(), "missing": balance.missing() },
+        "receivers_disabled": endpoints.iter().filter_map(|endpoint| {
+            let (at, why) = endpoint.disabled.as_ref()?;
+            Some(json!({
+                "receiver": endpoint.receiver, "since": print::stamp(*at), "why": why,
+                "way_out": format!("postrider receiver enable {}", endpoint.receiver),
+            }))
+        }).collect::<Vec<_>>(),
         "receivers_held": holds.into_iter().map(|hold| json!({
             "receiver": hold.receiver, "until": print::stamp(hold.until),
             "reason": hold.reason, "broken": hold.broken,
@@ -225,6 +235,11 @@ fn show(facts: &Value, zone: &Zone) {
             "every receiver takes messages",
             &["receiver", "until", "broken", "reason"],
         ),
+        (
+            "receivers_disabled",
+            "no receiver is disabled",
+            &["receiver", "since", "why", "way_out"],
+        ),
         ("proofs", "no receiver has a canary yet", &["receiver", "taken_at", "lost_at"]),
         (
             "last_taken",
@@ -266,13 +281,23 @@ fn show(facts: &Value, zone: &Zone) {
         print::line("");
         print::line(format!("heartbeat: {said} ({at}); last taken: {taken}"));
     }
+    outbox_line(facts);
+}
+
+/// What is in the outbox, and the equation where it does not hold.
+fn outbox_line(facts: &Value) {
     let counts = facts["outbox"].as_object().into_iter().flatten();
     let counts: Vec<String> = counts.map(|(state, count)| format!("{count} {state}")).collect();
+    let counts = if counts.is_empty() { "empty".to_owned() } else { counts.join(", ") };
     print::line("");
-    print::line(format!(
-        "outbox: {}",
-        if counts.is_empty() { "empty".into() } else { counts.join(", ") }
-    ));
+    print::line(format!("outbox: {counts}"));
+    if facts["balance"]["missing"].as_i64() != Some(0) {
+        let equation = facts["balance"]["equation"].as_str().unwrap_or_default();
+        print::line(format!("OUTBOX DOES NOT ADD UP: {equation}"));
+    }
+    if facts["outbox"]["held"].as_u64().is_some_and(|held| held > 0) {
+        print::line("held messages wait for you: `postrider outbox list --state held`");
+    }
 }
 
 /// What is worth a line of its own about a dataset.

@@ -153,7 +153,7 @@ impl Remove {
         let now = SystemClock.now();
         let (address, digest) = (&self.address, self.digest.as_deref());
         let gone = state.write(|tx| {
-            let gone = suppression::remove(tx, address, digest)?;
+            let gone = suppression::remove(tx, address, digest, now)?;
             if gone > 0 {
                 let subject = digest.unwrap_or("digests");
                 let text = format!("{address} not suppressed any more");

@@ -127,6 +127,11 @@ impl Found<'_> {
         changed("the place of the metrics", old.metrics != new.metrics, &general("metrics"));
         let grace = old.shutdown_grace != new.shutdown_grace;
         changed("the grace of a stop", grace, &general("shutdown_grace"));
+        changed(
+            "what becomes of messages that may have arrived",
+            old.ambiguous != new.ambiguous,
+            &general("ambiguous"),
+        );
         changed("watching for edits", old.watch != new.watch, &general("watch"));
         let same_beat = |old: &HeartbeatSettings, new: &HeartbeatSettings| {
             same_secret(&old.url, &new.url) && old.every == new.every

@@ -20,6 +20,7 @@ use super::wire::Text;
 use super::{Config, HeartbeatSettings, ReceiverSettings, Written};
 use crate::domain::calendar::Calendar;
 use crate::domain::dataset::Dataset;
+use crate::domain::delivery::Ambiguous;
 use crate::domain::expr::ReportType;
 use crate::domain::report::Report;
 use crate::domain::zone::Zone;
@@ -106,6 +107,7 @@ pub(super) struct General {
     watch: bool,
     shutdown_grace: std::time::Duration,
     heartbeat: Option<HeartbeatSettings>,
+    ambiguous: Ambiguous,
     /// Where `owner` is written, if it is.
     owner_at: Option<At>,
 }
@@ -221,6 +223,7 @@ pub(super) fn lower(
         watch: general.watch,
         shutdown_grace: general.shutdown_grace,
         heartbeat: general.heartbeat,
+        ambiguous: general.ambiguous,
         // Known to whoever read the files.
         written: Written::default(),
         look,

@@ -34,6 +34,7 @@ pub(super) struct PostriderToml {
     pub(super) shutdown_grace: Option<Text>,
     pub(super) heartbeat: Option<Text>,
     pub(super) heartbeat_every: Option<Text>,
+    pub(super) ambiguous: Option<Text>,
 }
 
 /// `[smtp]`.

@@ -9,9 +9,11 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Engine, EngineError, blocking, is_due};
+use crate::domain::delivery::Balance;
 use crate::store::StoreError;
 use crate::store::records::{DatasetState, SourceSpent};
-use crate::store::state::{incidents, outbox};
+use crate::store::state::incidents;
+use crate::store::state::outbox::{self, Endpoint};
 
 mod exposition;
 
@@ -31,8 +33,12 @@ pub struct Health {
     pub datasets: Vec<(String, DatasetState)>,
     /// The sources, by name.
     pub sources: BTreeMap<String, SourceSpent>,
-    /// Deliveries by their state.
-    pub outbox: Vec<(String, u64)>,
+    /// Deliveries by their state, beside what was ever owed.
+    pub outbox: Balance,
+    /// Rounds of deliveries that broke down.
+    pub panics: u64,
+    /// How the receivers fare that were ever tried.
+    pub endpoints: Vec<Endpoint>,
     /// Open incidents by their level.
     pub incidents: BTreeMap<String, u64>,
 }
@@ -70,13 +76,15 @@ impl Engine {
         let sources = plant.sources.keys();
         let sources = sources.map(|name| (name.clone(), known.remove(name).unwrap_or_default()));
         let sources = sources.collect();
-        let (outbox, open) =
-            self.store.state.read(|tx| Ok((outbox::counts(tx)?, incidents::open(tx)?)))?;
+        let (outbox, panics, endpoints, open) = self.store.state.read(|tx| {
+            let (balance, panics) = (outbox::balance(tx)?, outbox::panics(tx)?);
+            Ok((balance, panics, outbox::endpoints(tx)?, incidents::open(tx)?))
+        })?;
         let mut incidents = BTreeMap::new();
         for incident in open {
             *incidents.entry(incident.level.name).or_default() += 1;
         }
-        Ok(Health { at, running, datasets, sources, outbox, incidents })
+        Ok(Health { at, running, datasets, sources, outbox, panics, endpoints, incidents })
     }
 
     /// Writes the metrics, if the config wants them and the last ones are a minute old.

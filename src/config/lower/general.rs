@@ -15,6 +15,7 @@ use super::super::wire::{PostriderToml, Text};
 use super::web::{address_trouble, resolved};
 use super::{General, Names, address, word, zone};
 use crate::config::{HeartbeatSettings, ReceiverSettings};
+use crate::domain::delivery::Ambiguous;
 use crate::domain::zone::Zone;
 use crate::receiver::post::check_url;
 use crate::render::Locale;
@@ -28,6 +29,9 @@ const WEEKDAYS: [(&str, u8); 7] = [
     ("saturday", 6),
     ("sunday", 7),
 ];
+
+const AMBIGUOUS: [(&str, Ambiguous); 2] =
+    [("resend", Ambiguous::Resend), ("hold", Ambiguous::Hold)];
 
 /// How long runs are kept where nothing is written: a year, and time to ask about it.
 const ARCHIVE: TimeDelta = TimeDelta::days(400);
@@ -66,6 +70,7 @@ pub(super) fn lower(
         watch: true,
         shutdown_grace: SHUTDOWN_GRACE,
         heartbeat: None,
+        ambiguous: Ambiguous::default(),
         owner_at: None,
     };
     let Some(raw) = raw else { return general };
@@ -107,6 +112,9 @@ pub(super) fn lower(
         general.shutdown_grace = grace;
     }
     general.heartbeat = heartbeat(found, &table, surroundings);
+    if let Some(wanted) = wire.ambiguous.as_ref().and_then(|t| word(found, file, t, &AMBIGUOUS)) {
+        general.ambiguous = wanted;
+    }
     general
 }
 

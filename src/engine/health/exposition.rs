@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use chrono::{DateTime, Utc};
+
 use super::{Health, load_share};
 use crate::store::records::DatasetState;
 
@@ -95,15 +97,59 @@ pub fn exposition(health: &Health) -> String {
         }
     }
     sources(&mut out, health);
-    out.family("postrider_outbox_deliveries", "gauge", "Deliveries in the outbox by state.");
-    for (state, count) in &health.outbox {
-        out.sample("postrider_outbox_deliveries", &[("state", state)], *count as f64);
-    }
+    outbox(&mut out, health);
+    receivers(&mut out, health);
     out.family("postrider_incidents_open", "gauge", "Open incidents by level.");
     for (level, count) in &health.incidents {
         out.sample("postrider_incidents_open", &[("level", level)], *count as f64);
     }
     out.text
+}
+
+/// States that are told also where nothing is in them: what is asked for must not be missing.
+const STATES: [&str; 7] =
+    ["pending", "sending", "held", "delivered", "rejected", "expired", "cancelled"];
+
+fn outbox(out: &mut Writer, health: &Health) {
+    let balance = &health.outbox;
+    out.family("postrider_outbox_deliveries", "gauge", "Deliveries in the outbox by state.");
+    for state in STATES {
+        let count = balance.states.iter().find(|(is, _)| is == state).map_or(0, |(_, n)| *n);
+        out.sample("postrider_outbox_deliveries", &[("state", state)], count as f64);
+    }
+    out.family("postrider_outbox_owed_total", "counter", "Deliveries that were ever owed.");
+    out.sample("postrider_outbox_owed_total", &[], balance.owed as f64);
+    let help = "Deliveries past their retention by the state in which they ended.";
+    out.family("postrider_outbox_forgotten_total", "counter", help);
+    for (state, count) in &balance.forgotten {
+        out.sample("postrider_outbox_forgotten_total", &[("state", state)], *count as f64);
+    }
+    out.family("postrider_outbox_missing", "gauge", "Deliveries owed and nowhere: 0 is right.");
+    out.sample("postrider_outbox_missing", &[], balance.missing() as f64);
+    out.family("postrider_outbox_panics_total", "counter", "Rounds of deliveries that broke down.");
+    out.sample("postrider_outbox_panics_total", &[], health.panics as f64);
+}
+
+fn receivers(out: &mut Writer, health: &Health) {
+    let seconds = |at: DateTime<Utc>| at.timestamp_millis() as f64 / 1000.0;
+    out.family("postrider_receiver_taken_timestamp_seconds", "gauge", "When it last took a message.");
+    for one in &health.endpoints {
+        if let Some(at) = one.fares.taken_at {
+            let labels = [("receiver", one.receiver.as_str())];
+            out.sample("postrider_receiver_taken_timestamp_seconds", &labels, seconds(at));
+        }
+    }
+    out.family("postrider_receiver_failures", "gauge", "Failed attempts since it last took one.");
+    for one in &health.endpoints {
+        let labels = [("receiver", one.receiver.as_str())];
+        out.sample("postrider_receiver_failures", &labels, f64::from(one.fares.failures));
+    }
+    out.family("postrider_receiver_disabled", "gauge", "Whether it gets nothing until enabled.");
+    for one in &health.endpoints {
+        let labels = [("receiver", one.receiver.as_str())];
+        let disabled = f64::from(u8::from(one.disabled.is_some()));
+        out.sample("postrider_receiver_disabled", &labels, disabled);
+    }
 }
 
 fn sources(out: &mut Writer, health: &Health) {
@@ -128,8 +174,11 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::domain::delivery::Balance;
+    use crate::domain::delivery::health::Fares;
     use crate::domain::quota::{Quota, Spent};
     use crate::store::records::SourceSpent;
+    use crate::store::state::outbox::Endpoint;
 
     #[test]
     fn labels_are_escaped_and_families_are_told_once() {
@@ -143,7 +192,18 @@ mod tests {
             running: true,
             datasets: Vec::new(),
             sources: BTreeMap::from([(odd.to_owned(), SourceSpent { spent, quota })]),
-            outbox: vec![("pending".to_owned(), 3)],
+            outbox: Balance {
+                owed: 5,
+                states: vec![("pending".to_owned(), 3)],
+                forgotten: vec![("expired".to_owned(), 1)],
+            },
+            panics: 2,
+            endpoints: vec![Endpoint {
+                receiver: "hook".to_owned(),
+                fares: Fares { taken_at: Some(at), failures: 4, ..Fares::default() },
+                said: None,
+                disabled: Some((at, "410".to_owned())),
+            }],
             incidents: BTreeMap::from([("critical".to_owned(), 1)]),
         };
         let text = exposition(&health);
@@ -153,6 +213,14 @@ mod tests {
             "postrider_source_quota_allowed{source=\"a\\\"b\\\\c\\nd\"} 100",
             "postrider_source_quota_spent{source=\"a\\\"b\\\\c\\nd\"} 7",
             "postrider_outbox_deliveries{state=\"pending\"} 3",
+            "postrider_outbox_deliveries{state=\"held\"} 0",
+            "postrider_outbox_owed_total 5",
+            "postrider_outbox_forgotten_total{state=\"expired\"} 1",
+            "postrider_outbox_missing 1",
+            "postrider_outbox_panics_total 2",
+            "postrider_receiver_taken_timestamp_seconds{receiver=\"hook\"} 1795419000",
+            "postrider_receiver_failures{receiver=\"hook\"} 4",
+            "postrider_receiver_disabled{receiver=\"hook\"} 1",
             "postrider_incidents_open{level=\"critical\"} 1",
             "# TYPE postrider_dataset_pull_failures_total counter",
         ] {

@@ -14,7 +14,7 @@ use crate::engine::fallback::{CameTo, Instead};
 use crate::engine::notice::OwnerNotice;
 use crate::engine::{Engine, EngineError, Plant};
 use crate::store::state::outbox::{self, Delivery, Kind, News, SMTP, Unit};
-use crate::store::state::{StateError, ledger};
+use crate::store::state::{StateError, ledger, suppression};
 
 /// After so many attempts in which postrider itself broke down a message is held.
 const PANICS_MAX: u32 = 3;
@@ -195,6 +195,7 @@ fn commit(
         if let Some(notice) = follow(tx, plant, one, first_held, now)? {
             notice.owe(tx, now)?;
         }
+        suppress(tx, plant, one, now)?;
     }
     let Some((heard, said)) = heard(settled) else { return Ok(()) };
     let fares = outbox::heard(tx, &tried.receiver, heard, said, now)?;
@@ -251,6 +252,24 @@ fn follow(
             Ok(told.then(|| OwnerNotice::of_delivery(plant, row, reason, now)))
         }
     }
+}
+
+/// An address that its server does not know, again and again, gets no digest any more.
+fn suppress(
+    tx: &Transaction<'_>,
+    plant: &Plant,
+    one: &Settled,
+    now: DateTime<Utc>,
+) -> Result<(), StateError> {
+    let mail = one.row.kind == Kind::Digest && one.row.receiver == SMTP;
+    if !mail || !matches!(one.next, Next::Ended { rejected: true, .. }) {
+        return Ok(());
+    }
+    let address = &one.row.recipient;
+    let Some(said) = suppression::add_if_unknown(tx, address, now)? else { return Ok(()) };
+    let text = format!("{address} suppressed: its server does not know it: {said}");
+    ledger::note(tx, now, "suppression", "digests", &text)?;
+    OwnerNotice::of_suppressed(plant, address, &said, now).owe(tx, now)
 }
 
 /// A receiver gets nothing from now on; told where that is news.

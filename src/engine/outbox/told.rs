@@ -6,6 +6,7 @@ use crate::domain::delivery::Balance;
 use crate::engine::Plant;
 use crate::engine::notice::{OwnerNotice, Trouble};
 use crate::store::state::outbox::Delivery;
+use crate::store::state::suppression;
 
 fn civil(plant: &Plant, at: DateTime<Utc>) -> String {
     format!("{} ({})", plant.zone.civil(at).format("%Y-%m-%d %H:%M"), plant.zone.name())
@@ -99,6 +100,36 @@ impl OwnerNotice {
                 ("Receiver".into(), receiver.into()),
                 ("Why".into(), why.into()),
                 ("Since".into(), civil(plant, now)),
+            ],
+        };
+        OwnerNotice::new(plant, trouble, now)
+    }
+
+    /// An address gets no digest any more.
+    pub(super) fn of_suppressed(
+        plant: &Plant,
+        address: &str,
+        said: &str,
+        now: DateTime<Utc>,
+    ) -> OwnerNotice {
+        let runs = suppression::UNKNOWN_MAX;
+        let trouble = Trouble {
+            identity: vec!["suppressed".into(), address.into(), now.to_rfc3339()],
+            subject: "digests".to_owned(),
+            title: format!("{address} gets no digest any more"),
+            paragraphs: vec![
+                format!(
+                    "Its server called it unknown in {runs} runs in a row. Writing to unknown \
+                     addresses costs the good name of the sender. Alerts are not concerned."
+                ),
+                format!(
+                    "Take it out of the config, or, if it is right, `postrider suppress remove \
+                     {address}`: then it is tried again."
+                ),
+            ],
+            facts: vec![
+                ("Address".into(), address.into()),
+                ("The far side said".into(), said.into()),
             ],
         };
         OwnerNotice::new(plant, trouble, now)

@@ -7,6 +7,12 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::{StateError, instant, millis};
 
+/// An address that its server did not know in so many runs, one after the other, gets no digest more.
+pub const UNKNOWN_MAX: u32 = 5;
+
+/// Later than everything.
+const FOR_EVER: i64 = i64::MAX;
+
 /// An address on the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Suppression {
@@ -51,14 +57,31 @@ pub fn add(tx: &Transaction<'_>, suppression: &Suppression) -> Result<(), StateE
 }
 
 /// Takes an address off the list: for one digest, or for all of them and each. Returns how many
-/// entries went.
+/// entries went. That it was on the list is remembered: what its server said before counts no more.
 pub fn remove(
     tx: &Transaction<'_>,
     address: &str,
     digest: Option<&str>,
+    now: DateTime<Utc>,
 ) -> Result<usize, StateError> {
-    let sql = "delete from suppression where address = ?1 and (?2 is null or digest = ?2)";
-    Ok(tx.prepare_cached(sql)?.execute(params![address.to_lowercase(), digest])?)
+    let sql = "update suppression set until = ?3 where address = ?1 and (?2 is null or digest = ?2)
+               and (until is null or ?3 < until)";
+    Ok(tx.prepare_cached(sql)?.execute(params![address.to_lowercase(), digest, millis(now)])?)
+}
+
+/// Puts an address on the list that its server called unknown so many runs in a row, since it was last
+/// taken off the list. Returns what the server said, if that happened.
+pub fn add_if_unknown(
+    tx: &Transaction<'_>,
+    address: &str,
+    now: DateTime<Utc>,
+) -> Result<Option<String>, StateError> {
+    let found = bouncing_among(tx, UNKNOWN_MAX, Some(address))?;
+    let Some(one) = found.into_iter().next() else { return Ok(None) };
+    let reason = format!("unknown to its server in {} runs in a row: {}", one.runs, one.said);
+    let (address, since) = (one.address, now);
+    add(tx, &Suppression { address, digest: None, since, until: None, reason })?;
+    Ok(Some(one.said))
 }
 
 /// The list, by address; those whose time is over are not on it.
@@ -124,22 +147,36 @@ pub fn withheld(tx: &Transaction<'_>, run: &str) -> Result<Vec<(String, String)>
 /// Addresses not on the list that the server called unknown in their last runs, at least so many
 /// one after the other: somebody should look at them.
 pub fn bouncing(tx: &Transaction<'_>, runs_min: u32) -> Result<Vec<Bouncing>, StateError> {
-    let mut statement = tx.prepare_cached(
-        "with ended as (
+    bouncing_among(tx, runs_min, None)
+}
+
+fn bouncing_among(
+    tx: &Transaction<'_>,
+    runs_min: u32,
+    only: Option<&str>,
+) -> Result<Vec<Bouncing>, StateError> {
+    let narrowed = only.map_or("?2 is null", |_| "recipient = ?2");
+    let sql = format!(
+        "with listed as (
+             select address, max(coalesce(until, {FOR_EVER})) as until
+             from suppression where digest = '' group by address
+         ), ended as (
              select recipient, id, state, coalesce(reason, '') as said,
                     state = 'rejected' and reason glob 'RCPT TO: 5[0-9][0-9] 5.1.*' as unknown
              from outbox
-             where kind = 'digest' and receiver = 'smtp' and finished_at is not null
-               and lower(recipient) not in (select address from suppression where digest = '')
+             where kind = 'digest' and receiver = 'smtp' and finished_at is not null and {narrowed}
+               and finished_at > coalesce(
+                       (select until from listed where address = lower(recipient)), 0)
          ), good as (
              select recipient, max(id) as last from ended where not unknown group by recipient
          )
          select ended.recipient, count(*), max(ended.id), ended.said
          from ended left join good on good.recipient = ended.recipient
          where ended.unknown and ended.id > coalesce(good.last, 0)
-         group by ended.recipient having count(*) >= ?1 order by ended.recipient",
-    )?;
-    let rows = statement.query_map([runs_min], |row| {
+         group by ended.recipient having count(*) >= ?1 order by ended.recipient"
+    );
+    let mut statement = tx.prepare_cached(&sql)?;
+    let rows = statement.query_map(params![runs_min, only], |row| {
         Ok(Bouncing { address: row.get(0)?, runs: row.get(1)?, said: row.get(3)? })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
