@@ -26,6 +26,8 @@ pub(super) mod classify;
 mod guard;
 mod network;
 mod passage;
+#[cfg(test)]
+mod tests;
 
 pub use self::network::Network;
 pub use self::passage::{Passage, check_url};

@@ -20,6 +20,7 @@ mod golden;
 mod harness;
 mod health;
 mod heartbeat;
+mod hostile;
 mod hygiene;
 mod incidents;
 mod infer;

@@ -141,7 +141,7 @@ impl Resolve for Guard {
                 found.iter().filter(|address| reach.allows(address.ip())).copied().collect();
             if allowed.is_empty() {
                 let private = found.iter().any(|address| !is_forbidden(address.ip()));
-                return Err(Box::new(Refused { private }).into());
+                return Err(Refused { private }.into());
             }
             Ok(Box::new(allowed.into_iter()) as Addrs)
         })

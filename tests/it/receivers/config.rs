@@ -19,6 +19,14 @@ to = ["ops@example.com"]
 const TOKEN: &str = "123456789:CANARYtokenCANARYtoken";
 const KEY: &str = "CANARY7890CANARY7890CANARY789012";
 
+/// An authority's certificate.
+fn authority() -> String {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut authority = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    authority.self_signed(&key).unwrap().pem()
+}
+
 fn read(receivers: &str) -> Result<Config, Problems> {
     let variables = [
         ("URL", "https://hooks.example.com/CANARY"),
@@ -26,6 +34,8 @@ fn read(receivers: &str) -> Result<Config, Problems> {
         ("TOKEN", TOKEN),
         ("KEY", KEY),
         ("SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
+        ("PAIR", "whsk_nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A="),
+        ("PROXY", "http://ada:CANARY@proxy:3128"),
         ("WRONG", "CANARY"),
     ];
     let env = Given {
@@ -33,6 +43,8 @@ fn read(receivers: &str) -> Result<Config, Problems> {
         files: [
             ("/etc/postrider/ticket.json".into(), "{\"t\": {{ data.title | tojson }}}".into()),
             ("/etc/postrider/wrong.json".into(), "{\"t\": {{ data.titel | tojson }}}".into()),
+            ("/etc/postrider/ca.pem".into(), authority()),
+            ("/etc/postrider/torn.pem".into(), "-----BEGIN CERTIFICATE-----\nCANARY".into()),
         ]
         .into(),
     };
@@ -127,6 +139,74 @@ shape = "alertmanager"
     assert!(!config.care["old"].shape.as_ref().unwrap().takes_digests());
     let shown = format!("{config:?}");
     assert!(!shown.contains("CANARY") && !shown.contains("MfKQ9"), "{shown}");
+}
+
+#[test]
+fn the_way_to_a_receiver_is_read() {
+    let config = read(
+        r#"
+[receivers.hook]
+kind = "webhook"
+url = "env:INSIDE"
+secrets = ["env:PAIR", "env:SECRET"]
+allow = ["10.1.0.0/16", "fd00:12::7"]
+ca = "file:ca.pem"
+timeout = "30 s"
+[receivers.chat]
+kind = "slack"
+url = "env:URL"
+proxy = "env:PROXY"
+[receivers.duty]
+kind = "pagerduty"
+key = "env:KEY"
+proxy = "http://proxy:3128"
+"#,
+    )
+    .unwrap_or_else(|problems| panic!("{problems}"));
+    let ReceiverSettings::Webhook(hook) = &config.receivers["hook"] else { panic!() };
+    let allow: Vec<String> = hook.passage.allow.iter().map(ToString::to_string).collect();
+    assert_eq!(allow, ["10.1.0.0/16", "fd00:12::7/128"]);
+    assert!(!hook.passage.private && hook.passage.ca.is_some());
+    assert_eq!(hook.passage.timeout.map(|time| time.as_secs()), Some(30));
+    assert_eq!(hook.secrets.len(), 2);
+    for name in ["chat", "duty"] {
+        let ReceiverSettings::Vendor(settings) = &config.receivers[name] else { panic!("{name}") };
+        assert!(settings.passage.proxy.is_some(), "{name}");
+    }
+    let shown = format!("{config:?}");
+    assert!(!shown.contains("CANARY") && !shown.contains("nWGxne"), "{shown}");
+}
+
+#[test]
+fn mistakes_on_the_way_to_a_receiver_are_told_where_they_are() {
+    let hook = |keys: &str| {
+        let head = "[receivers.x]\nkind = \"webhook\"\nsecrets = [\"env:SECRET\"]\n";
+        format!("{head}{keys}\n")
+    };
+    let inside = |keys: &str| hook(&format!("url = \"env:INSIDE\"\n{keys}"));
+    let outside = |keys: &str| hook(&format!("url = \"env:URL\"\n{keys}"));
+    check(&inside("allow = [\"10.2.0.0/16\"]"), &[("\"env:INSIDE\"", "a private address")]);
+    check(&outside("allow = [\"ten\"]"), &[("\"ten\"", "is not a network")]);
+    let metadata = [("\"169.254.0.0/16\"", "is not a private network")];
+    check(&outside("allow = [\"169.254.0.0/16\"]"), &metadata);
+    let all = [("\"0.0.0.0/0\"", "is not a private network")];
+    check(&outside("allow = [\"0.0.0.0/0\"]"), &all);
+    check(&outside("ca = \"ca.pem\""), &[("\"ca.pem\"", "is not a file of certificates")]);
+    check(&outside("ca = \"file:torn.pem\""), &[("\"file:torn.pem\"", "cannot be read")]);
+    check(&outside("ca = \"file:ticket.json\""), &[("\"file:ticket.json\"", "no certificate")]);
+    check(&outside("timeout = \"2 s\""), &[("\"2 s\"", "is not between 5 s and 60 s")]);
+    check(&outside("timeout = \"2 min\""), &[("\"2 min\"", "is not between 5 s and 60 s")]);
+    let literal = "proxy = \"http://ada:CANARY@proxy:3128\"";
+    let problems = read(&outside(literal)).unwrap_err();
+    assert!(problems.0[0].message.contains("a secret written into the config"), "{problems}");
+    let socks = [("\"socks5://proxy:1080\"", "is not spoken to by `http`")];
+    check(&outside("proxy = \"socks5://proxy:1080\""), &socks);
+    let private = [("\"http://10.9.9.9:3128\"", "in a private network")];
+    check(&outside("proxy = \"http://10.9.9.9:3128\""), &private);
+    let clear = "private = true\nproxy = \"http://proxy:3128\"";
+    check(&inside(clear), &[("\"env:INSIDE\"", "through a proxy `https` is needed")]);
+    let mail = "[receivers.x]\nkind = \"email\"\nto = [\"a@example.com\"]\ntimeout = \"9 s\"\n";
+    check(mail, &[("timeout", "unknown key `timeout`")]);
 }
 
 #[test]
