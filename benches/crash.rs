@@ -36,6 +36,9 @@ struct Arguments {
     /// After so many kills in a hundred it stays down for nine seconds
     #[arg(long, default_value_t = 10)]
     down_percent: u64,
+    /// The far sides answer at once and rightly: duplicates are those of the kills alone
+    #[arg(long)]
+    calm: bool,
     /// What `cargo bench` adds
     #[arg(long, hide = true)]
     bench: bool,
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         speed: arguments.speed,
         life_ms: (50, arguments.life_ms.max(51)),
         down_percent: arguments.down_percent,
+        calm: arguments.calm,
         ..campaign::Plan::default()
     };
     match campaign(plan) {

@@ -53,6 +53,8 @@ pub(crate) struct Plan {
     pub(crate) down_percent: u64,
     /// But after so much real time: incidents come and go meanwhile.
     pub(crate) down: Duration,
+    /// Whether the org and the far sides do everything right.
+    pub(crate) calm: bool,
 }
 
 impl Default for Plan {
@@ -64,6 +66,7 @@ impl Default for Plan {
             life_ms: (50, 2_500),
             down_percent: 10,
             down: Duration::from_secs(9),
+            calm: false,
         }
     }
 }
@@ -182,7 +185,7 @@ impl Campaign {
             let requests = self.requests();
             let begun = self.clock.now();
             let mut daemon = self.start()?;
-            self.live_for(lives).await?;
+            self.live_for(lives, plan.calm).await?;
             let moments = self.look(requests)?;
             self.still_runs(&mut daemon)?;
             daemon.kill()?;
@@ -193,7 +196,7 @@ impl Campaign {
             }
             if self.chance.percent(plan.down_percent) {
                 self.downtimes += 1;
-                self.live_for(plan.down).await?;
+                self.live_for(plan.down, plan.calm).await?;
             }
             if kill % 10 == 0 {
                 let arrived = self.sink.arrivals.len();
@@ -207,13 +210,15 @@ impl Campaign {
         Daemon::start(&self.home).context("the daemon cannot be started")
     }
 
-    /// The world goes on for a while of real time.
-    async fn live_for(&mut self, long: Duration) -> anyhow::Result<()> {
+    /// The world goes on for a while of real time; unless it is `calm`, some of it goes wrong.
+    async fn live_for(&mut self, long: Duration, calm: bool) -> anyhow::Result<()> {
         let until = tokio::time::Instant::now() + long;
         loop {
             self.life.tick()?;
-            self.sink.misbehave();
-            self.trouble_the_org();
+            if !calm {
+                self.sink.misbehave();
+                self.trouble_the_org();
+            }
             self.sink.write_down()?;
             let next = tokio::time::Instant::now() + TICK;
             if until <= next {
