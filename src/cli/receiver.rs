@@ -28,8 +28,10 @@ Exit code 0: both were taken. 1: one was not. 2: the config is wrong."
     )]
     Test(Test),
     /// Send a receiver that is disabled what waits for it
-    #[command(after_help = "A receiver is disabled when its endpoint says that it is gone (HTTP 410), \
-when every attempt of five days failed, or by hand. Nothing is sent to it until it is enabled.")]
+    #[command(
+        after_help = "A receiver is disabled when its endpoint says that it is gone (HTTP 410), \
+when every attempt of five days failed, or by hand. Nothing is sent to it until it is enabled."
+    )]
     Enable(Enable),
     /// Send a receiver nothing until it is enabled; its fallback is told its notifications
     #[command(after_help = "Example:

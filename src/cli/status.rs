@@ -235,11 +235,7 @@ fn show(facts: &Value, zone: &Zone) {
             "every receiver takes messages",
             &["receiver", "until", "broken", "reason"],
         ),
-        (
-            "receivers_disabled",
-            "no receiver is disabled",
-            &["receiver", "since", "why", "way_out"],
-        ),
+        ("receivers_disabled", "no receiver is disabled", &["receiver", "since", "why", "way_out"]),
         ("proofs", "no receiver has a canary yet", &["receiver", "taken_at", "lost_at"]),
         (
             "last_taken",

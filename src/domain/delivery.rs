@@ -310,7 +310,10 @@ mod tests {
             ["pending", "sending", "held", "delivered", "rejected", "expired", "cancelled", "?"];
         for (action, allowed) in [
             (Action::Retry { delivered: false }, "pending held rejected expired cancelled"),
-            (Action::Retry { delivered: true }, "pending held delivered rejected expired cancelled"),
+            (
+                Action::Retry { delivered: true },
+                "pending held delivered rejected expired cancelled",
+            ),
             (Action::Cancel, "pending held"),
             (Action::Hold, "pending"),
             (Action::Release, "held"),

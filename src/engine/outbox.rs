@@ -29,8 +29,8 @@ mod upkeep;
 
 use attempt::Came;
 use settle::Tried;
-pub(super) use under_way::UnderWay;
 use under_way::Seat;
+pub(super) use under_way::UnderWay;
 
 /// A receiver that gives no answer for so long is told, by another route than itself.
 const SILENT_TOLD: TimeDelta = TimeDelta::minutes(15);

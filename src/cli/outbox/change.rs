@@ -171,7 +171,8 @@ impl Change {
             return Ok(rows);
         }
         if self.which.is_everything() {
-            let what = "say which deliveries: their numbers, or e.g. `--state`, `--receiver`, `--to`";
+            let what =
+                "say which deliveries: their numbers, or e.g. `--state`, `--receiver`, `--to`";
             return Err(Failure::Config(Some(anyhow!("{what}"))));
         }
         let wanted = self.which.wanted(usize::MAX)?;

@@ -132,7 +132,11 @@ fn outbox(out: &mut Writer, health: &Health) {
 
 fn receivers(out: &mut Writer, health: &Health) {
     let seconds = |at: DateTime<Utc>| at.timestamp_millis() as f64 / 1000.0;
-    out.family("postrider_receiver_taken_timestamp_seconds", "gauge", "When it last took a message.");
+    out.family(
+        "postrider_receiver_taken_timestamp_seconds",
+        "gauge",
+        "When it last took a message.",
+    );
     for one in &health.endpoints {
         if let Some(at) = one.fares.taken_at {
             let labels = [("receiver", one.receiver.as_str())];

@@ -56,9 +56,7 @@ pub(super) async fn isolated(
     let handed_over = handover.has_begun();
     match ended {
         Some(Ok(outcomes)) => Came::Back(one_each(outcomes, count, handed_over)),
-        Some(Err(err)) if err.is_panic() => {
-            Came::Panicked { words: panic_text(err), handed_over }
-        }
+        Some(Err(err)) if err.is_panic() => Came::Panicked { words: panic_text(err), handed_over },
         _ if handed_over => {
             let lost = Outcome::Uncertain("cut off while its answer was awaited".to_owned());
             Came::Back(vec![lost; count])

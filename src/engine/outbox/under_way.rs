@@ -123,7 +123,10 @@ mod tests {
         let under_way = UnderWay::default();
         let mut first = under_way.take("hook", 3);
         assert_eq!((first.free.len(), first.others), (3, 0));
-        assert_eq!((under_way.take("hook", 3).free.len(), under_way.take("mail", 0).free.len()), (0, 1));
+        assert_eq!(
+            (under_way.take("hook", 3).free.len(), under_way.take("mail", 0).free.len()),
+            (0, 1)
+        );
         drop(first.free.pop());
         let second = under_way.take("hook", 3);
         assert_eq!((second.free.len(), second.others), (1, 2));

@@ -181,7 +181,9 @@ fn a_write_that_is_said_to_be_done_is_seen_by_another_connection() {
             heard.unwrap();
             let beside = Connection::open(&path).unwrap();
             let seen: bool = beside
-                .query_row("select exists (select 1 from wrote where n = ?1)", [n], |row| row.get(0))
+                .query_row("select exists (select 1 from wrote where n = ?1)", [n], |row| {
+                    row.get(0)
+                })
                 .unwrap();
             tell.send(seen).unwrap();
         };

@@ -75,9 +75,8 @@ fn first(
     );
     let mut statement = tx.prepare_cached(&sql)?;
     for order in 0..ORDERS {
-        let found = statement
-            .query_row(params![receiver, order, millis(now)], delivery)
-            .optional()?;
+        let found =
+            statement.query_row(params![receiver, order, millis(now)], delivery).optional()?;
         if found.is_some() {
             return Ok(found);
         }

@@ -25,12 +25,8 @@ const COLUMNS: &str =
 
 fn endpoint(row: &Row<'_>) -> rusqlite::Result<Endpoint> {
     let at = |column| Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(column)?.map(instant));
-    let fares = Fares {
-        taken_at: at(1)?,
-        failing_since: at(2)?,
-        failures: row.get(3)?,
-        failed_at: at(4)?,
-    };
+    let fares =
+        Fares { taken_at: at(1)?, failing_since: at(2)?, failures: row.get(3)?, failed_at: at(4)? };
     let why = row.get::<_, Option<String>>(7)?.unwrap_or_default();
     Ok(Endpoint {
         receiver: row.get(0)?,

@@ -84,4 +84,3 @@ pub fn holds(tx: &Transaction<'_>) -> Result<Vec<Hold>, StateError> {
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
-
