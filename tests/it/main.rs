@@ -26,6 +26,7 @@ mod incidents;
 mod infer;
 mod occurrences;
 mod oracle;
+mod outbox;
 mod peer_failures;
 mod receivers;
 mod recipes;

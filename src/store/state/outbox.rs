@@ -23,6 +23,8 @@ mod pack;
 mod proof;
 mod run;
 mod select;
+#[cfg(test)]
+mod tests;
 
 pub use balance::{balance, counts, panicked, panics};
 pub use claim::{CutOff, Unit, begin, has_held, put_back, receivers_due, recover};
