@@ -20,6 +20,8 @@ use crate::clock::Clock;
 use crate::domain::delivery::Outcome;
 
 pub(super) mod classify;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod guard;
 
 pub use self::guard::check_url;

@@ -15,6 +15,7 @@ mod digests;
 mod explain;
 mod fault_matrix;
 mod files;
+mod fuzz;
 mod golden;
 mod harness;
 mod health;
