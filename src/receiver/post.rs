@@ -23,6 +23,8 @@ use crate::clock::Clock;
 use crate::domain::delivery::Outcome;
 
 pub(super) mod classify;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod guard;
 mod network;
 mod passage;

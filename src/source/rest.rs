@@ -19,6 +19,8 @@ mod auth;
 mod body;
 mod door;
 mod failure;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod http;
 mod infer;
 mod learn;

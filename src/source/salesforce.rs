@@ -27,6 +27,8 @@ mod count;
 mod describe;
 mod estimate;
 mod failure;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod http;
 mod instant;
 mod jwt;

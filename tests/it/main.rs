@@ -16,6 +16,7 @@ mod explain;
 mod fault_matrix;
 mod faults_mail;
 mod files;
+mod fuzz;
 mod golden;
 mod harness;
 mod health;

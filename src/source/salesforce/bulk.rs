@@ -19,6 +19,8 @@ use super::pull::Pull;
 use super::soql::{self, Begin, Span, whole_second};
 
 mod cell;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzz;
 mod job;
 mod known;
 mod rows;
