@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use postrider::clock::Clock as _;
 use postrider::demo::catcher::Answer;
 use postrider::demo::inbox::{Act, Stage};
 use postrider::demo::org::Org;

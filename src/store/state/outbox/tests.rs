@@ -3,7 +3,8 @@
 use rusqlite::Connection;
 
 use super::*;
-use crate::store::state::{MIGRATIONS, State};
+use crate::store::state::State;
+use crate::store::state::open::MIGRATIONS;
 
 /// A database of an earlier schema: three messages, of which the last was forgotten, with what the
 /// schema knows of them.
