@@ -82,9 +82,9 @@ async fn day(shape: &Shape, sessions: u64, share: f64) -> anyhow::Result<()> {
     let inbox = Inbox::start(Arc::clone(&dynamic)).await?;
     let folder = ground::fresh("day")?;
     let app = shipped::app_on(&serving.url(), &folder, dynamic, |config| {
-        if let Some(smtp) = &mut config.smtp {
-            smtp.host = inbox.address().ip().to_string();
-            smtp.port = inbox.address().port();
+        for server in config.smtp.iter_mut().flat_map(|smtp| &mut smtp.servers) {
+            server.host = inbox.address().ip().to_string();
+            server.port = inbox.address().port();
         }
         for source in config.sources.values_mut() {
             let SourceSettings::Salesforce(source) = source else { continue };

@@ -91,7 +91,7 @@ fn ten_lines_are_a_config() {
     assert_eq!(digest.subject, "{{ digest }} {{ date }}");
     assert_eq!(digest.to, ["lead@example.com"]);
     assert_eq!(config.timezone.name(), "UTC");
-    assert_eq!(config.smtp.unwrap().port, 587);
+    assert_eq!(config.smtp.unwrap().servers[0].port, 587);
     let SourceSettings::Salesforce(source) = &config.sources["salesforce"] else {
         panic!("an org")
     };

@@ -22,6 +22,7 @@ mod heartbeat;
 mod hygiene;
 mod incidents;
 mod infer;
+mod mail_servers;
 mod occurrences;
 mod oracle;
 mod peer_failures;
