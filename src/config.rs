@@ -23,6 +23,7 @@ use crate::domain::zone::Zone;
 use crate::receiver::smtp::SmtpSettings;
 use crate::receiver::vendor::VendorSettings;
 use crate::receiver::webhook::WebhookSettings;
+use crate::render::mail::dkim::Signer;
 use crate::render::{Look, Shape};
 use crate::source::own::OwnSettings;
 use crate::source::rest::RestSettings;
@@ -171,8 +172,10 @@ pub struct Config {
     pub written: Written,
     /// The company's look of mails.
     pub look: Look,
-    /// The mail server.
+    /// The mail servers.
     pub smtp: Option<SmtpSettings>,
+    /// What every mail is signed with.
+    pub dkim: Vec<Signer>,
     /// Sources, by name.
     pub sources: BTreeMap<String, SourceSettings>,
     /// Datasets of all sources.
@@ -268,4 +271,6 @@ pub struct Care {
     pub limit: Option<(u32, TimeDelta)>,
     /// When it is proved that messages reach it.
     pub canary: Option<Schedule>,
+    /// Of mail: one that names everybody, instead of one for each.
+    pub together: bool,
 }

@@ -23,6 +23,7 @@ use crate::domain::schedule::Schedule;
 use crate::domain::token::Key;
 use crate::domain::zone::Zone;
 use crate::receiver::Receiver;
+use crate::render::mail::dkim::Signer;
 use crate::render::{Look, Shape};
 use crate::source::{Source, Spent};
 use crate::store::records::RecordsError;
@@ -79,7 +80,7 @@ pub struct Plant {
     pub metrics: Option<PathBuf>,
     /// The company's look of mails.
     pub look: Look,
-    /// The mail server and the sender.
+    /// The mail servers and the sender.
     pub mail: Option<Mail>,
     /// Sources by name.
     pub sources: BTreeMap<String, SourceLine>,
@@ -103,12 +104,14 @@ pub struct Plant {
     pub heartbeat: Option<heartbeat::Heartbeat>,
 }
 
-/// The mail server and the sender.
+/// The mail servers and the sender.
 pub struct Mail {
     /// Makes the attempts.
     pub receiver: Arc<dyn Receiver>,
     /// `Name <address>`.
     pub from: String,
+    /// Sign every mail when it is made.
+    pub dkim: Vec<Signer>,
 }
 
 /// A source and how often it is read.
@@ -133,11 +136,13 @@ pub struct ReceiverLine {
     pub limit: Option<(u32, TimeDelta)>,
     /// When it is proved that messages reach it.
     pub canary: Option<Schedule>,
+    /// Of mail: one that names everybody, instead of one for each.
+    pub together: bool,
 }
 
 /// Where a receiver leads.
 pub enum Destination {
-    /// Mail to each address by itself.
+    /// Mail to some addresses.
     Mail(Vec<String>),
     /// A POST in the shape its other end understands.
     Post(Shape, Arc<dyn Receiver>),

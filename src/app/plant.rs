@@ -9,7 +9,7 @@ use secrecy::ExposeSecret;
 use super::Limits;
 use super::own::OwnState;
 use crate::clock::Clock;
-use crate::config::{Config, HeartbeatSettings, ReceiverSettings, SourceSettings};
+use crate::config::{Care, Config, HeartbeatSettings, ReceiverSettings, SourceSettings};
 use crate::domain::delivery::{Message, Outcome};
 use crate::engine::heartbeat::Heartbeat;
 use crate::engine::{Destination, Mail, Plant, ReceiverLine, SourceLine};
@@ -75,8 +75,8 @@ fn receiver(
             },
         ),
     };
-    let (fallback, limit, canary) = (care.fallback, care.limit, care.canary);
-    Ok(ReceiverLine { destination, fallback, limit, canary })
+    let Care { fallback, limit, canary, together, .. } = care;
+    Ok(ReceiverLine { destination, fallback, limit, canary, together })
 }
 
 /// What a vendor's endpoint understands.
@@ -102,7 +102,7 @@ pub(super) fn build(
             let smtp = Smtp::with_bounds(settings.clone(), limits.smtp)
                 .context("the mail server cannot be used")?;
             let receiver: Arc<dyn Receiver> = Arc::new(smtp);
-            Some(Mail { receiver, from: settings.from.clone() })
+            Some(Mail { receiver, from: settings.from.clone(), dkim: config.dkim.clone() })
         }
         None => None,
     };

@@ -142,7 +142,8 @@ impl Found<'_> {
             &["postrider", "heartbeat", "heartbeat_every"],
         );
         changed("the look of mails", old.look != new.look, &["look"]);
-        changed("the mail server", !same_option(&old.smtp, &new.smtp, same_smtp), &["smtp"]);
+        let same_mail = same_option(&old.smtp, &new.smtp, same_smtp) && old.dkim == new.dkim;
+        changed("the mail server", !same_mail, &["smtp"]);
         if old.state != new.state {
             let what = "the place of the state, which takes a restart,".to_owned();
             self.changes.push(changed_thing(what, Vec::new(), Vec::new()));

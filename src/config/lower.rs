@@ -141,7 +141,7 @@ pub(super) fn lower(
 
     let general = general::lower(postrider, found, surroundings);
     let smtp_written = smtp.is_some();
-    let smtp = smtp.and_then(|raw| smtp::lower(raw, found, surroundings));
+    let (smtp, dkim) = smtp.and_then(|raw| smtp::lower(raw, found, surroundings)).unzip();
     let look = look::lower(look, found, surroundings);
     let mut sources = sources::lower(section("sources"), found, surroundings, &general.state);
     let raw_datasets = section("datasets");
@@ -228,6 +228,7 @@ pub(super) fn lower(
         written: Written::default(),
         look,
         smtp,
+        dkim: dkim.unwrap_or_default(),
         sources: sources.known.made,
         datasets: names.datasets,
         calendars: names.calendars.made,

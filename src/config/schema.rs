@@ -86,6 +86,8 @@ pub fn reference() -> String {
             "expected_notice" => "an entry of a rule test's `notices`".to_owned(),
             "entry" => "a report of a digest".to_owned(),
             "escalation" => "a step of `escalate`".to_owned(),
+            "dkim" => "a key of `dkim`".to_owned(),
+            "failover" => "a server of `failover`".to_owned(),
             path => format!("`{path} = {{ ... }}`"),
         };
         // Writing to a string cannot fail.
@@ -215,7 +217,10 @@ mod tests {
     #[test]
     fn the_list_has_every_key_and_no_other() {
         check("postrider", &[fields_of::<wire::PostriderToml>()], &[]);
-        check("smtp", &[fields_of::<wire::SmtpToml>()], &[]);
+        check("smtp", &[fields_of::<wire::SmtpToml>()], &["auth", "dkim", "failover"]);
+        check("auth", &[fields_of::<wire::XOAuth2Toml>()], &["kind"]);
+        check("dkim", &[fields_of::<wire::DkimToml>()], &[]);
+        check("failover", &[fields_of::<wire::FailoverToml>()], &["auth"]);
         check("look", &[fields_of::<wire::LookToml>()], &[]);
         let sources = [
             fields_of::<wire::SalesforceToml>(),

@@ -165,9 +165,12 @@ fn holds_a_login(text: &str) -> bool {
 fn hide_in_table(table: &DeTable<'_>, inside_secret: bool, hidden: &mut Vec<Range<usize>>) {
     // `{ name = "X-Key", value = "..." }`: what an API knows us by, under a name of its own.
     let pair = table.len() == 2 && table.contains_key("name");
+    // What mails are signed with.
+    let signer = table.contains_key("selector");
     for (key, value) in table {
         let name = key.get_ref().as_ref();
-        let secret = inside_secret || names_a_secret(name) || (pair && name == "value");
+        let apart = (pair && name == "value") || (signer && name == "key");
+        let secret = inside_secret || names_a_secret(name) || apart;
         hide_in_value(value, secret, hidden);
     }
 }
@@ -195,8 +198,9 @@ fn hidden_in_lines(text: &str) -> Vec<Range<usize>> {
         let key =
             &key[word.map_or(0, |at| at + key[at..].chars().next().map_or(1, char::len_utf8))..];
         let line_start = text[..equals].rfind('\n').map_or(0, |newline| newline + 1);
-        let named = || text[line_start..equals].contains("name");
-        if !names_a_secret(key) && (key != "value" || !named()) {
+        let beside = |other: &str| text[line_start..equals].contains(other);
+        let apart = (key == "value" && beside("name")) || (key == "key" && beside("selector"));
+        if !names_a_secret(key) && !apart {
             continue;
         }
         let rest = &text[equals + 1..];

@@ -37,7 +37,7 @@ pub(super) struct PostriderToml {
     pub(super) ambiguous: Option<Text>,
 }
 
-/// `[smtp]`.
+/// `[smtp]`; `auth`, `dkim` and `failover` are taken out before.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SmtpToml {
@@ -47,7 +47,41 @@ pub(super) struct SmtpToml {
     pub(super) username: Option<Text>,
     pub(super) password: Option<Text>,
     pub(super) from: Option<Text>,
+    pub(super) envelope_from: Option<Text>,
+    pub(super) connections: Option<Spanned<u16>>,
     pub(super) ca: Option<Text>,
+}
+
+/// One server of `failover`; `auth` is taken out before.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FailoverToml {
+    pub(super) host: Option<Text>,
+    pub(super) port: Option<Spanned<u16>>,
+    pub(super) tls: Option<Text>,
+    pub(super) username: Option<Text>,
+    pub(super) password: Option<Text>,
+    pub(super) ca: Option<Text>,
+}
+
+/// `auth` of a mail server with `kind = "xoauth2"`; `kind` is taken out before.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct XOAuth2Toml {
+    pub(super) token_url: Option<Text>,
+    pub(super) client_id: Option<Text>,
+    pub(super) client_secret: Option<Text>,
+    pub(super) refresh_token: Option<Text>,
+    pub(super) scope: Option<Text>,
+}
+
+/// One key of `dkim`.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DkimToml {
+    pub(super) domain: Option<Text>,
+    pub(super) selector: Option<Text>,
+    pub(super) key: Option<Text>,
 }
 
 /// `[look]`.
@@ -402,6 +436,7 @@ impl<'de> Deserialize<'de> for CellToml {
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DigestToml {
+    pub(super) together: Option<Spanned<bool>>,
     pub(super) subject: Option<Text>,
     pub(super) preheader: Option<Text>,
     pub(super) headline: Option<Text>,

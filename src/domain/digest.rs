@@ -42,12 +42,14 @@ pub struct Digest {
     pub schedule: Schedule,
     /// How long a slot waits for records that are late before it goes out without them.
     pub wait_up_to: TimeDelta,
-    /// Mail addresses, each told by itself.
+    /// Mail addresses, each told by itself unless `together`.
     pub to: Vec<String>,
     /// Further addresses, named in everybody's mail.
     pub cc: Vec<String>,
     /// Further addresses that nobody else sees.
     pub bcc: Vec<String>,
+    /// One mail that names all of `to`, instead of one for each.
+    pub together: bool,
     /// Which slots it goes out for.
     pub send_when: SendWhen,
     /// One mail a part instead, to the part's own readers. `to`, `cc` and `bcc` are then empty.
@@ -92,6 +94,7 @@ impl Digest {
             to: Vec::new(),
             cc: Vec::new(),
             bcc: Vec::new(),
+            together: false,
             send_when: SendWhen::Always,
             split: None,
             mask_outside: None,

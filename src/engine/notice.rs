@@ -10,6 +10,7 @@ use super::{Destination, Engine, EngineError, Plant};
 use crate::domain::dataset::Dataset;
 use crate::domain::delivery::Message;
 use crate::domain::silence::{HiddenSum, Silence};
+use crate::render::mail::dkim::{self, Signer};
 use crate::render::{self, Envelope, NoticeMail, Rendered};
 use crate::store::state::outbox::{self, Kind, Owed, SMTP};
 use crate::store::state::{StateError, ledger, sources};
@@ -88,7 +89,7 @@ fn owed_to(plant: &Plant, owner: &str, trouble: &Trouble, now: DateTime<Utc>) ->
         date: now,
         ..Envelope::default()
     };
-    let bytes = bytes_or_told(&envelope, &rendered)?;
+    let bytes = bytes_or_told(&line.dkim, &envelope, &rendered)?;
     Some(Owed {
         kind: Kind::Notice,
         origin: trouble.subject.clone(),
@@ -99,10 +100,14 @@ fn owed_to(plant: &Plant, owner: &str, trouble: &Trouble, now: DateTime<Utc>) ->
     })
 }
 
-/// A mail's bytes; an address that cannot be one is told in the log, and costs that mail alone.
-pub(super) fn bytes_or_told(envelope: &Envelope, rendered: &Rendered) -> Option<Vec<u8>> {
+/// A mail's bytes, signed; an address that cannot be one is told in the log, and costs that mail alone.
+pub(super) fn bytes_or_told(
+    signers: &[Signer],
+    envelope: &Envelope,
+    rendered: &Rendered,
+) -> Option<Vec<u8>> {
     match render::mail_bytes(envelope, rendered) {
-        Ok(bytes) => Some(bytes),
+        Ok(bytes) => Some(dkim::sign(bytes, signers, envelope.date)),
         Err(err) => {
             tracing::error!(error = %err, "a mail cannot be written");
             None

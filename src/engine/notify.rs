@@ -7,7 +7,7 @@ use rusqlite::Transaction;
 
 use super::board::Board;
 use super::notice::OwnerNotice;
-use super::{Destination, EngineError, Plant, compose};
+use super::{Destination, EngineError, Mail, Plant, compose};
 use crate::domain::delivery::Message;
 use crate::domain::notification::{self, Decision, Notice, World};
 use crate::domain::silence::{Ack, Hidden, Silence};
@@ -293,42 +293,60 @@ pub(super) fn messages(plant: &Plant, notice: &Notice, mail: &NotificationMail) 
             };
             bodies.map(|body| owe(&notice.receiver, message(body))).collect()
         }
-        (Destination::Mail(addresses), Some(line)) => {
-            let letters = addresses.iter().filter_map(|to| {
-                let (id, bytes) = letter(plant, &line.from, to, notice, &rendered)?;
-                Some(owe(SMTP, Message { id, recipient: to.clone(), bytes }))
+        (Destination::Mail(addresses), Some(server)) => {
+            let letters = letters_to(line.together, addresses).filter_map(|to| {
+                let (id, bytes) = letter(plant, server, to, notice, &rendered)?;
+                let message = |to: &String| {
+                    let (id, recipient, bytes) = (id.clone(), to.clone(), bytes.clone());
+                    owe(SMTP, Message { id, recipient, bytes })
+                };
+                Some(to.iter().map(message).collect::<Vec<_>>())
             });
-            letters.collect()
+            letters.flatten().collect()
         }
         (Destination::Mail(_), None) => Vec::new(),
     }
 }
 
-/// The mail to one address: its id and its bytes.
+/// The addresses of each mail: one for everybody, or one each.
+pub(super) fn letters_to(together: bool, addresses: &[String]) -> impl Iterator<Item = &[String]> {
+    let each = if together { addresses.len() } else { 1 };
+    addresses.chunks(each.max(1))
+}
+
+/// What a mail's id is made of besides what it is about: who it is to, or nobody in particular.
+pub(super) fn identity<'a>(about: &[&'a str], to: &'a [String]) -> Vec<&'a str> {
+    let alone = to.first().filter(|_| to.len() == 1);
+    about.iter().copied().chain(alone.map(String::as_str)).collect()
+}
+
+/// The mail to one address, or to some that it names: its id and its bytes.
 fn letter(
     plant: &Plant,
-    from: &str,
-    to: &str,
+    line: &Mail,
+    to: &[String],
     notice: &Notice,
     rendered: &Rendered,
 ) -> Option<(String, Vec<u8>)> {
-    let domain = render::mail::domain_of(from);
-    let id = render::mail::message_id(&[&notice.key, to], domain);
+    let domain = render::mail::domain_of(&line.from);
+    let (first, others) = to.split_first()?;
+    let id = render::mail::message_id(&identity(&[&notice.key], to), domain);
     let envelope = Envelope {
         cc: Vec::new(),
         reply_to: None,
         unsubscribe_token: None,
         one_click: None,
-        from: from.to_owned(),
-        to: to.to_owned(),
+        from: line.from.clone(),
+        to: first.clone(),
+        together: others.to_vec(),
         message_id: id.clone(),
         date: notice.at,
-        thread: Some(render::mail::message_id(&[&notice.thread, to], domain)),
+        thread: Some(render::mail::message_id(&identity(&[&notice.thread], to), domain)),
         list: Some(notice.rule().to_owned()),
         owner: plant.owner.clone(),
         run: None,
         rule: Some(notice.rule().to_owned()),
     };
-    let bytes = super::notice::bytes_or_told(&envelope, rendered)?;
+    let bytes = super::notice::bytes_or_told(&line.dkim, &envelope, rendered)?;
     Some((id, bytes))
 }

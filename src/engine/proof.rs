@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Destination, Engine, EngineError, Plant, blocking, compose, notice, notify};
 use crate::domain::delivery::{Message, Outcome};
-use crate::receiver::Receiver;
+use crate::receiver::{Handover, Receiver};
 use crate::render::{self, Envelope, NoticeMail, Trouble, sample_notice};
 use crate::store::state::ledger;
 use crate::store::state::outbox::{self, Kind, Owed, SMTP};
@@ -84,10 +84,13 @@ impl Engine {
                 Ok(notify::messages(&of, &sample, &mail))
             })
             .await?;
-            for letter in letters {
-                let recipient = letter.message.recipient.clone();
-                let outcome = receiver.deliver(&letter.message).await;
-                trials.push(Trial { what, recipient, outcome });
+            let messages: Vec<Message> = letters.into_iter().map(|owed| owed.message).collect();
+            // What has one id is one mail to several recipients.
+            for of_one_mail in messages.chunk_by(|one, next| one.id == next.id) {
+                let outcomes = receiver.attempt(of_one_mail, &Handover::default()).await;
+                for (message, outcome) in of_one_mail.iter().zip(outcomes) {
+                    trials.push(Trial { what, recipient: message.recipient.clone(), outcome });
+                }
             }
         }
         Ok(Some(trials))
@@ -133,19 +136,26 @@ fn proofs(plant: &Plant, name: &str, slot: DateTime<Utc>) -> Vec<Owed> {
         (Destination::Mail(addresses), Some(server)) => {
             let rendered = render::render_notice(&mail);
             let domain = render::mail::domain_of(&server.from);
-            let letter = |to: &String| {
-                let id = render::mail::message_id(&["proof", name, &stamp, to], domain);
+            let letter = |to: &[String]| {
+                let (first, others) = to.split_first()?;
+                let identity = notify::identity(&["proof", name, &stamp], to);
+                let id = render::mail::message_id(&identity, domain);
                 let envelope = Envelope {
                     from: server.from.clone(),
-                    to: to.clone(),
+                    to: first.clone(),
+                    together: others.to_vec(),
                     message_id: id.clone(),
                     date: slot,
                     ..Envelope::default()
                 };
-                let bytes = notice::bytes_or_told(&envelope, &rendered)?;
-                Some(owe(SMTP, Message { id, recipient: to.clone(), bytes }))
+                let bytes = notice::bytes_or_told(&server.dkim, &envelope, &rendered)?;
+                let message = |to: &String| {
+                    let (id, recipient, bytes) = (id.clone(), to.clone(), bytes.clone());
+                    owe(SMTP, Message { id, recipient, bytes })
+                };
+                Some(to.iter().map(message).collect::<Vec<_>>())
             };
-            addresses.iter().filter_map(letter).collect()
+            notify::letters_to(line.together, addresses).filter_map(letter).flatten().collect()
         }
         (Destination::Mail(_), None) => Vec::new(),
     }

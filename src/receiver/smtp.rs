@@ -86,7 +86,8 @@ impl Smtp {
         let verdicts = server.send(mailing, handover).await;
         let outcomes: Vec<Outcome> =
             verdicts.into_iter().map(|verdict| self.outcome(server, verdict)).collect();
-        self.learn(server, standing, !outcomes.is_empty() && outcomes.iter().all(is_of_server));
+        let taken = outcomes.iter().any(|outcome| matches!(outcome, Outcome::Delivered(_)));
+        self.learn(server, standing, !taken && outcomes.iter().any(is_of_server));
         for (at, outcome) in open.into_iter().zip(outcomes) {
             post.note(at, outcome);
         }

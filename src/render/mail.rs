@@ -15,6 +15,7 @@ use super::Rendered;
 use super::format::clean;
 use super::subject::line;
 
+pub mod dkim;
 mod header;
 mod part;
 
@@ -30,6 +31,8 @@ pub struct Envelope {
     pub from: String,
     /// The recipient's address.
     pub to: String,
+    /// Of one mail for several recipients: the others, named beside `to`.
+    pub together: Vec<String>,
     /// Message-ID without angle brackets: see [`message_id`].
     pub message_id: String,
     /// Further recipients, named in everybody's mail; who gets this mail is not named twice.
@@ -91,19 +94,20 @@ pub fn domain_of(address: &str) -> &str {
 pub fn mail_bytes(envelope: &Envelope, mail: &Rendered) -> Result<Vec<u8>, EnvelopeError> {
     let id = checked_id(&envelope.message_id)?;
     let to = mailbox(&envelope.to)?;
+    let mut all = vec![to.clone()];
+    for address in &envelope.together {
+        all.push(named(address)?);
+    }
     let mut message = Message::builder()
         .from(mailbox(&envelope.from)?)
-        .raw_header(addresses("To", std::slice::from_ref(&to)))
+        .raw_header(addresses("To", &all))
         .raw_header(header("Subject", &line(&mail.subject)))
         .date(envelope.date.into())
         .message_id(Some(format!("<{id}>")));
     let mut cc = Vec::new();
     for address in &envelope.cc {
-        let named = mailbox(address)?;
-        if !named.email.to_string().is_ascii() {
-            return Err(EnvelopeError::Address(clean(address)));
-        }
-        if named.email != to.email {
+        let named = named(address)?;
+        if all.iter().all(|other| other.email != named.email) {
             cc.push(named);
         }
     }
@@ -159,6 +163,15 @@ fn mailbox(text: &str) -> Result<Mailbox, EnvelopeError> {
     let mut mailbox: Mailbox = text.parse().map_err(|_| refused())?;
     mailbox.name = mailbox.name.map(|name| line(&name)).filter(|name| !name.is_empty());
     Ok(mailbox)
+}
+
+/// Somebody whom others' mails name too: not every server of theirs takes other letters than ASCII.
+fn named(address: &str) -> Result<Mailbox, EnvelopeError> {
+    let named = mailbox(address)?;
+    match named.email.to_string().is_ascii() {
+        true => Ok(named),
+        false => Err(EnvelopeError::Address(clean(address))),
+    }
 }
 
 fn checked_id(id: &str) -> Result<&str, EnvelopeError> {

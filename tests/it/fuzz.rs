@@ -4,6 +4,7 @@
 
 use std::path::Path;
 
+#[allow(unreachable_pub, reason = "a crate of its own elsewhere")]
 #[path = "../../fuzz/src/lib.rs"]
 mod targets;
 

@@ -25,6 +25,7 @@ mod hostile;
 mod hygiene;
 mod incidents;
 mod infer;
+mod mail_servers;
 mod occurrences;
 mod oracle;
 mod outbox;

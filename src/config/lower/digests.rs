@@ -8,7 +8,7 @@ use super::super::shape::{Raw, Shaped};
 use super::super::text::At;
 use super::super::units;
 use super::super::wire::{DigestToml, Text};
-use super::{Names, address, fingerprint, general, twice, word};
+use super::{Names, address, fingerprint, general, receivers, twice, word};
 use crate::domain::digest::{Attach, Digest, SendWhen};
 use crate::domain::report::Report;
 use crate::render::subject::{Line, default_template};
@@ -65,7 +65,9 @@ pub(super) fn lower(
         Some(_) => Some(readers::Whole::default()),
     };
     let split = split::lower(found, &table, recipients, known, surroundings, mails);
+    let masked = mask.is_some();
     let mask_outside = mask.and_then(|raw| mask::lower(raw, found, known));
+    let together = together(found, &table, whole.as_ref(), masked);
     let reply_to = wire.reply_to.as_ref().and_then(|text| address(found, file, text));
     let attach = attach(found, &table);
     let locale =
@@ -95,6 +97,7 @@ pub(super) fn lower(
         to: whole.to,
         cc: whole.cc,
         bcc: whole.bcc,
+        together,
         send_when: match send_when {
             Some(send_when) => send_when?,
             None => SendWhen::Always,
@@ -123,6 +126,30 @@ fn subject(
         Some(text) => lines::template(found, table.file, text, Line::Subject, has_headline, known),
         None => default_template(has_headline).to_owned(),
     }
+}
+
+/// Whether one mail names everybody; what makes every reader's mail another one is refused beside it.
+fn together(
+    found: &mut Findings<'_>,
+    table: &Shaped<DigestToml>,
+    whole: Option<&readers::Whole>,
+    masked: bool,
+) -> bool {
+    let Some(written) = table.wire.together.as_ref().filter(|written| *written.get_ref()) else {
+        return false;
+    };
+    let help = "leave out one of them";
+    if table.wire.split_by.is_some() {
+        let message = "one mail for everybody of a digest that is split";
+        found.problem(table.at(written), message, help);
+    }
+    if masked {
+        let message = "one mail for everybody, of which some see less (`mask_outside`)";
+        found.problem(table.at(written), message, help);
+    }
+    let named = whole.into_iter().flat_map(|whole| whole.to.iter().chain(&whole.cc));
+    receivers::can_be_named(found, table.at(written), named.map(String::as_str));
+    true
 }
 
 /// What is attached, each file once.

@@ -4,6 +4,7 @@ use super::super::ReceiverSettings;
 use super::super::problem::Findings;
 use super::super::secret::Surroundings;
 use super::super::shape::{Raw, Shaped};
+use super::super::text::At;
 use super::super::wire::EmailToml;
 use super::{address, twice, word};
 use crate::domain::zone::Zone;
@@ -72,7 +73,11 @@ pub(super) fn lower(
     let name = raw.name.clone();
     let mut care = care::lower(&mut raw, found, zone);
     let settings = match kind {
-        Kind::Email => email(raw.shape(found, &CARE), found),
+        Kind::Email => {
+            let table = raw.shape::<EmailToml>(found, &CARE);
+            care.care.together = together(found, &table);
+            email(table, found)
+        }
         Kind::Webhook => {
             let passage = passage::lower(&mut raw, found, surroundings);
             let (settings, shape) =
@@ -87,6 +92,28 @@ pub(super) fn lower(
     };
     cares.keep(name, care);
     settings.filter(|_| found.count() == before)
+}
+
+/// Whether one mail names everybody.
+fn together(found: &mut Findings<'_>, table: &Shaped<EmailToml>) -> bool {
+    let Some(written) = table.wire.together.as_ref().filter(|written| *written.get_ref()) else {
+        return false;
+    };
+    let to = table.wire.to.as_ref().map_or(&[][..], |to| to.get_ref());
+    can_be_named(found, table.at(written), to.iter().map(|text| text.get_ref().as_str()));
+    true
+}
+
+/// Notes an address that a mail to others as well cannot name: not everybody's server takes it.
+pub(super) fn can_be_named<'a>(
+    found: &mut Findings<'_>,
+    at: At,
+    mut addresses: impl Iterator<Item = &'a str>,
+) {
+    if let Some(address) = addresses.find(|address| !address.is_ascii()) {
+        let message = format!("`{address}` cannot be named in everybody's mail");
+        found.problem(at, message, "its letters are not ASCII: leave out `together`");
+    }
 }
 
 fn email(table: Shaped<EmailToml>, found: &mut Findings<'_>) -> Option<ReceiverSettings> {

@@ -1,93 +1,91 @@
-//! `[smtp]`: the mail server.
+//! `[smtp]`: the mail servers, the sender and what mails are signed with.
 
 use lettre::message::Mailbox;
-use url::Host;
+use toml::Spanned;
+use toml::de::DeValue;
 
 use super::super::problem::Findings;
-use super::super::secret::{Followed, Surroundings};
+use super::super::secret::Surroundings;
 use super::super::shape::{Raw, Shaped};
 use super::super::text::At;
 use super::super::wire::{SmtpToml, Text};
-use super::web::is_loopback;
-use super::{Names, word};
-use crate::receiver::smtp::{CONNECTIONS, Login, ServerSettings, SmtpSettings, SmtpTls};
+use super::{Names, address};
+use crate::receiver::smtp::{CONNECTIONS, SmtpSettings};
+use crate::render::mail::dkim::Signer;
+
+mod dkim;
+mod login;
+mod server;
+
+/// The most connections to one server.
+const CONNECTIONS_MAX: u16 = 100;
+/// The most servers besides the first, and the most keys.
+const LIST_MAX: usize = 8;
 
 /// Lowers `[smtp]`.
 pub(super) fn lower(
-    raw: Raw<'_>,
+    mut raw: Raw<'_>,
     found: &mut Findings<'_>,
     surroundings: Surroundings<'_>,
-) -> Option<SmtpSettings> {
-    let table = raw.shape::<SmtpToml>(found, &[]);
+) -> Option<(SmtpSettings, Vec<Signer>)> {
+    let before = found.count();
+    let auth = raw.take(found, "auth");
+    let keys = take_list(&mut raw, found, "dkim");
+    let others = take_list(&mut raw, found, "failover");
+    let table = raw.shape::<SmtpToml>(found, &["auth", "dkim", "failover"]);
     let wire = &table.wire;
     let host = table.required(found, "host", &wire.host, "\"smtp.example.com\"");
-    let host = host.and_then(|text| smtp_host(found, &table, text));
     let from = table.required(found, "from", &wire.from, "\"Postrider <reports@example.com>\"");
     let from = from.and_then(|text| sender(found, table.at(text), text));
-    let tls = match &wire.tls {
-        Some(text) => word(
-            found,
-            table.file,
-            text,
-            &[
-                ("starttls", SmtpTls::StartTls),
-                ("implicit", SmtpTls::Implicit),
-                ("none", SmtpTls::None),
-            ],
-        ),
-        None if wire.port.as_ref().is_some_and(|port| *port.get_ref() == 465) => {
-            Some(SmtpTls::Implicit)
-        }
-        None => Some(SmtpTls::StartTls),
-    };
-    let port = match (&wire.port, tls) {
-        (Some(port), _) => *port.get_ref(),
-        (None, Some(SmtpTls::Implicit)) => 465,
-        (None, Some(SmtpTls::None)) => 25,
-        (None, _) => 587,
-    };
-    if let Some(port) = wire.port.as_ref().filter(|port| *port.get_ref() == 0) {
-        found.problem(table.at(port), "port 0 is no port", "leave it out for 587");
-    }
-    let login = login(found, &table, surroundings);
-    let ca = wire.ca.as_ref().map(|text| authority(found, &table, surroundings, text));
-    if let (Some(SmtpTls::None), Some(host)) = (tls, &host) {
-        clear_text(found, &table, host, port);
-    }
+    let returns = wire.envelope_from.as_ref().map(|text| address(found, table.file, text));
+    let first = server::first(found, surroundings, &table, host, auth);
+    let others: Vec<_> = (others.into_iter())
+        .map(|raw| server::further(raw, found, surroundings, first.as_ref()))
+        .collect();
+    let connections = connections(found, &table);
+    let domain = from.as_ref().map(|(_, address)| crate::render::mail::domain_of(address));
+    let keys = dkim::lower(keys, found, surroundings, domain);
     let (from, from_address) = from?;
-    let server = ServerSettings {
-        host: host?,
-        port,
-        tls: tls?,
-        login: login?,
-        ca: match ca {
-            Some(ca) => ca?,
-            None => None,
-        },
-    };
-    Some(SmtpSettings {
-        servers: vec![server],
+    (found.count() == before).then_some(())?;
+    let settings = SmtpSettings {
+        servers: std::iter::once(first).chain(others).collect::<Option<_>>()?,
         from,
-        envelope_from: from_address,
-        connections: CONNECTIONS,
-    })
+        envelope_from: match returns {
+            Some(returns) => returns?,
+            None => from_address,
+        },
+        connections,
+    };
+    Some((settings, keys))
 }
 
-fn smtp_host(found: &mut Findings<'_>, table: &Shaped<SmtpToml>, text: &Text) -> Option<String> {
-    let written = text.get_ref();
-    let host = written.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(written);
-    let bare = host.parse::<std::net::IpAddr>().is_ok()
-        || (!written.contains(':') && Host::parse(written).is_ok());
-    if bare {
-        return Some(host.to_owned());
+/// Takes a list of tables out of a table, each to be shaped by itself.
+fn take_list<'a>(raw: &mut Raw<'a>, found: &mut Findings<'_>, key: &str) -> Vec<Raw<'a>> {
+    let Some((written, value)) = raw.table.remove_entry(key) else { return Vec::new() };
+    let at = At::new(raw.file, written.span());
+    let DeValue::Array(list) = value.into_inner() else {
+        let help = format!("write `{key} = [{{ ... }}]`");
+        found.problem(at, format!("`{key}` must be a list of tables"), help);
+        return Vec::new();
+    };
+    if list.len() > LIST_MAX {
+        found.problem(at, format!("`{key}` has more than {LIST_MAX} entries"), "name fewer");
     }
-    let message = format!("`{written}` is not the name of a host");
-    found.problem(
-        table.at(text),
-        message,
-        "write it without scheme and port; the port goes into `port`",
-    );
-    None
+    let mut tables = Vec::new();
+    for (index, entry) in list.into_iter().enumerate() {
+        let at = At::new(raw.file, entry.span());
+        match entry.into_inner() {
+            DeValue::Table(table) => tables.push(Raw {
+                file: raw.file,
+                title: format!("entry {} of `{key}`", index + 1),
+                name: key.to_owned(),
+                at,
+                table,
+            }),
+            _ => found.problem(at, format!("an entry of `{key}` must be a table"), None),
+        }
+    }
+    tables
 }
 
 /// `Name <address>` or a bare address: as the header has it, and the address alone.
@@ -105,72 +103,15 @@ fn sender(found: &mut Findings<'_>, at: At, text: &Text) -> Option<(String, Stri
     }
 }
 
-fn login(
-    found: &mut Findings<'_>,
-    table: &Shaped<SmtpToml>,
-    surroundings: Surroundings<'_>,
-) -> Option<Option<Login>> {
-    match (&table.wire.username, &table.wire.password) {
-        (None, None) => Some(None),
-        (Some(user), Some(password)) => {
-            let user = surroundings.given(found, table.file, user)?;
-            let password = surroundings.secret(found, table.file, password)?;
-            Some(Some(Login::Password { user, password }))
-        }
-        (Some(user), None) => {
-            let help = "write e.g. `password = \"env:SMTP_PASSWORD\"`";
-            found.problem(table.at(user), "`username` without `password`", help);
-            None
-        }
-        (None, Some(password)) => {
-            let help = "write e.g. `username = \"postrider\"`";
-            found.problem(table.at(password), "`password` without `username`", help);
-            None
-        }
+fn connections(found: &mut Findings<'_>, table: &Shaped<SmtpToml>) -> usize {
+    let Some(written) = &table.wire.connections else { return CONNECTIONS };
+    let count = *written.get_ref();
+    if !(1..=CONNECTIONS_MAX).contains(&count) {
+        let message = format!("`connections` must be from 1 to {CONNECTIONS_MAX}");
+        let help = format!("leave it out for {CONNECTIONS}");
+        found.problem(At::new(table.file, Spanned::span(written)), message, help);
     }
-}
-
-fn authority(
-    found: &mut Findings<'_>,
-    table: &Shaped<SmtpToml>,
-    surroundings: Surroundings<'_>,
-    text: &Text,
-) -> Option<Option<Vec<u8>>> {
-    if !text.get_ref().starts_with("file:") {
-        let message = format!("`{}` is not a certificate", text.get_ref());
-        found.problem(table.at(text), message, "write e.g. `ca = \"file:ca.pem\"`");
-        return None;
-    }
-    match surroundings.follow(found, table.file, text)? {
-        Followed::Value(pem) if pem.contains("-----BEGIN CERTIFICATE-----") => {
-            Some(Some(pem.into_bytes()))
-        }
-        Followed::Value(_) => {
-            let message = format!("`{}` holds no certificate in PEM form", text.get_ref());
-            found.problem(table.at(text), message, None);
-            None
-        }
-        Followed::Unresolved => Some(None),
-    }
-}
-
-/// Clear text goes over loopback, or to a relay on port 25 that asks for no credentials.
-fn clear_text(found: &mut Findings<'_>, table: &Shaped<SmtpToml>, host: &str, port: u16) {
-    let at = table.wire.tls.as_ref().map_or(table.at.clone(), |text| table.at(text));
-    if is_loopback(host) {
-        return;
-    }
-    if table.wire.password.is_some() {
-        let message = format!("the password would go to `{host}` in clear text");
-        found.problem(at, message, "remove `tls = \"none\"`");
-    } else if port == 25 {
-        let message = format!("mail goes to `{host}` in clear text");
-        found.note(at, message, "use a server that offers STARTTLS where there is one");
-    } else {
-        let message = format!("mail would go to `{host}` in clear text");
-        let help = "`tls = \"none\"` is only for loopback, or for a relay on port 25 without login";
-        found.problem(at, message, help);
-    }
+    usize::from(count)
 }
 
 /// Mail is to be sent, and there is no `[smtp]`: told once, where the first mail is asked for.

@@ -157,6 +157,7 @@ pub(in crate::config) struct InhibitionToml {
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct EmailToml {
     pub(in crate::config) to: Option<Spanned<Vec<Text>>>,
+    pub(in crate::config) together: Option<Spanned<bool>>,
 }
 
 /// What every `[receivers.NAME]` may have, whatever its kind; taken out before.

@@ -10,6 +10,7 @@ use crate::domain::table::{Section, Table};
 use crate::domain::value::Value;
 use crate::engine::digest::Making;
 use crate::engine::{Engine, EngineError};
+use crate::render::mail::dkim::{self, Signer};
 use crate::render::{self, DigestMail, Envelope, Rendered};
 use crate::store::state::outbox::{self, Delivery, MadeOf};
 use crate::store::state::slots::Run;
@@ -67,7 +68,8 @@ impl Engine {
     /// # Errors
     /// The state cannot be read.
     pub fn replay(&self, run: &Run) -> Result<Vec<Replayed>, EngineError> {
-        let state = &self.store().state;
+        let (state, plant) = (&self.store().state, self.plant());
+        let signers = plant.mail.as_ref().map_or(&[][..], |mail| &mail.dkim);
         let rows = state.read(|tx| outbox::of_run(tx, &run.id))?;
         let mut drawn: Option<(String, Result<Drawn, String>)> = None;
         let mut replayed = Vec::new();
@@ -88,7 +90,10 @@ impl Engine {
                 Err(why) => impossible(&row, why),
                 Ok(part) => {
                     let sent = stored.map(|shown| shown.bytes).unwrap_or_default();
-                    Replayed { recipient: row.recipient, verdict: part.verdict(&made_of, &sent) }
+                    Replayed {
+                        recipient: row.recipient,
+                        verdict: part.verdict(&made_of, &sent, signers),
+                    }
                 }
             });
         }
@@ -163,13 +168,15 @@ struct Drawn {
 }
 
 impl Drawn {
-    fn verdict(&self, made_of: &MadeOf, sent: &[u8]) -> Verdict {
+    fn verdict(&self, made_of: &MadeOf, sent: &[u8], signers: &[Signer]) -> Verdict {
         let bytes = match &made_of.envelope {
             None => Ok(self.payload.clone()),
             Some(text) => serde_json::from_str::<Envelope>(text)
                 .map_err(|err| format!("its envelope cannot be read: {err}"))
                 .and_then(|envelope| {
-                    render::mail_bytes(&envelope, &self.rendered).map_err(|err| err.to_string())
+                    let made = render::mail_bytes(&envelope, &self.rendered);
+                    let made = made.map_err(|err| err.to_string())?;
+                    Ok(dkim::sign_like(sent, made, signers, envelope.date))
                 }),
         };
         match bytes {

@@ -12,6 +12,7 @@ use crate::domain::table::Section;
 use crate::domain::token::Key;
 use crate::engine::archive::{made_of, pack, sign};
 use crate::engine::notice::bytes_or_told;
+use crate::render::mail::dkim::Signer;
 use crate::render::{self, DigestMail, Envelope, NoticeMail, Rendered, Shape};
 use crate::store::state::archive::Snapshot;
 use crate::store::state::outbox::{Kind, Owed, SMTP};
@@ -24,11 +25,14 @@ pub(super) struct Post {
     run: Run,
     /// `Name <address>` of the sender; without a mail server there is none.
     from: Option<String>,
+    dkim: Vec<Signer>,
     owner: Option<String>,
     /// Signs what readers may do.
     key: Option<Key>,
     public_url: Option<String>,
     cc: Vec<String>,
+    /// Whom one mail for everybody names, where there is to be one.
+    together: Option<Vec<String>>,
     reply_to: Option<String>,
     mask: Option<MaskOutside>,
     webhooks: Vec<(String, Shape)>,
@@ -90,10 +94,13 @@ impl Post {
         Post {
             run: occasion.run(String::new(), String::new(), &[]),
             from: plant.mail.as_ref().map(|line| line.from.clone()),
+            dkim: plant.mail.as_ref().map(|line| line.dkim.clone()).unwrap_or_default(),
             owner: plant.owner.clone(),
             key,
             public_url: plant.public_url.clone(),
             cc: if alone { Vec::new() } else { digest.cc.clone() },
+            together: (digest.together && !alone && !digest.to.is_empty())
+                .then(|| digest.to.clone()),
             reply_to: digest.reply_to.clone(),
             mask: digest.mask_outside.clone(),
             webhooks: webhooks.collect(),
@@ -125,7 +132,12 @@ impl Post {
         let mut owed = Vec::new();
         for (drawn, readers) in [(&whole, inside), (&masked, outside)] {
             let Some(drawn) = drawn else { continue };
-            owed.extend(readers.into_iter().filter_map(|to| self.letter(drawn, part, to)));
+            match &self.together {
+                Some(named) => owed.extend(self.joint_letter(drawn, named, &readers)),
+                None => {
+                    owed.extend(readers.into_iter().filter_map(|to| self.letter(drawn, part, to)));
+                }
+            }
         }
         let drawn: Vec<Drawn> = whole.into_iter().chain(masked).collect();
         let (first, last) = drawn.first().zip(drawn.last()).expect("what is not masked is whole");
@@ -154,23 +166,53 @@ impl Post {
         let id = render::mail::message_id(&identity, render::mail::domain_of(from));
         let named = |address: &&String| !address.eq_ignore_ascii_case(reader);
         let mut envelope = Envelope {
-            from: from.clone(),
             to: reader.to_owned(),
-            message_id: id.clone(),
             cc: self.cc.iter().filter(named).cloned().collect(),
+            ..self.envelope(from, &id)
+        };
+        if let Some(key) = &self.key {
+            sign(&mut envelope, key, self.public_url.as_deref(), &self.run.digest);
+        }
+        let bytes = bytes_or_told(&self.dkim, &envelope, &drawn.rendered)?;
+        let message = Message { id, recipient: reader.to_owned(), bytes };
+        Some(self.owed(SMTP, drawn, Some(&envelope), message))
+    }
+
+    /// One mail for all readers that names those in `named` and those in `cc`: one id, the same bytes
+    /// for everybody. It has no link by which one of them could leave.
+    fn joint_letter(&self, drawn: &Drawn, named: &[String], readers: &[&String]) -> Vec<Owed> {
+        let (Some(from), Some((first, others))) = (&self.from, named.split_first()) else {
+            return Vec::new();
+        };
+        let id = render::mail::message_id(&[&self.run.id], render::mail::domain_of(from));
+        let envelope = Envelope {
+            to: first.clone(),
+            together: others.to_vec(),
+            cc: self.cc.clone(),
+            ..self.envelope(from, &id)
+        };
+        let Some(bytes) = bytes_or_told(&self.dkim, &envelope, &drawn.rendered) else {
+            return Vec::new();
+        };
+        let owed = |reader: &&String| {
+            let (id, recipient, bytes) = (id.clone(), (*reader).clone(), bytes.clone());
+            self.owed(SMTP, drawn, Some(&envelope), Message { id, recipient, bytes })
+        };
+        readers.iter().map(owed).collect()
+    }
+
+    /// What the mails of this run have in common.
+    fn envelope(&self, from: &str, id: &str) -> Envelope {
+        Envelope {
+            from: from.to_owned(),
+            message_id: id.to_owned(),
             reply_to: self.reply_to.clone(),
             date: self.run.made_at,
             list: Some(self.run.digest.clone()),
             owner: self.owner.clone(),
             run: Some(self.run.id.clone()),
             ..Envelope::default()
-        };
-        if let Some(key) = &self.key {
-            sign(&mut envelope, key, self.public_url.as_deref(), &self.run.digest);
         }
-        let bytes = bytes_or_told(&envelope, &drawn.rendered)?;
-        let message = Message { id, recipient: reader.to_owned(), bytes };
-        Some(self.owed(SMTP, drawn, Some(&envelope), message))
     }
 
     fn owed(

@@ -9,8 +9,6 @@ use crate::receiver::words::words;
 /// Where in the conversation something went wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// Before anything is said: the settings, or this message, cannot go on the wire.
-    Prepare,
     /// Name lookup and TCP.
     Connect,
     /// The server's first words.
@@ -39,7 +37,6 @@ impl Step {
     /// The step as people who read mail logs call it.
     fn name(self) -> &'static str {
         match self {
-            Step::Prepare => "preparation",
             Step::Connect => "connect",
             Step::Banner => "banner",
             Step::Hello => "EHLO",
@@ -79,9 +76,7 @@ pub(super) fn classify(step: Step, fault: &Fault) -> Outcome {
     let said = |words: &str| self::words(&format!("{}: {words}", step.name()));
     match fault {
         Fault::Reply(reply) => classify_reply(step, reply, said(&reply.words())),
-        Fault::TooMany(reply) => {
-            Outcome::Retry { after: Some(Duration::ZERO), reason: said(&reply.words()) }
-        }
+        Fault::TooMany(reply) => Outcome::Retry { after: None, reason: said(&reply.words()) },
         Fault::Timeout(bound) => lost(step, said(&format!("no answer within {bound:?}"))),
         Fault::Broken(what) | Fault::Garbage(what) => lost(step, said(what)),
         Fault::Setup(what) => Outcome::ReceiverBroken(words(what)),
@@ -101,7 +96,7 @@ fn lost(step: Step, reason: String) -> Outcome {
 
 fn classify_reply(step: Step, reply: &Reply, reason: String) -> Outcome {
     use Step::{Banner, Connect, Content, Data, Dot, Handshake, Hello, Login};
-    use Step::{Prepare, Recipient, Sender, StartTls};
+    use Step::{Recipient, Sender, StartTls};
 
     let full = matches!(reply.enhanced(), Some((_, 2, 2)))
         || (reply.code == 552 && reply.enhanced().is_none());
@@ -111,7 +106,7 @@ fn classify_reply(step: Step, reply: &Reply, reason: String) -> Outcome {
         (_, 421, _) => Outcome::ServerDown(reason),
         // It wants a login first: no message will pass without one.
         (_, 530, 5) => Outcome::ReceiverBroken(reason),
-        (Prepare | Connect | Banner | Handshake, _, _) => Outcome::ServerDown(reason),
+        (Connect | Banner | Handshake, _, _) => Outcome::ServerDown(reason),
         (Hello | StartTls | Login, _, 5) => Outcome::ReceiverBroken(reason),
         (Hello | StartTls | Login, _, _) => Outcome::ServerDown(reason),
         (Sender, _, 5) if too_big => Outcome::Rejected(reason),

@@ -105,10 +105,8 @@ impl Server {
         let all = |failure: Failure| vec![Err(failure); mailing.to.len()];
         let Ok(permit) = tokio::time::timeout(self.bounds.overall, self.permits.acquire()).await
         else {
-            return all(Failure {
-                step: Step::Prepare,
-                fault: Fault::Timeout(self.bounds.overall),
-            });
+            let busy = Fault::Broken("every connection that it may have is busy".into());
+            return all(Failure { step: Step::Connect, fault: busy });
         };
         let _permit = permit.expect("the semaphore is never closed");
         let deadline = Instant::now() + self.bounds.overall;
@@ -139,7 +137,19 @@ impl Server {
         mailing: Mailing<'_>,
         handover: &Handover,
     ) -> Vec<Verdict> {
-        let verdicts = connection.transfer(mailing, handover).await;
+        let begun = Instant::now();
+        let mut verdicts = connection.transfer(mailing, handover).await;
+        // Who was one too many goes with the next transaction, as long as each takes somebody.
+        let mut left = one_too_many(&verdicts);
+        while !left.is_empty() && !connection.over && begun.elapsed() < self.bounds.overall {
+            let to: Vec<_> = left.iter().map(|at| mailing.to[*at].clone()).collect();
+            connection.serve_until(Instant::now() + self.bounds.overall);
+            let next = connection.transfer(Mailing { to: &to, ..mailing }, handover).await;
+            for (at, verdict) in left.into_iter().zip(next) {
+                verdicts[at] = verdict;
+            }
+            left = one_too_many(&verdicts);
+        }
         if !connection.over {
             self.idle.park(connection);
         }
@@ -222,6 +232,16 @@ impl Server {
             connection.login(credentials).await?;
         }
         Ok(())
+    }
+}
+
+/// Those who are still to go, if anybody had the mail: else another transaction would be no better.
+fn one_too_many(verdicts: &[Verdict]) -> Vec<usize> {
+    let too_many =
+        |verdict: &Verdict| matches!(verdict, Err(Failure { fault: Fault::TooMany(_), .. }));
+    match verdicts.iter().any(Result::is_ok) {
+        true => (0..verdicts.len()).filter(|at| too_many(&verdicts[*at])).collect(),
+        false => Vec::new(),
     }
 }
 

@@ -18,6 +18,11 @@ use crate::demo::inbox::{Act, Inbox, InboxSettings, Stage};
 use crate::domain::delivery::{Message, Outcome};
 use crate::receiver::Receiver;
 
+mod failover;
+mod script;
+mod tokens;
+mod transactions;
+
 const BODY: &[u8] =
     b"Subject: hello\r\n\r\nfirst line\r\n.hidden dot\r\n..two\r\n\r\n.\r\nlast\r\n";
 

@@ -16,7 +16,7 @@ fn header_names(bytes: &[u8]) -> Vec<String> {
     parsed(bytes).headers().iter().map(|header| header.name().to_owned()).collect()
 }
 
-fn rendered(subject: &str, text: &str, html: &str) -> Rendered {
+pub(super) fn rendered(subject: &str, text: &str, html: &str) -> Rendered {
     Rendered {
         images: vec![],
         attachments: vec![],

@@ -323,6 +323,7 @@ pub(crate) fn envelope() -> Envelope {
         one_click: None,
         from: "Postrider <reports@example.com>".to_owned(),
         to: "lead@example.com".to_owned(),
+        together: Vec::new(),
         message_id: crate::render::mail::message_id(
             &["morning", "lead@example.com"],
             "example.com",

@@ -226,6 +226,7 @@ fn envelope(name: &str, rule: Option<&str>) -> Envelope {
         one_click: None,
         unsubscribe_token: None,
         from: "Postrider <reports@example.com>".to_owned(),
+        together: Vec::new(),
         to: "lead@example.com".to_owned(),
         message_id: mail::message_id(&[name, "lead@example.com"], "example.com"),
         cc: Vec::new(),
