@@ -61,7 +61,8 @@ impl Plants {
                 Destination::Post(shape, _) => Destination::Post(shape.clone(), door(name)),
             };
             let (fallback, limit) = (line.fallback.clone(), line.limit);
-            let line = ReceiverLine { destination, fallback, limit, canary: line.canary.clone() };
+            let (canary, together) = (line.canary.clone(), line.together);
+            let line = ReceiverLine { destination, fallback, limit, canary, together };
             (name.clone(), line)
         });
         let sources = plant.sources.iter().map(|(name, line)| {
@@ -83,10 +84,11 @@ impl Plants {
             public_url: plant.public_url.clone(),
             metrics: None,
             look: plant.look.clone(),
-            mail: plant
-                .mail
-                .as_ref()
-                .map(|mail| Mail { receiver: door(SMTP), from: mail.from.clone() }),
+            mail: plant.mail.as_ref().map(|mail| Mail {
+                receiver: door(SMTP),
+                from: mail.from.clone(),
+                dkim: Vec::new(),
+            }),
             sources: sources.collect(),
             datasets: plant.datasets.clone(),
             in_use: OnceLock::new(),

@@ -4,6 +4,7 @@
 use secrecy::SecretString;
 
 use super::{Config, ReceiverSettings, SourceSettings};
+use crate::receiver::post::Passage;
 use crate::receiver::smtp::{ServerSettings, SmtpTls};
 use crate::source::salesforce::SalesforceAuth;
 
@@ -64,11 +65,13 @@ impl Config {
                     let words = "with its own secret";
                     lines.push(format!("[receivers.{name}] the webhook is {url}, {words}"));
                     webhook.url = SecretString::from(url);
+                    webhook.passage = Passage::default();
                     webhook.secrets = vec![overlay.webhook_secret.clone()];
                 }
                 ReceiverSettings::Vendor(hook) => {
                     lines.push(format!("[receivers.{name}] {} is {url}", hook.vendor.word()));
                     hook.url = Some(SecretString::from(url));
+                    hook.passage = Passage::default();
                 }
             }
         }

@@ -110,6 +110,7 @@ pub(super) fn line_and_column(text: &str, at: usize) -> (usize, usize) {
 /// The text with literal secrets starred out, byte for byte, so that places stay the same.
 pub(super) fn shown(text: &str) -> String {
     let mut hidden = hidden_in_lines(text);
+    hidden.extend(opaque_keys(text));
     let (tree, _) = DeTable::parse_recoverable(text);
     for (section, value) in tree.get_ref() {
         match value.get_ref() {
@@ -151,9 +152,30 @@ const SECRET_WORDS: [&str; 13] = [
 pub(super) fn names_a_secret(key: &str) -> bool {
     let key = key.to_lowercase();
     key == "url"
+        || key == "heartbeat"
         || (key.starts_with("x-") && key.ends_with("key"))
         || SECRET_WORDS.iter().any(|word| key.contains(word))
         || closest(&key, ["password", "secrets", "client_secret", "client_id"]).is_some()
+}
+
+/// Values of `key` that name nothing: a dataset's key is the name of a field, that of an integration
+/// is a long row of letters and digits.
+fn opaque_keys(text: &str) -> Vec<Range<usize>> {
+    let mut hidden = Vec::new();
+    for (equals, _) in text.match_indices('=') {
+        let before = text[..equals].trim_end().trim_end_matches(['"', '\'']);
+        let Some(rest) = before.strip_suffix("key") else { continue };
+        if rest.ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == '-') {
+            continue;
+        }
+        let value = text[equals + 1..].trim_start_matches([' ', '\t', '"', '\'']);
+        let start = text.len() - value.len();
+        let length = value.bytes().take_while(u8::is_ascii_alphanumeric).count();
+        if 20 <= length && value[..length].contains(|c: char| c.is_ascii_digit()) {
+            hidden.push(start..start + length);
+        }
+    }
+    hidden
 }
 
 /// An address with a user before its host.
@@ -274,11 +296,18 @@ mod tests {
             "auth = { header = { name = \"X-Key\", value = \"hunter2",
             "auth = { bearer = \"hunter2\" }",
             "headers = { Authorization = \"Bearer hunter2\" }",
+            "key = \"hunter2hunter2hunter2hunter2hunt\"",
+            "key='hunter2hunter2hunter2hunter2hunt",
+            "\"key\" = hunter2hunter2hunter2hunter2hunt",
+            "heartbeat = \"https://example.com/hunter2\"",
         ] {
             let shown = shown(text);
             assert!(!shown.contains("hunter2"), "{shown}");
             assert_eq!(shown.len(), text.len());
         }
+        let names =
+            "key = \"id\"\nkey = \"SomeObject__c.SomeVeryLongFieldName__c\"\nkey = [\"a\", \"b\"]";
+        assert_eq!(shown(names), names);
         let references = "password = \"env:MAIL\"\nsecrets = [\"file:a\"]\nwhere = \"a = 'b'\"";
         assert_eq!(shown(references), references);
     }

@@ -168,6 +168,11 @@ fn closing(template: &str, start: usize, end: &str) -> usize {
     template.len()
 }
 
+/// The longest piece of code, in bytes, and the most `elif`: the engine goes one call deeper for
+/// each sign of the one and for each of the other, and has no bound of its own there.
+const CODE_MAX: usize = 1_000;
+const ELIF_MAX: usize = 100;
+
 /// Refuses what is too long and statements that have no place.
 fn allowed(template: &str, limits: &Limits) -> Result<(), Failure> {
     let Limits { noun, template_max, .. } = limits;
@@ -175,8 +180,14 @@ fn allowed(template: &str, limits: &Limits) -> Result<(), Failure> {
         let message = format!("the template of {noun} is at most {template_max} bytes long");
         return Err(Failure::new(message, 0..template.len()));
     }
+    let mut elifs = 0;
     for piece in code(template) {
         let inside = &template[piece.at.clone()];
+        if CODE_MAX < inside.len() {
+            let message =
+                format!("what stands between braces in {noun} is at most {CODE_MAX} bytes long");
+            return Err(Failure::new(message, piece.at));
+        }
         if piece.statement {
             let trimmed = inside.trim_start_matches(['-', '+']).trim_start();
             let end = trimmed.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(trimmed.len());
@@ -185,6 +196,11 @@ fn allowed(template: &str, limits: &Limits) -> Result<(), Failure> {
                 let loops = if limits.statements == LOOPS { " and loops" } else { "" };
                 let message =
                     format!("`{word}` has no place in {noun}: only conditions{loops} have");
+                return Err(Failure::new(message, piece.at));
+            }
+            elifs += usize::from(word == "elif");
+            if ELIF_MAX < elifs {
+                let message = format!("{noun} has at most {ELIF_MAX} `elif`");
                 return Err(Failure::new(message, piece.at));
             }
         }
@@ -286,6 +302,17 @@ mod tests {
         check(&PAGE, "{{ name|safe }}", Err("filter"));
         check(&PAGE, "\n{{ nothing }}", Err("(line 2)"));
         check(&LINE, &"x".repeat(101), Err("at most 100 bytes"));
+        let wide = Limits { template_max: 10_000, ..PAGE };
+        for sign in ["not ", "-", "1 + ", "name ~ "] {
+            let deep = format!("{{{{ {}1 }}}}", sign.repeat(1_000));
+            check(&wide, &deep, Err("is at most 1000 bytes long"));
+        }
+        let branches = "{% elif false %}".repeat(101);
+        check(
+            &PAGE,
+            &format!("{{% if false %}}{branches}{{% endif %}}"),
+            Err("at most 100 `elif`"),
+        );
     }
 
     #[test]

@@ -11,7 +11,6 @@ use crate::harness::{HEAD, TestPostrider};
 
 mod commands;
 mod config;
-mod secrets;
 
 const LONGEST: &str = r#"
 [rules.longest]

@@ -1,188 +1,328 @@
 //! Secrets stay secret: whatever happens, none of them is in a log, a mail, a webhook, a file of the
-//! state or anything a command says.
+//! state or anything a command says, as it is or encoded. One config holds a secret in every place
+//! that takes one; far sides fail in every way and repeat what they were told; then all works.
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use postrider::config::{self, Given, Mode};
-use postrider::demo::catcher::Answer;
+use postrider::demo::catcher::{Answer, Hook};
 use postrider::demo::inbox::{Act, InboxSettings, Stage};
 use postrider::demo::org::{CLIENT_ID, Call, Fault, On, Org, Settings, Value};
+use serde_json::json;
 
+use self::table::{ACCESS_TOKEN, LOGINS, RECEIVERS, Secret, Sides};
 use crate::harness::canaries;
-use crate::harness::process::Folder;
+use crate::harness::process::{Daemon, Folder, Trial};
 use crate::harness::records::{channel, ended, session};
-use crate::harness::{HEAD, HOOK_SECRET, Letter, PATIENCE, TRAFFIC};
+use crate::harness::sources::{Api, Reply};
+use crate::harness::{Letter, PATIENCE};
 
-const CLIENT_SECRET: &str = "canaryClientSecret7301";
-const PASSWORD: &str = "canaryPassword7302";
-const URL_TOKEN: &str = "canaryUrlToken7303";
+mod table;
 
-const REST: &str = r#"
-[rules.waiting]
-title = "A customer is waiting"
-type = "sessions"
-where = "session.Status = 'Waiting'"
-group_by = ["channel as Channel"]
-value = "max(seconds(session.StartTime, as_of()))"
-every = "1 min"
-levels = [["warning", "> 60"]]
-
-[[routes]]
-to = ["ops-mail", "ops-hook"]
-
-[digests.often]
-reports = ["traffic"]
-schedule = "*/2 * * * *"
-to = ["ana@example.com", "ben@example.com", "ops-hook"]
-"#;
-
-/// Every secret, as it is and as it travels.
-fn secrets() -> Vec<String> {
-    let plain = format!("\0postrider\0{PASSWORD}");
-    vec![
-        CLIENT_SECRET.to_owned(),
-        PASSWORD.to_owned(),
-        STANDARD.encode(PASSWORD),
-        STANDARD.encode(plain),
-        URL_TOKEN.to_owned(),
-        HOOK_SECRET.to_owned(),
-        HOOK_SECRET.trim_start_matches("whsec_").to_owned(),
-    ]
+/// A daemon's world, and what must be nowhere in it.
+struct World {
+    folder: Folder,
+    api: Api,
+    sides: Sides,
+    secrets: Vec<Secret>,
 }
 
-#[track_caller]
-fn clean(what: &str, text: &str) {
-    canaries::clean(what, text, secrets().iter().map(String::as_str));
-}
-
-/// A trial of two dozen minutes on a clock sixty times as fast, with everything failing once.
-async fn troubled() -> Folder {
-    let trial = crate::harness::process::Trial::new("2026-11-23T09:00:00Z", 60);
-    let settings = Settings { client_secret: CLIENT_SECRET.to_owned(), ..Settings::default() };
-    let org = Org::with(settings, trial.clock());
-    let account = Some(("postrider".to_owned(), PASSWORD.to_owned()));
-    let inbox = InboxSettings { account, ..InboxSettings::default() };
-    let mut folder = Folder::over(org, inbox, trial.clock(), Some(trial.argument())).await;
-    let url = format!("{}/{URL_TOKEN}", folder.catcher.url());
-    for (name, value) in
-        [("SF_SECRET", CLIENT_SECRET), ("HOOK_URL", &url), ("SMTP_PASSWORD", PASSWORD)]
-    {
-        folder.variables.retain(|(known, _)| known != name);
-        folder.variables.push((name.to_owned(), value.to_owned()));
+impl World {
+    /// A trial of two dozen minutes on a clock sixty times as fast.
+    async fn new() -> World {
+        let trial = Trial::new("2026-11-23T09:00:00Z", 60);
+        let api = Api::start(trial.clock()).await;
+        let named = |secrets: &[Secret], name: &str| {
+            let found = secrets.iter().find(|secret| secret.variable == name);
+            found.expect("a secret").value.clone()
+        };
+        let some = table::secrets(&Sides { hook: String::new(), api: api.url() });
+        let settings = Settings { client_secret: named(&some, "SF_SECRET"), ..Settings::default() };
+        let org = Org::with(settings, trial.clock());
+        let account = Some(("postrider".to_owned(), named(&some, "SMTP_PASSWORD")));
+        let inbox = InboxSettings { account, ..InboxSettings::default() };
+        let mut folder = Folder::over(org, inbox, trial.clock(), Some(trial.argument())).await;
+        let sides = Sides { hook: folder.catcher.url(), api: api.url() };
+        let secrets = table::secrets(&sides);
+        for secret in &secrets {
+            folder.variables.retain(|(known, _)| known != secret.variable);
+            folder.variables.push((secret.variable.to_owned(), secret.value.clone()));
+        }
+        folder.variables.push(("BASE_URL".to_owned(), folder.catcher.url()));
+        // A proxy of the environment is not asked: nothing would arrive.
+        for name in ["http_proxy", "https_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"] {
+            folder.variables.push((name.to_owned(), "http://127.0.0.1:1".to_owned()));
+        }
+        folder.write(&table::config(&sides));
+        World { folder, api, sides, secrets }
     }
-    let login = "from = \"Postrider <reports@example.com>\"\nusername = \"postrider\"\n\
-                 password = \"env:SMTP_PASSWORD\"";
-    let head = HEAD.replace("from = \"Postrider <reports@example.com>\"", login);
-    folder.write(&format!("{head}{TRAFFIC}{REST}"));
-    folder
+
+    /// Far sides that fail, and repeat what they were told; each of them works later.
+    fn trouble(&self) {
+        let all: Vec<&str> = self.secrets.iter().map(|secret| secret.value.as_str()).collect();
+        let all = all.join(" ");
+        let leaked: &'static str = Box::leak(self.secrets[0].canary.clone().into_boxed_str());
+        let echo = Fault::Error { status: 400, code: "invalid_client", message: leaked };
+        self.folder.org.faults().next(echo, On::call(Call::Token), 1);
+        let echo = Fault::Error { status: 500, code: "UNKNOWN_EXCEPTION", message: leaked };
+        self.folder.org.faults().next(echo, On::any(), 2);
+        // Each repeats what it was told; a server cannot know the others' secrets.
+        let password = self.secrets.iter().find(|secret| secret.variable == "SMTP_PASSWORD");
+        let echo = format!("535 5.7.8 no such login: postrider {}", password.unwrap().value);
+        self.folder.inbox.misbehave(Stage::Auth, Act::Answer(echo), 2);
+        for status in [400, 401, 404, 429, 500, 503] {
+            let answer = Answer::Status { status, headers: Vec::new(), body: all.clone() };
+            self.folder.catcher.answer(answer);
+        }
+        self.folder.catcher.answer(Answer::Close);
+        for (name, _) in LOGINS {
+            let (asked, all) = (AtomicUsize::new(0), all.clone());
+            let page = json!([{ "id": "1", "minutes": 1 }]);
+            self.api.tells(&format!("/{name}"), move |_| {
+                match asked.fetch_add(1, Ordering::Relaxed) {
+                    0 => Reply::of(500, &all),
+                    1 => Reply::of(200, &format!("{{\"{}\": 1}}", all.replace(['\n', '"'], ""))),
+                    _ => Reply::json(&page),
+                }
+            });
+        }
+        let asked = AtomicUsize::new(0);
+        self.api.tells("/token", move |_| match asked.fetch_add(1, Ordering::Relaxed) {
+            0 => Reply::of(
+                400,
+                &format!("{{\"error\": \"invalid_client\", \"as\": \"{ACCESS_TOKEN}\"}}"),
+            ),
+            _ => Reply::json(&json!({
+                "access_token": ACCESS_TOKEN, "token_type": "bearer", "expires_in": 3600,
+            })),
+        });
+    }
+
+    #[track_caller]
+    fn clean(&self, what: &str, text: &str) {
+        let canaries = self.secrets.iter().map(|secret| secret.canary.as_str());
+        canaries::clean(what, text, canaries.chain([ACCESS_TOKEN]));
+    }
+
+    /// What commands say, on both outputs.
+    fn said(&self, commands: &[&[&str]]) -> String {
+        let mut said = String::new();
+        for command in commands {
+            let output = self.folder.run(command);
+            for part in [&output.stdout, &output.stderr] {
+                let part = String::from_utf8_lossy(part);
+                self.clean(&format!("what {command:?} says"), &part);
+                said += &part;
+            }
+        }
+        said
+    }
+
+    /// Reads the log until everything has worked once.
+    async fn until_all_works(&self, daemon: &mut Daemon) {
+        daemon.says("postrider runs", 1).await;
+        let waiting = async {
+            self.folder.inbox.wait_for(14).await;
+            self.folder.catcher.wait_for(30).await;
+        };
+        let waited = tokio::time::timeout(PATIENCE, waiting).await;
+        let (mails, hooks) = (self.folder.inbox.mails().len(), self.folder.catcher.received());
+        assert!(waited.is_ok(), "{mails} mails, {hooks} webhooks\n{}", daemon.log().join("\n"));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_shows_itself_anywhere_while_everything_fails_and_works() {
-    let folder = troubled().await;
-    let web = channel(&folder.org, "Web");
-    ended(&folder.org, &web, "2026-11-22T12:00:00Z", &[]);
+    let w = World::new().await;
+    let web = channel(&w.folder.org, "Web");
+    ended(&w.folder.org, &web, "2026-11-22T12:00:00Z", &[]);
     let waiting = [("Status", Value::Pick("Waiting"))];
-    session(&folder.org, &web, "2026-11-23T08:50:00Z", &waiting);
-    // Far sides that repeat what they were told.
-    let echo = Fault::Error { status: 400, code: "invalid_client", message: CLIENT_SECRET };
-    folder.org.faults().next(echo, On::call(Call::Token), 1);
-    let echo = Fault::Error { status: 500, code: "UNKNOWN_EXCEPTION", message: CLIENT_SECRET };
-    folder.org.faults().next(echo, On::any(), 2);
-    let echo = format!("535 5.7.8 no such login: postrider {PASSWORD}");
-    folder.inbox.misbehave(Stage::Auth, Act::Answer(echo), 2);
-    folder.catcher.answer(Answer::Status {
-        status: 401,
-        headers: Vec::new(),
-        body: format!("nobody is at /hook/{URL_TOKEN} with {HOOK_SECRET}"),
-    });
-    folder.catcher.answer(Answer::Close);
+    session(&w.folder.org, &web, "2026-11-23T08:50:00Z", &waiting);
+    w.trouble();
+    let mut daemon = w.folder.daemon(&["--log", "trace"]);
+    w.until_all_works(&mut daemon).await;
 
-    let mut daemon = folder.daemon(&["--log", "trace"]);
-    daemon.says("postrider runs", 1).await;
-    // Two digests and the alert, after all that trouble.
-    tokio::time::timeout(PATIENCE, folder.inbox.wait_for(6)).await.expect("mails");
-    tokio::time::timeout(PATIENCE, folder.catcher.wait_for(5)).await.expect("webhooks");
-    let mut said = String::new();
-    for command in [
-        &["status"][..],
+    let mut said = w.said(&[
+        &["status"],
         &["status", "--json"],
         &["outbox", "list"],
         &["outbox", "list", "--json"],
+        &["check"],
         &["check", "--json"],
+        &["check", "--online"],
         &["plan"],
         &["preview", "often", "--format", "eml"],
-    ] {
-        let output = folder.run(command);
-        said += &String::from_utf8_lossy(&output.stdout);
-        said += &String::from_utf8_lossy(&output.stderr);
+        &["explain", "waiting"],
+        &["explain", "waiting", "--json"],
+        &["incidents"],
+        &["ledger"],
+        &["runs"],
+        &["receiver", "list"],
+        &["receiver", "list", "--json"],
+        &["rules", "list"],
+        &["diff", "config.toml", "config.toml"],
+        &["--log", "trace", "pull"],
+        &["run", "--log", "trace"],
+        &["outbox", "show", "nonsense"],
+    ]);
+    for name in RECEIVERS {
+        said += &w.said(&[&["--log", "trace", "receiver", "test", name]]);
     }
-    for id in 1..=12 {
-        let output = folder.run(&["outbox", "show", &id.to_string(), "--json"]);
-        said += &String::from_utf8_lossy(&output.stdout);
+    for (name, _) in LOGINS {
+        said += &w.said(&[&["source", "test", &format!("calls_{name}")]]);
     }
-    clean("what commands say", &said);
-    assert!(said.contains("535") && said.contains("401"), "the troubles are told: {said}");
-    let refused = folder.run(&["run", "--log", "trace"]);
-    clean("a second daemon", &String::from_utf8_lossy(&refused.stderr));
+    for id in 1..=24 {
+        said += &w.said(&[&["outbox", "show", &id.to_string(), "--json"]]);
+    }
+    for trouble in ["535", "withheld"] {
+        assert!(said.contains(trouble), "`{trouble}` is told: {said}");
+    }
 
+    // A config full of mistakes around its secrets, refused by the running daemon and by `check`.
     daemon.signal("HUP");
     daemon.says("config reloaded", 1).await;
+    let right = std::fs::read_to_string(w.folder.config()).unwrap();
+    let mut wrong = right.clone();
+    for secret in &w.secrets {
+        let reference = format!("\"env:{}\"", secret.variable);
+        let literal = serde_json::Value::from(secret.value.as_str()).to_string();
+        wrong = wrong.replacen(&reference, &literal, 1);
+    }
+    std::fs::write(w.folder.path("wrong.toml"), &wrong).unwrap();
+    w.said(&[&["check", "-c", "wrong.toml"], &["diff", "config.toml", "wrong.toml"]]);
+    std::fs::write(w.folder.config(), &wrong).unwrap();
+    daemon.signal("HUP");
+    daemon.says("a secret written into the config", 1).await;
+    std::fs::write(w.folder.config(), &right).unwrap();
+
     let log = daemon.log();
     assert_eq!(daemon.stop().await.code(), Some(0));
-    clean("the log", &log.join("\n"));
-    for mail in folder.inbox.mails() {
-        let letter = Letter::read(&mail);
-        clean("a mail", &format!("{}\n{}\n{}", letter.subject, letter.text, letter.html));
-        clean("a mail's bytes", &String::from_utf8_lossy(&mail.bytes));
+    w.clean("the log", &log.join("\n"));
+    w.what_went_out_is_clean();
+    let mut files = BTreeMap::new();
+    canaries::files(&w.folder.path("state"), &mut files);
+    let metrics = std::fs::read_to_string(w.folder.path("metrics.prom")).unwrap();
+    files.insert("the metrics".to_owned(), metrics);
+    for name in ["state.db", "records.db"] {
+        assert!(files.keys().any(|found| found.ends_with(name)), "{:?}", files.keys());
     }
-    for hook in folder.catcher.hooks() {
-        clean("a webhook", &String::from_utf8_lossy(&hook.body));
-        let headers: Vec<String> =
-            hook.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
-        clean("a webhook's headers", &headers.join("\n"));
+    for (name, text) in files {
+        w.clean(&name, &text);
     }
-    let mut state = BTreeMap::new();
-    canaries::files(&folder.path("state"), &mut state);
-    assert!(state.keys().any(|name| name.ends_with("state.db")), "{:?}", state.keys());
-    for (name, text) in state {
-        clean(&name, &text);
+}
+
+impl World {
+    /// Mails hold no secret; a webhook holds its own receiver's alone.
+    fn what_went_out_is_clean(&self) {
+        for mail in self.folder.inbox.mails() {
+            let letter = Letter::read(&mail);
+            self.clean("a mail", &format!("{}\n{}\n{}", letter.subject, letter.text, letter.html));
+            self.clean("a mail's bytes", &String::from_utf8_lossy(&mail.bytes));
+        }
+        let mut arrived = String::new();
+        for hook in self.folder.catcher.hooks() {
+            let own = own_secret(&hook);
+            let headers: Vec<String> =
+                hook.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+            let whole = format!("{}\n{}", headers.join("\n"), String::from_utf8_lossy(&hook.body));
+            let others = self.secrets.iter().filter(|secret| Some(secret.variable) != own);
+            canaries::clean("a webhook", &whole, others.map(|secret| secret.canary.as_str()));
+            arrived += &whole;
+        }
+        // What is looked for is really sent: to whom it belongs.
+        let asked: Vec<String> =
+            self.api.asked().iter().map(|asked| format!("{asked:?}")).collect();
+        let arrived = arrived + &asked.join("\n");
+        for name in [
+            "HOOK_HEADER",
+            "PAGERDUTY_KEY",
+            "AM_TOKEN",
+            "AM_PASSWORD",
+            "PROXY",
+            "DESK_BEARER",
+            "DESK_BASIC",
+            "DESK_HEADER",
+            "DESK_QUERY",
+            "DESK_MORE",
+        ] {
+            let secret = self.secrets.iter().find(|secret| secret.variable == name).unwrap();
+            let forms = canaries::forms(&secret.canary);
+            assert!(forms.iter().any(|form| arrived.contains(form.as_str())), "{name} is not sent");
+        }
+        assert!(arrived.contains(ACCESS_TOKEN), "the token is used");
+        assert!(self.sides.hook.starts_with("http://127.0.0.1:"));
+    }
+}
+
+/// Which secret a webhook may hold: that of the receiver it went to.
+fn own_secret(hook: &Hook) -> Option<&'static str> {
+    let bears = |what| hook.header("authorization").is_some_and(|text| text.starts_with(what));
+    match hook {
+        _ if hook.header("x-api-key").is_some() => Some("HOOK_HEADER"),
+        _ if !hook.json()["routing_key"].is_null() => Some("PAGERDUTY_KEY"),
+        _ if bears("Bearer ") => Some("AM_TOKEN"),
+        _ if bears("Basic ") => Some("AM_PASSWORD"),
+        _ => None,
     }
 }
 
 #[test]
 fn a_config_does_not_show_its_secrets_and_neither_do_its_problems() {
+    let hook = "https://hooks.example.com".to_owned();
+    let sides = Sides { hook, api: "http://127.0.0.1:1".to_owned() };
+    let secrets = table::secrets(&sides);
     let mut env = Given::default();
-    for (name, value) in [
-        ("SF_ID", CLIENT_ID),
-        ("SF_SECRET", CLIENT_SECRET),
-        ("HOOK_URL", &format!("https://hooks.example.com/{URL_TOKEN}")),
-        ("HOOK_SECRET", HOOK_SECRET),
-        ("SMTP_PASSWORD", PASSWORD),
-    ] {
-        env.variables.insert(name.into(), value.into());
+    env.variables.insert("SF_ID".into(), CLIENT_ID.into());
+    env.variables.insert("BASE_URL".into(), "https://api.example.com".into());
+    for secret in &secrets {
+        env.variables.insert(secret.variable.into(), secret.value.clone());
     }
-    let login = "from = \"Postrider <reports@example.com>\"\nusername = \"postrider\"\n\
-                 password = \"env:SMTP_PASSWORD\"";
-    let head = HEAD.replace("from = \"Postrider <reports@example.com>\"", login);
-    let text = format!("{head}{TRAFFIC}{REST}");
+    let by_key = "auth = { flow = \"jwt_bearer\", client_id = \"env:SF_ID\", \
+                  username = \"reports@example.com\", private_key = \"env:SF_KEY\" }";
+    let text = table::config(&sides);
+    let login = text.lines().find(|line| line.contains("client_credentials")).unwrap();
+    let with_key = text.replace(login, by_key);
     let read = |text: &str| config::load_text("c.toml", text, Path::new("."), &env, Mode::Run);
-    let (config, notes) = read(&text).unwrap_or_else(|problems| panic!("{problems}"));
-    clean("a config", &format!("{config:?}{config:#?}"));
-    clean("notes", &format!("{notes:?}"));
+    let clean = |what: &str, text: &str| {
+        canaries::clean(what, text, secrets.iter().map(|secret| secret.canary.as_str()));
+    };
+    for text in [&text, &with_key] {
+        let (config, notes) = read(text).unwrap_or_else(|problems| panic!("{problems}"));
+        clean("a config", &format!("{config:?}{config:#?}"));
+        clean("notes", &format!("{notes:?}"));
+    }
     // Secrets in the wrong place, and mistakes around them.
-    for (reference, value) in [
-        ("env:SMTP_PASSWORD", PASSWORD),
-        ("env:SF_SECRET", CLIENT_SECRET),
-        ("env:HOOK_SECRET", HOOK_SECRET),
-        ("env:HOOK_URL", &format!("https://hooks.example.com/{URL_TOKEN}")),
-    ] {
-        let wrong = text.replace(reference, value);
-        let problems = read(&wrong).unwrap_err();
+    for secret in &secrets {
+        let reference = format!("\"env:{}\"", secret.variable);
+        let written = [&text, &with_key].into_iter().find(|text| text.contains(&reference));
+        let written = written.unwrap_or_else(|| panic!("no place for {}", secret.variable));
+        let literal = serde_json::Value::from(secret.value.as_str()).to_string();
+        let problems = read(&written.replace(&reference, &literal)).unwrap_err();
         clean("problems", &format!("{problems}\n{problems:?}"));
         clean("problems as JSON", &serde_json::to_string(&problems).unwrap());
+    }
+}
+
+/// A new key that takes a secret belongs into the table.
+#[test]
+fn every_key_that_takes_a_secret_is_in_the_proof() {
+    let config = table::config(&Sides { hook: String::new(), api: String::new() });
+    let mut section = "";
+    for line in table::KEYS.lines().filter(|line| !line.starts_with('#')) {
+        if let Some(name) = line.strip_prefix("> ") {
+            section = name;
+        }
+        let mut cells = line.split(" | ");
+        let (Some(name), Some(ty)) = (cells.next(), cells.next()) else { continue };
+        let name = name.trim_end_matches(" *");
+        // An authority's certificate is no secret; it is only written as one is.
+        if !ty.contains("secret") || name == "ca" {
+            continue;
+        }
+        let written = [format!("{name} = \"env:"), format!("{name} = [\"env:")];
+        let there = written.iter().any(|written| config.contains(written));
+        assert!(there, "`{name}` of `{section}` takes a secret, and no canary is put there");
     }
 }

@@ -153,6 +153,7 @@ fn plant(mail: &Arc<Played>, hooks: &[(&str, &Arc<Played>)], ambiguous: Ambiguou
         fallback: None,
         limit: None,
         canary: None,
+        together: false,
     };
     Plant {
         ambiguous,
@@ -165,7 +166,11 @@ fn plant(mail: &Arc<Played>, hooks: &[(&str, &Arc<Played>)], ambiguous: Ambiguou
         public_url: None,
         metrics: None,
         look: Look::default(),
-        mail: Some(Mail { receiver: receiver(mail), from: "P <p@example.com>".into() }),
+        mail: Some(Mail {
+            receiver: receiver(mail),
+            from: "P <p@example.com>".into(),
+            dkim: Vec::new(),
+        }),
         sources: BTreeMap::new(),
         datasets: Vec::new(),
         in_use: Default::default(),

@@ -62,7 +62,8 @@ fn of(mail: &IncidentMail, hidden: &Labels) -> Vec<Command> {
         return explain.into_iter().collect();
     }
     let take = Command::new("Take it", vec![format!("postrider ack {id}")]);
-    let silence = condition(hidden).and_then(|condition| {
+    let honest = !hidden.values().any(|value| value.contains(turns_text_around));
+    let silence = condition(hidden).filter(|_| honest).and_then(|condition| {
         let silence = format!("postrider silence add {}", quoted(&condition.to_string()));
         Command::new("Silence", vec![silence, "--for 2h --reason \"...\"".to_owned()])
     });
@@ -80,6 +81,11 @@ fn condition(labels: &Labels) -> Option<RouteCondition> {
         .into_iter()
         .map(equal)
         .reduce(|all, next| RouteCondition::And(Box::new(all), Box::new(next)))
+}
+
+/// Marks that make a text look otherwise than it is: nobody should copy a command with one.
+fn turns_text_around(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A word as shells of the Unix kind read it: in double quotes, since conditions are full of single
