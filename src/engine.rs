@@ -10,8 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use rusqlite::Transaction;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::domain::dataset::Dataset;
@@ -28,7 +27,6 @@ use crate::render::{Look, Shape};
 use crate::source::{Source, Spent};
 use crate::store::records::RecordsError;
 use crate::store::state::StateError;
-use crate::store::state::commits::{self, WriteError};
 use crate::store::{Store, StoreError};
 
 pub mod archive;
@@ -59,6 +57,9 @@ pub mod restate;
 mod spending;
 pub mod tables;
 pub mod verify;
+mod writes;
+
+pub(crate) use writes::{blocking, panic_text};
 
 /// Definitions and edges of one config, as the engine sees them.
 pub struct Plant {
@@ -315,36 +316,6 @@ impl Engine {
         let _ = self.stopping.subscribe().wait_for(|stopping| *stopping).await;
     }
 
-    /// Runs a durable transaction on the state off the async threads; it is on disk when this returns
-    /// `Ok`. Writes that wait at the same time are committed together: see [`commits`].
-    pub(crate) async fn write<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Transaction<'_>) -> Result<T, StateError> + Send + 'static,
-    ) -> Result<T, EngineError> {
-        let (tell, told) = oneshot::channel();
-        // Whoever asked may be gone by then: it is written all the same.
-        let hears = move |came_to| drop(tell.send(came_to));
-        if self.store.state.enqueue(work, hears) {
-            let lead = Lead(Some(Arc::clone(&self.store)));
-            tokio::task::spawn_blocking(move || lead.run());
-        }
-        match told.await {
-            Ok(Ok(done)) => Ok(done),
-            Ok(Err(WriteError::State(err))) => Err(err.into()),
-            Ok(Err(WriteError::Panicked(words))) => Err(EngineError::Panic(words)),
-            Err(_) => Err(EngineError::Panic("the write was given up".to_owned())),
-        }
-    }
-
-    /// Reads the state off the async threads.
-    pub(crate) async fn state<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Transaction<'_>) -> Result<T, StateError> + Send + 'static,
-    ) -> Result<T, EngineError> {
-        let store = Arc::clone(&self.store);
-        blocking(move || Ok(store.state.read(work)?)).await
-    }
-
     /// The round of a source's lane, unless one is under way. It is over when it is dropped, also by a
     /// panic.
     fn begin_round(&self, lane: &str) -> Option<Round<'_>> {
@@ -387,27 +358,6 @@ fn is_due(last: &Mutex<Option<DateTime<Utc>>>, now: DateTime<Utc>, every: TimeDe
     due
 }
 
-/// Writes what waits, on a thread that may block. Where that thread never comes or breaks down, those
-/// who wait hear of it and the next write begins anew.
-struct Lead(Option<Arc<Store>>);
-
-impl Lead {
-    fn run(mut self) {
-        if let Some(store) = &self.0 {
-            store.state.lead();
-        }
-        self.0 = None;
-    }
-}
-
-impl Drop for Lead {
-    fn drop(&mut self) {
-        if let Some(store) = &self.0 {
-            store.state.give_up();
-        }
-    }
-}
-
 /// One round, while it is under way.
 struct Round<'a> {
     engine: &'a Engine,
@@ -418,23 +368,5 @@ impl Drop for Round<'_> {
     fn drop(&mut self) {
         let mut rounds = self.engine.rounds.lock().unwrap_or_else(PoisonError::into_inner);
         rounds.remove(&self.lane);
-    }
-}
-
-/// Runs blocking work off the async threads; a panic in it is an error, not the end.
-pub(crate) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, EngineError> + Send + 'static,
-) -> Result<T, EngineError> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(err) => Err(EngineError::Panic(panic_text(err))),
-    }
-}
-
-/// What a panicked task said.
-pub(crate) fn panic_text(err: tokio::task::JoinError) -> String {
-    match err.try_into_panic() {
-        Ok(payload) => commits::words(payload.as_ref()),
-        Err(_) => "cancelled".to_owned(),
     }
 }

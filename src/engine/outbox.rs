@@ -45,13 +45,12 @@ impl Engine {
         let (plant, now) = (self.plant(), self.clock.now());
         // What was tried and could not be written down comes before everything else.
         let written = self.write_down().await;
-        self.prove(&plant).await?;
-        self.fall_back(&plant).await?;
+        let owed = self.prove(&plant).await.and(self.fall_back(&plant).await);
         let due = self.state(move |tx| outbox::receivers_due(tx, now)).await?;
         let rounds = due.into_iter().map(|receiver| self.isolated_round(receiver));
         let results: Vec<_> = rounds.collect::<FuturesUnordered<_>>().collect().await;
         let attempts: Result<usize, EngineError> = results.into_iter().sum();
-        written.and(attempts)
+        written.and(owed).and(attempts)
     }
 
     /// After the grace of a shutdown: attempts at messages that have not been handed over yet are cut

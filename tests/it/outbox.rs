@@ -7,8 +7,8 @@ use chrono::TimeDelta;
 use postrider::clock::Clock as _;
 use postrider::demo::catcher::Answer;
 use postrider::demo::inbox::{Act, Stage};
-use postrider::demo::org::Org;
-use postrider::store::state::suppression;
+use postrider::demo::org::{Id, Org};
+use postrider::store::state::{outbox, suppression};
 
 use crate::alerts::TYPES;
 use crate::harness::records::{channel, ended, metric};
@@ -129,8 +129,8 @@ levels = [["warning", "> 300"]]
 to = ["ops-hook"]
 "#;
 
-#[tokio::test]
-async fn an_alert_that_may_have_arrived_is_told_to_the_fallback_at_once() {
+/// A rule about a webhook whose fallback is the team's mail, ten minutes before something is wrong.
+async fn alerting(change: impl Fn(&str) -> String) -> (TestPostrider, Id) {
     let secrets = "secrets = [\"env:HOOK_SECRET\"]";
     let head = HEAD.replace(secrets, &format!("{secrets}\nfallback = \"ops-mail\""));
     let mut session = None;
@@ -138,18 +138,44 @@ async fn an_alert_that_may_have_arrived_is_told_to_the_fallback_at_once() {
         let web = channel(org, "Web");
         session = Some(ended(org, &web, "2026-11-20T12:00:00Z", &[]));
     };
-    let config = held(&format!("{head}{TYPES}{LONGEST}"));
+    let config = change(&format!("{head}{TYPES}{LONGEST}"));
     let mut t = TestPostrider::start(&config, "2026-11-23T08:50:00Z", fill).await;
     t.may_owe = true;
     t.beat().await;
-    t.catcher.answer(Answer::Close);
+    (t, session.expect("a session"))
+}
+
+/// What the team was told once something is wrong.
+async fn told(t: &TestPostrider, session: Id) -> String {
     t.advance_to("2026-11-23T09:01:00Z").await;
-    metric(&t.org, session.unwrap(), "MaxAgentResponseTime", 400);
+    metric(&t.org, session, "MaxAgentResponseTime", 400);
     t.advance_to("2026-11-23T09:12:00Z").await;
-    assert_eq!(t.catcher.received(), 1, "not sent again by itself");
     let letters = t.letters_to("ops@example.com");
     let [letter] = letters.as_slice() else { panic!("{} mails", letters.len()) };
-    assert!(letter.text.contains("which may have it or not"), "{}", letter.text);
+    letter.text.clone()
+}
+
+#[tokio::test]
+async fn an_alert_that_may_have_arrived_is_told_to_the_fallback_at_once() {
+    let (t, session) = alerting(held).await;
+    t.catcher.answer(Answer::Close);
+    let text = told(&t, session).await;
+    assert!(text.contains("which may have it or not"), "{text}");
+    assert_eq!(t.catcher.received(), 1, "not sent again by itself");
+}
+
+#[tokio::test]
+async fn an_alert_for_a_disabled_receiver_is_told_to_the_fallback_at_once() {
+    let (t, session) = alerting(str::to_owned).await;
+    let (state, now) = (&t.app.engine().store().state, t.clock.now());
+    state.write(|tx| outbox::disable(tx, "ops-hook", "by hand", now)).unwrap();
+    let text = told(&t, session).await;
+    assert!(text.contains("which is disabled"), "{text}");
+    assert_eq!(t.catcher.received(), 0);
+    // Enabled, it gets what waited, and the end of it.
+    state.write(|tx| outbox::enable(tx, "ops-hook")).unwrap();
+    t.advance_to("2026-11-23T09:14:00Z").await;
+    assert_eq!(t.catcher.received(), 1);
 }
 
 #[tokio::test]

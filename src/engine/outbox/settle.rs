@@ -13,6 +13,7 @@ use crate::domain::delivery::{self, Next, Outcome};
 use crate::engine::fallback::{CameTo, Instead};
 use crate::engine::notice::OwnerNotice;
 use crate::engine::{Engine, EngineError, Plant};
+use crate::store::StoreError;
 use crate::store::state::outbox::{self, Delivery, Kind, News, SMTP, Unit};
 use crate::store::state::{StateError, ledger, suppression};
 
@@ -58,6 +59,15 @@ impl Tried {
     }
 }
 
+/// How much of what an attempt came to is written down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum How {
+    /// With what follows from it.
+    Whole,
+    /// The rows alone.
+    Bare,
+}
+
 /// What becomes of one delivery, ready to be committed.
 struct Settled {
     row: Delivery,
@@ -84,7 +94,8 @@ impl Engine {
     }
 
     /// Decides what becomes of what was tried, writes it down, and claims up to `limit` messages more.
-    /// That they cannot be claimed does not keep it from being written.
+    /// That they cannot be claimed does not keep it from being written, nor does a mistake of ours in
+    /// what should follow from it.
     pub(super) async fn settle(
         &self,
         plant: &Arc<Plant>,
@@ -92,13 +103,16 @@ impl Engine {
         limit: usize,
         alone: bool,
     ) -> Result<Vec<Unit>, EngineError> {
-        if limit == 0 {
-            return self.settle_and_claim(plant, tried, 0, alone).await;
+        let mut done = self.settle_and_claim(plant, tried, limit, alone, How::Whole).await;
+        if done.is_err() && limit > 0 {
+            done = self.settle_and_claim(plant, tried, 0, alone, How::Whole).await;
         }
-        match self.settle_and_claim(plant, tried, limit, alone).await {
-            Ok(units) => Ok(units),
-            Err(_) => self.settle_and_claim(plant, tried, 0, alone).await,
+        if let Err(EngineError::Panic(words)) = &done {
+            let receiver = tried.receiver.as_str();
+            tracing::error!(receiver, panic = words, "what follows from an attempt broke down");
+            done = self.settle_and_claim(plant, tried, 0, alone, How::Bare).await;
         }
+        done
     }
 
     async fn settle_and_claim(
@@ -107,6 +121,7 @@ impl Engine {
         tried: &Arc<Tried>,
         limit: usize,
         alone: bool,
+        how: How,
     ) -> Result<Vec<Unit>, EngineError> {
         let (now, mut settled) = (tried.at, Vec::new());
         for (row, outcome, panicked) in tried.outcomes() {
@@ -119,7 +134,7 @@ impl Engine {
                     let ids: Vec<i64> = tried.deliveries.iter().map(|row| row.id).collect();
                     outbox::put_back(tx, &ids)?;
                 }
-                _ => commit(tx, &plant, &tried, &settled)?,
+                _ => commit(tx, &plant, &tried, &settled, how)?,
             }
             claimable(tx, &tried.receiver, limit, alone, claimed_at)
         })
@@ -170,7 +185,17 @@ impl Engine {
                     Next::Held { reason } => CameTo::Held(reason.clone()),
                     Next::Disabled { reason } => CameTo::Disabled(reason.clone()),
                 };
-                self.instead_of_attempt(plant, row.id, came_to, now).await?
+                match self.instead_of_attempt(plant, row.id, came_to, now).await {
+                    Ok(instead) => instead,
+                    Err(err @ EngineError::Store(StoreError::State(StateError::Database(_)))) => {
+                        return Err(err);
+                    }
+                    // It cannot be read or made, now or later: what came of the attempt counts.
+                    Err(err) => {
+                        tracing::error!(delivery = row.id, error = %err, "nobody is told instead");
+                        None
+                    }
+                }
             }
             Kind::Digest | Kind::Notice | Kind::Proof => None,
         };
@@ -184,11 +209,15 @@ fn commit(
     plant: &Plant,
     tried: &Tried,
     settled: &[Settled],
+    how: How,
 ) -> Result<(), StateError> {
     let now = tried.at;
     for one in settled {
         let first_held = !outbox::has_held(tx, &tried.receiver)?;
         outbox::finish(tx, one.row.id, one.word, &one.next, one.panicked, now)?;
+        if how == How::Bare {
+            continue;
+        }
         if let Some(instead) = &one.instead {
             instead.owe(tx, now)?;
         }
@@ -197,7 +226,7 @@ fn commit(
         }
         suppress(tx, plant, one, now)?;
     }
-    let Some((heard, said)) = heard(settled) else { return Ok(()) };
+    let Some((heard, said)) = heard(settled).filter(|_| how == How::Whole) else { return Ok(()) };
     let fares = outbox::heard(tx, &tried.receiver, heard, said, now)?;
     if fares.is_hopeless() && tried.receiver != SMTP {
         let days = delivery::health::HOPELESS_AFTER.num_days();

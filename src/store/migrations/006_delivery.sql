@@ -23,8 +23,7 @@ create table outbox_new (
     notice          text,
     fallback        text,
     -- Attempts at it in which postrider itself broke down.
-    panics          integer not null default 0,
-    unique (message_id, recipient)
+    panics          integer not null default 0
 ) strict;
 insert into outbox_new (id, message_id, kind, origin, receiver, recipient, subject, bytes, state,
                         attempts, created_at, next_attempt_at, finished_at, reason, part, envelope,
@@ -42,6 +41,7 @@ update sqlite_sequence
 drop table outbox;
 alter table outbox_new rename to outbox;
 
+create unique index outbox_by_message on outbox (message_id, recipient);
 create index outbox_due on outbox (state, next_attempt_at);
 create index outbox_by_origin on outbox (origin, kind, state);
 create index outbox_plain on outbox (finished_at) where kind = 'digest' and not packed;

@@ -88,7 +88,7 @@ fn first(
 /// that it alone is held for it.
 fn unit(tx: &Transaction<'_>, first: Delivery, now: DateTime<Utc>) -> Result<Unit, StateError> {
     let sql = format!(
-        "select {COLUMNS} from outbox
+        "select {COLUMNS} from outbox indexed by outbox_by_message
          where message_id = ?1 and receiver = ?2 and state = 'pending' and next_attempt_at <= ?3
            and panics = 0 and {UNBLOCKED} and id <> ?4
          order by id limit ?5"

@@ -139,6 +139,9 @@ fn a_backlog_is_neither_sorted_nor_read_through() {
            and next_attempt_at <= 9",
     );
     assert!(due.contains("(receiver=? AND <expr>=? AND next_attempt_at<?)"), "{due}");
-    let siblings = plan("select id from outbox where message_id = 'm' and state = 'pending'");
-    assert!(siblings.contains("sqlite_autoindex_outbox_1 (message_id=?)"), "{siblings}");
+    let siblings = plan(
+        "select id from outbox indexed by outbox_by_message
+         where message_id = 'm' and state = 'pending'",
+    );
+    assert!(siblings.contains("outbox_by_message (message_id=?)"), "{siblings}");
 }
