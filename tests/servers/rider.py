@@ -1,5 +1,6 @@
 """The real postrider in a folder of its own: a small JSON source, one digest, a fast clock."""
 
+import contextlib
 import http.server
 import json
 import os
@@ -85,7 +86,8 @@ def source(clock):
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(body)
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                self.wfile.write(body)
 
         def date_time_string(self, timestamp=None):
             return super().date_time_string(clock.now_s())
@@ -120,8 +122,10 @@ class Rider:
     def environment(self):
         return {"SMTP_PASSWORD": "s3cret-of-the-test", "PATH": os.environ["PATH"]}
 
-    def start(self):
-        self.clock.begin()
+    def start(self, again=False):
+        """Starts the daemon; `again`: its clock goes on from where it was."""
+        if not again:
+            self.clock.begin()
         log = open(self.folder / "daemon.log", "ab")
         command = self.wrap + self.command("run", "--clock", self.clock.argument())
         self.daemon = subprocess.Popen(
@@ -143,6 +147,18 @@ class Rider:
         code = self.daemon.wait(timeout=PATIENCE_S)
         self.daemon = None
         assert code == 0, f"the daemon left with {code}: {self.log()[-2000:]}"
+
+    def kill(self):
+        """SIGKILL: nothing of it runs when this returns."""
+        self.daemon.kill()
+        self.daemon.wait()
+        self.daemon = None
+
+    def wait_for_log(self, text):
+        until = time.monotonic() + PATIENCE_S
+        while text not in self.log():
+            assert time.monotonic() < until and self.daemon.poll() is None, self.log()[-1500:]
+            time.sleep(0.05)
 
     def log(self):
         return (self.folder / "daemon.log").read_text(errors="replace")
