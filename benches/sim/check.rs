@@ -179,7 +179,8 @@ fn slots(sim: &mut Shared) -> anyhow::Result<()> {
         let lacking = one(&format!(
             "select count(*) from run where digest = ?1 and outcome like 'made%'
                and (select count(distinct recipient) from outbox
-                    where origin = run.id and kind = 'digest') <> {readers}"
+                    where origin = run.id and kind = 'digest')
+                 + (select count(*) from withheld where run = run.id) <> {readers}"
         ))?;
         let doubled = one("select count(*) from outbox where kind = 'digest'
                              and origin in (select id from run where digest = ?1)")?
@@ -192,7 +193,10 @@ fn slots(sim: &mut Shared) -> anyhow::Result<()> {
                 runs != claimed || runs != slots_with_run,
                 format!("{runs} runs, {slots_with_run} slots with a run, {claimed} fit"),
             ),
-            (lacking > 0, format!("{lacking} runs do not have a message to each reader")),
+            (
+                lacking > 0,
+                format!("{lacking} runs do not have a message, or a reason, for each reader"),
+            ),
             (doubled > 0, format!("{doubled} readers got a run twice")),
         ];
         for (_, what) in wrong.into_iter().filter(|(is, _)| *is) {
