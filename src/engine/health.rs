@@ -11,6 +11,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::{Engine, EngineError, blocking, is_due};
 use crate::store::StoreError;
 use crate::store::records::{DatasetState, SourceSpent};
+use crate::store::state::room::Space;
 use crate::store::state::{incidents, outbox};
 
 mod exposition;
@@ -35,6 +36,10 @@ pub struct Health {
     pub outbox: Vec<(String, u64)>,
     /// Open incidents by their level.
     pub incidents: BTreeMap<String, u64>,
+    /// Why the state cannot be written, where it cannot.
+    pub trouble: Option<String>,
+    /// Bytes that are free on its disk.
+    pub disk_free: Option<u64>,
 }
 
 impl Health {
@@ -76,7 +81,9 @@ impl Engine {
         for incident in open {
             *incidents.entry(incident.level.name).or_default() += 1;
         }
-        Ok(Health { at, running, datasets, sources, outbox, incidents })
+        let trouble = self.store.state.trouble();
+        let disk_free = Space::of(self.store.state.folder()).map(|space| space.free);
+        Ok(Health { at, running, datasets, sources, outbox, incidents, trouble, disk_free })
     }
 
     /// Writes the metrics, if the config wants them and the last ones are a minute old.

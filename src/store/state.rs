@@ -7,6 +7,7 @@
 //! daemon: it holds [`DaemonLock`].
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub mod acks;
 pub mod archive;
+pub mod backup;
+pub mod check;
 pub mod corrections;
 pub mod history;
 pub mod incidents;
@@ -27,6 +30,7 @@ pub mod occurrences;
 pub mod open;
 pub mod outbox;
 pub mod pulse;
+pub mod room;
 pub mod silences;
 pub mod slots;
 pub mod sources;
@@ -42,6 +46,9 @@ pub const FILE: &str = "state.db";
 pub struct State {
     connection: Mutex<Connection>,
     folder: PathBuf,
+    failing: Mutex<Option<room::Failing>>,
+    /// Whether the reserve was given up for what fails.
+    reserve_spent: AtomicBool,
 }
 
 /// Why the state cannot be used.
@@ -118,8 +125,23 @@ impl State {
     /// Opens or makes `state.db` in a folder and brings its schema up to date.
     pub fn open(folder: &Path) -> Result<State, StateError> {
         make_private(folder).map_err(|err| StateError::Folder(folder.to_owned(), err))?;
-        let connection = open::open(&folder.join(FILE))?;
-        Ok(State { connection: Mutex::new(connection), folder: folder.to_owned() })
+        let path = folder.join(FILE);
+        let connection = match open::open(&path) {
+            // On a full disk even a log cannot be begun.
+            Err(err) if room::Failing::among(&err) == Some(room::Failing::Full) => {
+                if !room::free_ballast(folder) {
+                    return Err(err);
+                }
+                open::open(&path)?
+            }
+            other => other?,
+        };
+        Ok(State {
+            connection: Mutex::new(connection),
+            folder: folder.to_owned(),
+            failing: Mutex::default(),
+            reserve_spent: AtomicBool::new(false),
+        })
     }
 
     /// The folder it lies in.
@@ -163,6 +185,19 @@ impl State {
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, StateError>,
     ) -> Result<T, StateError> {
+        let written = self.written(work);
+        if let Err(err) = &written
+            && let Some(failing) = room::Failing::among(err)
+        {
+            self.note_failing(failing);
+        }
+        written
+    }
+
+    fn written<T>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, StateError>,
+    ) -> Result<T, StateError> {
         let mut connection = self.connection();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let done = work(&transaction)?;
@@ -178,6 +213,10 @@ impl State {
         let mut connection = self.connection();
         let transaction = connection.transaction()?;
         work(&transaction)
+    }
+
+    fn failing(&self) -> MutexGuard<'_, Option<room::Failing>> {
+        self.failing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A poisoned lock means that a transaction panicked: it was rolled back, the connection is fine.
