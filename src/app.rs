@@ -18,9 +18,11 @@ use crate::source;
 use crate::store::state::{DaemonLock, life};
 use crate::store::{Store, StoreError};
 
+use gate::Gate;
 use keeper::Keeper;
 use notify::Notify;
 
+mod gate;
 mod keeper;
 pub mod looking;
 mod loops;
@@ -118,6 +120,8 @@ impl App {
         let lock = Arc::new(lock);
         self.look_over().await?;
         self.tell_lost(before.seen).await?;
+        engine.shorten_waits().await?;
+        self.stock().await;
         let cut_off = engine.recover().await?;
         if cut_off > 0 {
             tracing::warn!(deliveries = cut_off, "deliveries were cut off and are tried again");
@@ -129,9 +133,11 @@ impl App {
         let (beat, heart) = beats::channel(0u64);
         let beat = Arc::new(beat);
         let mut scheduler = self.heartbeat(&beat).await?;
-        let loops = loops::start(engine, &beat, &heart);
-        let keeper = Keeper::new(engine, &self.notify, &beat, &lock).spawn();
+        let gate = Arc::new(Gate::new(&self.clock, self.seen().await?));
+        let loops = loops::start(engine, &beat, &heart, &gate);
+        let keeper = Keeper::new(engine, &self.notify, &beat, &lock, &gate).spawn();
         self.notify.ready(&self.status());
+        tracing::info!("postrider is ready");
         shutdown.await;
         self.drain(loops, &beat).await;
         keeper.abort();
@@ -144,14 +150,28 @@ impl App {
     /// The daemon before this one wrote beside the state up to when the state was written. A state
     /// that ends earlier is not the one it left.
     async fn tell_lost(&self, said: Option<DateTime<Utc>>) -> anyhow::Result<()> {
-        let store = Arc::clone(self.engine.store());
-        let seen = move || Ok(store.state.read(life::seen)?);
-        let seen = crate::engine::blocking(seen).await?;
+        let seen = self.seen().await?;
         if let Some(said) = said.filter(|said| seen.is_none_or(|seen| seen < *said)) {
             tracing::error!("the state has lost what was written last");
             self.engine.tell_state_older(seen, said).await?;
         }
         Ok(())
+    }
+
+    /// Up to when the state has seen a daemon work.
+    async fn seen(&self) -> anyhow::Result<Option<DateTime<Utc>>> {
+        let store = Arc::clone(self.engine.store());
+        let seen = move || Ok(store.state.read(life::seen)?);
+        Ok(crate::engine::blocking(seen).await?)
+    }
+
+    /// Makes the reserve beside the state.
+    async fn stock(&self) {
+        let store = Arc::clone(self.engine.store());
+        let stocked = crate::engine::blocking(move || Ok(store.state.stock_ballast())).await;
+        if !stocked.unwrap_or(false) {
+            tracing::warn!("there is no room for a reserve beside the state");
+        }
     }
 
     /// What we do, for the supervisor.

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use self::context::Context;
+use crate::engine::EngineError;
 use crate::store::StoreError;
 use crate::store::state::StateError;
 
@@ -34,6 +35,7 @@ mod schema;
 mod send;
 mod silence;
 mod source;
+mod state;
 mod status;
 mod suppress;
 mod test;
@@ -132,6 +134,9 @@ enum Command {
     Suppress(suppress::Suppress),
     /// Take an address off a digest by the token in its mail
     Unsubscribe(unsubscribe::Unsubscribe),
+    /// The file that everything owed is in: what it holds, whether it is whole, copies of it
+    #[command(subcommand)]
+    State(state::StateCommand),
     /// Look into the outbox and retry
     #[command(subcommand)]
     Outbox(outbox::Outbox),
@@ -192,30 +197,6 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Supervisors tell by it whether trying again helps: 75 in a moment perhaps, 74 once somebody has
-/// looked at the state (the codes of sysexits.h).
-fn exit_code(err: &anyhow::Error) -> u8 {
-    let state = err.chain().find_map(|cause| match cause.downcast_ref::<StateError>() {
-        Some(state) => Some(state),
-        None => match cause.downcast_ref::<StoreError>() {
-            Some(StoreError::State(state)) => Some(state),
-            _ => None,
-        },
-    });
-    match state {
-        Some(StateError::Locked { .. }) => 75,
-        Some(
-            StateError::Folder(..)
-            | StateError::Unusable { .. }
-            | StateError::Foreign { .. }
-            | StateError::Damaged { .. }
-            | StateError::Newer { .. }
-            | StateError::Database(_),
-        ) => 74,
-        Some(StateError::Random(_) | StateError::Unreadable { .. }) | None => 1,
-    }
-}
-
 fn dispatch(command: Command, context: &Context) -> Done {
     match command {
         Command::Run(run) => run.execute(context),
@@ -242,9 +223,42 @@ fn dispatch(command: Command, context: &Context) -> Done {
         Command::Unack(unack) => unack.execute(context),
         Command::Suppress(suppress) => suppress.execute(context),
         Command::Unsubscribe(unsubscribe) => unsubscribe.execute(context),
+        Command::State(state) => state.execute(context),
         Command::Outbox(outbox) => outbox.execute(context),
         Command::Receiver(receiver) => receiver.execute(context),
         Command::Schema(schema) => schema.execute(),
         Command::Version(version) => version.execute(),
+    }
+}
+
+/// Supervisors tell by it whether trying again helps: 75 in a moment perhaps, 74 once somebody has
+/// looked at the state (the codes of sysexits.h).
+fn exit_code(err: &anyhow::Error) -> u8 {
+    let of_store = |err: &StoreError| match err {
+        StoreError::State(err) => Some(state_code(err)),
+        _ => None,
+    };
+    let code = err.chain().find_map(|cause| {
+        // Errors that pass another one on have no cause of their own.
+        let of_engine = cause.downcast_ref().map(|err| match err {
+            EngineError::Store(err) => of_store(err),
+            _ => None,
+        });
+        let own = || cause.downcast_ref().map(state_code);
+        of_engine.flatten().or_else(|| cause.downcast_ref().and_then(of_store)).or_else(own)
+    });
+    code.unwrap_or(1)
+}
+
+fn state_code(err: &StateError) -> u8 {
+    match err {
+        StateError::Locked { .. } => 75,
+        StateError::Folder(..)
+        | StateError::Unusable { .. }
+        | StateError::Foreign { .. }
+        | StateError::Damaged { .. }
+        | StateError::Newer { .. }
+        | StateError::Database(_) => 74,
+        StateError::Random(_) | StateError::Unreadable { .. } => 1,
     }
 }

@@ -45,6 +45,9 @@ impl Clock for SystemClock {
     }
 }
 
+/// No clock is right that shows a time before this program was written: 2026-01-01.
+pub const EARLIEST: DateTime<Utc> = DateTime::from_timestamp(1_767_225_600, 0).expect("a date");
+
 /// The clock that nobody sets, as supervisors read it too: time since the machine started, without
 /// the time it was suspended.
 pub fn monotonic() -> Duration {

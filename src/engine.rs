@@ -55,6 +55,7 @@ pub mod pull;
 pub mod rehearse;
 pub mod restate;
 mod spending;
+mod steady;
 pub mod tables;
 pub mod verify;
 mod writes;
@@ -351,7 +352,8 @@ impl Engine {
 /// Whether what was last done then is so long ago; if it is, this time counts.
 fn is_due(last: &Mutex<Option<DateTime<Utc>>>, now: DateTime<Utc>, every: TimeDelta) -> bool {
     let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
-    let due = last.is_none_or(|last| now - last >= every);
+    // A clock that was set back must not hold up what is done again and again.
+    let due = last.is_none_or(|last| now < last || now - last >= every);
     if due {
         *last = Some(now);
     }

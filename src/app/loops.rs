@@ -8,15 +8,23 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 
+use super::gate::Gate;
 use crate::engine::{Engine, EngineError, panic_text};
+use crate::store::StoreError;
+use crate::store::state::room::Failing;
 
 type Beat = Arc<watch::Sender<u64>>;
 type Done = Result<Result<usize, EngineError>, JoinError>;
 
 /// Starts all loops; they end after [`Engine::stop`] and a last beat, with their work done.
-pub(super) fn start(engine: &Arc<Engine>, beat: &Beat, heart: &watch::Receiver<u64>) -> Loops {
+pub(super) fn start(
+    engine: &Arc<Engine>,
+    beat: &Beat,
+    heart: &watch::Receiver<u64>,
+    gate: &Arc<Gate>,
+) -> Loops {
     let mut loops = JoinSet::new();
-    let part = |name: &str| Part::new(name, engine);
+    let part = |name: &str| Part::new(name, engine, gate);
     let (beat, heart) = (|| Arc::clone(beat), || heart.clone());
     loops.spawn(part("pulls").pull(beat(), heart()));
     loops.spawn(part("rules").run(beat(), heart(), |e| async move { e.evaluate_due().await }));
@@ -54,12 +62,28 @@ impl Loops {
 struct Part {
     name: String,
     engine: Arc<Engine>,
+    gate: Arc<Gate>,
     failing: Option<String>,
 }
 
 impl Part {
-    fn new(name: &str, engine: &Arc<Engine>) -> Part {
-        Part { name: name.to_owned(), engine: Arc::clone(engine), failing: None }
+    fn new(name: &str, engine: &Arc<Engine>, gate: &Arc<Gate>) -> Part {
+        let (engine, gate) = (Arc::clone(engine), Arc::clone(gate));
+        Part { name: name.to_owned(), engine, gate, failing: None }
+    }
+
+    /// Why no turn may be begun now; `None`: one may.
+    fn held(&self) -> Option<String> {
+        if !self.gate.is_open() {
+            return Some("the clock cannot be believed".to_owned());
+        }
+        // Figures say how we fare, and what was handed over is written down as soon as that can be.
+        if ["metrics", "deliveries"].contains(&self.name.as_str()) {
+            return None;
+        }
+        // The keeper finds out when it can be written again.
+        let failing = self.engine.store().state.is_failing()?;
+        Some(format!("the state cannot be written: {}", failing.words()))
     }
 
     /// One turn after the other. Work makes work: a pull lets rules speak, rules owe deliveries; so
@@ -73,9 +97,13 @@ impl Part {
         F: Future<Output = Result<usize, EngineError>> + Send + 'static,
     {
         while !self.engine.stopping() {
-            let done = tokio::spawn(turn(Arc::clone(&self.engine))).await;
-            if self.judge(done).await > 0 {
-                beat.send_modify(|count| *count += 1);
+            if let Some(why) = self.held() {
+                self.engine.turned(&self.name, Some(&why));
+            } else {
+                let done = tokio::spawn(turn(Arc::clone(&self.engine))).await;
+                if self.judge(done).await > 0 {
+                    beat.send_modify(|count| *count += 1);
+                }
             }
             if heart.changed().await.is_err() {
                 return;
@@ -90,7 +118,8 @@ impl Part {
         let mut parts: BTreeMap<String, Part> = BTreeMap::new();
         let mut turns = JoinSet::new();
         while !self.engine.stopping() {
-            for (source, lane) in self.engine.lanes() {
+            let held = self.held().is_some();
+            for (source, lane) in self.engine.lanes().into_iter().filter(|_| !held) {
                 let (engine, beat) = (Arc::clone(&self.engine), Arc::clone(&beat));
                 let name = lane.name(&source);
                 let turn = async move { engine.take_turn(&source, lane).await };
@@ -120,7 +149,8 @@ impl Part {
         ended: Result<(String, Done), JoinError>,
     ) {
         let Ok((name, done)) = ended else { return };
-        let part = parts.entry(name).or_insert_with_key(|name| Part::new(name, &self.engine));
+        let part =
+            parts.entry(name).or_insert_with_key(|name| Part::new(name, &self.engine, &self.gate));
         part.judge(done).await;
     }
 
@@ -129,8 +159,12 @@ impl Part {
     async fn deliver(mut self, mut heart: watch::Receiver<u64>) {
         let mut turns = JoinSet::new();
         while !self.engine.stopping() {
-            let engine = Arc::clone(&self.engine);
-            turns.spawn(async move { engine.deliver_due().await });
+            if let Some(why) = self.held() {
+                self.engine.turned(&self.name, Some(&why));
+            } else {
+                let engine = Arc::clone(&self.engine);
+                turns.spawn(async move { engine.deliver_due().await });
+            }
             while let Some(done) = turns.try_join_next() {
                 self.judge(done).await;
             }
@@ -153,6 +187,12 @@ impl Part {
                 some
             }
             Err(err) => {
+                // Whoever wrote, and however.
+                if let EngineError::Store(StoreError::State(err)) = &err
+                    && let Some(failing) = Failing::among(err)
+                {
+                    self.engine.store().state.note_failing(failing);
+                }
                 let text = format!("{:#}", anyhow::Error::from(err));
                 if self.failing.as_deref() != Some(text.as_str()) {
                     tracing::error!(part = %self.name, error = %text, "failed; tried again");

@@ -28,6 +28,7 @@ impl App {
         if self.waiting(timeout(grace, loops.ended())).await.is_ok() {
             return;
         }
+        // What was not handed over is taken back, as if it had never begun.
         if loops.cut_others() {
             tracing::warn!("stopped with work under way; it is done again at the next start");
         }

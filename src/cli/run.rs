@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use chrono::DateTime;
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::context::{Context, clock, runtime};
 use super::{Done, print};
@@ -38,6 +39,8 @@ pub(super) struct Run {
     clock: Option<ScaledClock>,
 }
 
+const NO_SIGNALS: &str = "signals cannot be listened for";
+
 impl Run {
     pub(super) fn execute(&self, context: &Context) -> Done {
         let (config, seen) = context.run_and_seen()?;
@@ -52,10 +55,12 @@ impl Run {
         let path = context.path()?;
         let runtime = runtime()?;
         let done = runtime.block_on(async {
+            // Heard from here on, before anybody is told that we are ready.
+            let (stop, hup) = (stopped(), signal(SignalKind::hangup()).context(NO_SIGNALS)?);
             tracing::info!(config = %path.display(), digests, rules, "postrider runs");
             let watch = Watch::new(Arc::clone(&app), path, Arc::new(config::Process), seen);
-            let reloads = tokio::spawn(reload_when_edited(watch));
-            let done = app.run(stopped()).await;
+            let reloads = tokio::spawn(reload_when_edited(watch, hup));
+            let done = app.run(stop).await;
             reloads.abort();
             tracing::info!("postrider stopped");
             done
@@ -78,27 +83,32 @@ fn trial_clock(text: &str) -> Result<ScaledClock, String> {
     Ok(ScaledClock::new(start.ok_or("START is out of range")?, speed))
 }
 
-/// Done at the first SIGTERM or Ctrl-C; a second one ends the process at once.
-pub(super) async fn stopped() {
-    wait_for_stop().await;
-    tokio::spawn(async {
-        wait_for_stop().await;
-        std::process::exit(130);
-    });
-}
-
-async fn wait_for_stop() {
-    let Ok(mut term) = signal(SignalKind::terminate()) else { return std::future::pending().await };
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
+/// Done at the first SIGTERM or Ctrl-C from now on; a second one ends the process at once. To be called
+/// within a runtime: the signals are heard from this call on, not from the first wait.
+pub(super) fn stopped() -> impl Future<Output = ()> {
+    let signals = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
+    async move {
+        let [Ok(mut term), Ok(mut interrupt)] = signals else {
+            // Without handlers the system's own are in force: they end the process.
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = term.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            std::process::exit(130);
+        });
     }
 }
 
 /// At every SIGHUP, and whenever its files were edited, reads the config again; one that has a
 /// problem changes nothing.
-async fn reload_when_edited(mut watch: Watch) {
-    let Ok(mut hup) = signal(SignalKind::hangup()) else { return };
+async fn reload_when_edited(mut watch: Watch, mut hup: Signal) {
     loop {
         let asked = tokio::select! {
             heard = hup.recv() => match heard {

@@ -79,6 +79,7 @@ fn facts(app: &App, health: &Health) -> anyhow::Result<Value> {
     let next = app.engine().planned(7).into_iter().filter(|planned| planned.slot.skipped.is_none());
     Ok(json!({
         "daemon": if health.running { "running" } else { "not running" },
+        "state_trouble": health.trouble,
         "datasets": datasets,
         "sources": sources,
         "outbox": balance.states.iter().map(|(state, count)| (state.clone(), json!(count)))
@@ -201,6 +202,9 @@ fn dataset_facts(health: &Health, source: &str, state: &DatasetState) -> Value {
 
 fn show(facts: &Value, zone: &Zone) {
     print::line(format!("daemon: {}   zone: {}", text(&facts["daemon"], zone), zone.name()));
+    if let Some(trouble) = facts["state_trouble"].as_str() {
+        print::line(format!("the state cannot be written: {trouble}"));
+    }
     let parts: &[(&str, &str, &[&str])] = &[
         (
             "datasets",

@@ -14,6 +14,7 @@ use crate::store::StoreError;
 use crate::store::records::{DatasetState, SourceSpent};
 use crate::store::state::incidents;
 use crate::store::state::outbox::{self, Endpoint};
+use crate::store::state::room::Space;
 
 mod exposition;
 
@@ -41,6 +42,10 @@ pub struct Health {
     pub endpoints: Vec<Endpoint>,
     /// Open incidents by their level.
     pub incidents: BTreeMap<String, u64>,
+    /// Why the state cannot be written, where it cannot.
+    pub trouble: Option<String>,
+    /// Bytes that are free on its disk.
+    pub disk_free: Option<u64>,
 }
 
 impl Health {
@@ -84,7 +89,20 @@ impl Engine {
         for incident in open {
             *incidents.entry(incident.level.name).or_default() += 1;
         }
-        Ok(Health { at, running, datasets, sources, outbox, panics, endpoints, incidents })
+        let trouble = self.store.state.trouble();
+        let disk_free = Space::of(self.store.state.folder()).map(|space| space.free);
+        Ok(Health {
+            at,
+            running,
+            datasets,
+            sources,
+            outbox,
+            panics,
+            endpoints,
+            incidents,
+            trouble,
+            disk_free,
+        })
     }
 
     /// Writes the metrics, if the config wants them and the last ones are a minute old.

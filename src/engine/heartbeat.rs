@@ -50,6 +50,20 @@ pub(super) struct Pulse {
     last: Option<Beat>,
 }
 
+impl Pulse {
+    /// The clock was set back: nothing is measured against an instant of before.
+    pub(super) fn clock_set_back(&mut self, now: DateTime<Utc>) {
+        self.next = None;
+        self.began = self.began.map(|began| began.min(now));
+        for turn in self.turns.values_mut() {
+            turn.at = turn.at.min(now);
+            if let Some((since, _)) = &mut turn.failing {
+                *since = now.min(*since);
+            }
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Turn {
     at: DateTime<Utc>,
@@ -132,6 +146,8 @@ impl Engine {
     fn amiss(&self, now: DateTime<Utc>) -> Result<Vec<String>, EngineError> {
         let plant = self.plant();
         let mut found = self.stalled(now);
+        let failing = self.store.state.is_failing();
+        found.extend(failing.map(|why| format!("the state cannot be written: {}", why.words())));
         for state in self.store.dataset_states()? {
             let used = plant.datasets_in_use().iter().any(|used| used.name == state.dataset);
             if let (true, Some(since)) = (used, state.failing_since.filter(|at| LATE < now - *at)) {

@@ -34,7 +34,7 @@ impl Trouble {
     /// Whether it tells that an earlier one of the same subject is over.
     fn is_over(&self) -> bool {
         let kind = self.identity.first().map_or("", String::as_str);
-        matches!(kind, "answers" | "source back")
+        matches!(kind, "answers" | "source back" | "state writable")
     }
 
     fn mail(&self, plant: &Plant) -> NoticeMail {
@@ -306,6 +306,11 @@ impl OwnerNotice {
         OwnerNotice::new(plant, trouble, now)
     }
 
+    /// The messages alone, for who tells them past the outbox.
+    pub(super) fn owed(self) -> Vec<Owed> {
+        self.owed
+    }
+
     /// Owes it and writes it down.
     pub(super) fn owe(&self, tx: &Transaction<'_>, now: DateTime<Utc>) -> Result<(), StateError> {
         let mut news = self.owed.is_empty();
@@ -512,7 +517,7 @@ fn blind(plant: &Plant, down: &[Arc<Dataset>]) -> (Vec<String>, Vec<String>) {
 }
 
 /// An instant as the owner reads it.
-fn civil(plant: &Plant, at: DateTime<Utc>) -> String {
+pub(super) fn civil(plant: &Plant, at: DateTime<Utc>) -> String {
     format!("{} ({})", plant.zone.civil(at).format("%Y-%m-%d %H:%M"), plant.zone.name())
 }
 

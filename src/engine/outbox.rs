@@ -205,7 +205,7 @@ pub(crate) fn masked(recipient: &str) -> String {
 
 impl Plant {
     /// The receiver of an outbox row: the mail server, or a webhook by name.
-    fn receiver(&self, name: &str) -> Option<Arc<dyn Receiver>> {
+    pub(super) fn receiver(&self, name: &str) -> Option<Arc<dyn Receiver>> {
         if name == SMTP {
             return self.mail.as_ref().map(|mail| Arc::clone(&mail.receiver));
         }

@@ -296,6 +296,24 @@ impl Records {
         states(&self.writer(), &self.datasets()).map_err(|err| self.told(err))
     }
 
+    /// Lets the file grow by so many bytes and no further: a load that needs more fails, and leaves
+    /// room on the disk for what is precious.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub fn bound(&self, more_bytes: u64) -> Result<(), RecordsError> {
+        let writer = self.writer();
+        let bound = || {
+            let number = |pragma| writer.pragma_query_value(None, pragma, |row| row.get(0));
+            let (pages, size): (i64, i64) = (number("page_count")?, number("page_size")?);
+            let more = more_bytes / size.unsigned_abs().max(1);
+            let most = pages.saturating_add(i64::try_from(more).unwrap_or(i64::MAX));
+            // SQLite's own bound.
+            writer.pragma_update(None, "max_page_count", most.clamp(1, 4_294_967_294))
+        };
+        bound().map_err(|err| self.told(err))
+    }
+
     /// The datasets told of.
     pub fn datasets(&self) -> Vec<Arc<Dataset>> {
         self.known().datasets.values().map(|wanted| wanted.dataset.clone()).collect()

@@ -7,6 +7,7 @@
 //! daemon: it holds [`DaemonLock`].
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub mod acks;
 pub mod archive;
+pub mod backup;
+pub mod check;
 pub mod commits;
 pub mod corrections;
 pub mod history;
@@ -28,6 +31,7 @@ pub mod occurrences;
 pub mod open;
 pub mod outbox;
 pub mod pulse;
+pub mod room;
 pub mod silences;
 pub mod slots;
 pub mod sources;
@@ -44,6 +48,9 @@ pub struct State {
     connection: Mutex<Connection>,
     commits: commits::Commits,
     folder: PathBuf,
+    failing: Mutex<Option<room::Failing>>,
+    /// Whether the reserve was given up for what fails.
+    reserve_spent: AtomicBool,
 }
 
 /// Why the state cannot be used.
@@ -120,9 +127,24 @@ impl State {
     /// Opens or makes `state.db` in a folder and brings its schema up to date.
     pub fn open(folder: &Path) -> Result<State, StateError> {
         make_private(folder).map_err(|err| StateError::Folder(folder.to_owned(), err))?;
-        let connection = Mutex::new(open::open(&folder.join(FILE))?);
-        let commits = commits::Commits::default();
-        Ok(State { connection, commits, folder: folder.to_owned() })
+        let path = folder.join(FILE);
+        let connection = match open::open(&path) {
+            // On a full disk even a log cannot be begun.
+            Err(err) if room::Failing::among(&err) == Some(room::Failing::Full) => {
+                if !room::free_ballast(folder) {
+                    return Err(err);
+                }
+                open::open(&path)?
+            }
+            other => other?,
+        };
+        Ok(State {
+            connection: Mutex::new(connection),
+            commits: commits::Commits::default(),
+            folder: folder.to_owned(),
+            failing: Mutex::default(),
+            reserve_spent: AtomicBool::new(false),
+        })
     }
 
     /// The folder it lies in.
@@ -166,6 +188,19 @@ impl State {
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, StateError>,
     ) -> Result<T, StateError> {
+        let written = self.written(work);
+        if let Err(err) = &written
+            && let Some(failing) = room::Failing::among(err)
+        {
+            self.note_failing(failing);
+        }
+        written
+    }
+
+    fn written<T>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, StateError>,
+    ) -> Result<T, StateError> {
         let mut connection = self.connection();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let done = work(&transaction)?;
@@ -181,6 +216,10 @@ impl State {
         let mut connection = self.connection();
         let transaction = connection.transaction()?;
         work(&transaction)
+    }
+
+    fn failing(&self) -> MutexGuard<'_, Option<room::Failing>> {
+        self.failing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A poisoned lock means that a transaction panicked: it was rolled back, the connection is fine.

@@ -196,7 +196,7 @@ async fn everything_works_beside_a_running_daemon() {
     assert_eq!(folder.inbox.received(), 1);
 
     let (code, _, err) = said(&folder.run(&["run"]));
-    assert_eq!(code, Some(1));
+    assert_eq!(code, Some(75));
     assert!(err.contains("one state folder serves one daemon"), "{err}");
     assert_eq!(json(&folder.done(&["status", "--json"]))["daemon"], "running");
     assert_eq!(daemon.stop().await.code(), Some(0));

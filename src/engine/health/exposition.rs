@@ -87,6 +87,14 @@ pub fn exposition(health: &Health) -> String {
     out.sample("postrider_up", &[], f64::from(u8::from(health.running)));
     out.family("postrider_build_info", "gauge", "The version in a label; the value is 1.");
     out.sample("postrider_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
+    let writable = health.trouble.is_none();
+    out.family("postrider_state_writable", "gauge", "Whether the state can be written.");
+    out.sample("postrider_state_writable", &[], f64::from(u8::from(writable)));
+    let help = "Bytes free on the disk of the state.";
+    out.family("postrider_state_disk_free_bytes", "gauge", help);
+    if let Some(free) = health.disk_free {
+        out.sample("postrider_state_disk_free_bytes", &[], free as f64);
+    }
     for (name, kind, help, of) in DATASETS {
         let name = format!("postrider_dataset_{name}");
         out.family(&name, kind, help);
@@ -209,10 +217,14 @@ mod tests {
                 disabled: Some((at, "410".to_owned())),
             }],
             incidents: BTreeMap::from([("critical".to_owned(), 1)]),
+            trouble: Some("the disk is full".to_owned()),
+            disk_free: Some(4096),
         };
         let text = exposition(&health);
         for line in [
             "postrider_up 1",
+            "postrider_state_writable 0",
+            "postrider_state_disk_free_bytes 4096",
             "postrider_source_quota_used{source=\"a\\\"b\\\\c\\nd\"} 40",
             "postrider_source_quota_allowed{source=\"a\\\"b\\\\c\\nd\"} 100",
             "postrider_source_quota_spent{source=\"a\\\"b\\\\c\\nd\"} 7",

@@ -25,6 +25,13 @@ pub(in crate::engine) struct Memo {
     pub(in crate::engine) described: Option<DateTime<Utc>>,
 }
 
+impl Memo {
+    /// The clock was set back: nothing waits for an instant of before.
+    pub(in crate::engine) fn clock_set_back(&mut self) {
+        (self.next, self.check_at) = (None, None);
+    }
+}
+
 /// A digest waits for data.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wanted {

@@ -13,6 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Transaction, TransactionBehavior, ffi};
 
+use super::room::Failing;
 use super::{State, StateError};
 
 /// Writes of one transaction; more of them wait for the next.
@@ -53,6 +54,8 @@ impl Commits {
 trait Work: Send {
     /// Runs it, once; true: what it did is to be kept.
     fn run(&mut self, tx: &Transaction<'_>) -> bool;
+    /// What its own failure says of the disk.
+    fn failing(&self) -> Option<Failing>;
     /// Says what became of it; `failure`: of the transaction as a whole.
     fn tell(self: Box<Self>, failure: Option<&rusqlite::Error>);
 }
@@ -76,6 +79,13 @@ where
             Err(payload) => Err(WriteError::Panicked(words(payload.as_ref()))),
         };
         self.came_to.insert(came_to).is_ok()
+    }
+
+    fn failing(&self) -> Option<Failing> {
+        match &self.came_to {
+            Some(Err(WriteError::State(err))) => Failing::among(err),
+            _ => None,
+        }
     }
 
     fn tell(self: Box<Self>, failure: Option<&rusqlite::Error>) {
@@ -141,6 +151,10 @@ impl State {
     /// One transaction for some writes, and what became of each is said.
     fn commit(&self, mut batch: Vec<Box<dyn Work>>) {
         let (done, failure) = self.write_together(&mut batch);
+        let of_all = failure.as_ref().and_then(Failing::of);
+        if let Some(failing) = of_all.or_else(|| batch.iter().find_map(|work| work.failing())) {
+            self.note_failing(failing);
+        }
         // Those that never ran go first in the next one.
         let left = batch.split_off(done);
         {

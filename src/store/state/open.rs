@@ -39,6 +39,12 @@ const ALWAYS: [&str; 9] =
 /// What every file of SQLite begins with.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
+/// The steps of the schema, each of which brings a database one version further: for whoever makes files
+/// of earlier versions.
+pub fn migrations() -> &'static [&'static str] {
+    MIGRATIONS
+}
+
 /// Whose a database is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Whose {
@@ -63,13 +69,15 @@ pub(super) fn open(path: &Path) -> Result<Connection, StateError> {
     Ok(connection)
 }
 
-/// Opens a file of ours that is there, to look at it; nothing is written to it.
+/// Opens a file of ours that is there, to look at it. Nothing is written to it but what a process that
+/// was killed left in its log.
 ///
 /// # Errors
 /// It is not ours, damaged, or from a newer postrider.
 pub fn look(path: &Path) -> Result<Connection, StateError> {
     look_at(path)?;
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    // SQLite takes what it may only read as such.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(|err| told(path, err))?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     match judge(path, &connection)? {
@@ -156,7 +164,7 @@ pub(super) fn judge(path: &Path, connection: &Connection) -> Result<Whose, State
     }
 }
 
-fn tables(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+pub(super) fn tables(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     let sql = "select name from sqlite_schema where type = 'table' and name not like 'sqlite_%'";
     let mut statement = connection.prepare(sql)?;
     statement.query_map([], |row| row.get(0))?.collect()

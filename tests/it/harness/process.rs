@@ -142,6 +142,19 @@ impl Folder {
         Daemon::start(self.command(arguments))
     }
 
+    /// Starts the daemon by a command that ends with running what is behind it: `sh -c '...; exec "$@"'
+    /// sh`, `unshare -rm`.
+    pub(crate) fn daemon_by(&self, before: &[&str]) -> Daemon {
+        let mut command = Command::new(before[0]);
+        command.args(&before[1..]).arg(env!("CARGO_BIN_EXE_postrider"));
+        command.args(["run", "-c", "config.toml"]);
+        command.args(self.trial.iter().flat_map(|trial| ["--clock", trial]));
+        command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command.current_dir(self.folder.path());
+        Daemon::start(command)
+    }
+
     /// Starts the daemon.
     pub(crate) fn daemon(&self, arguments: &[&str]) -> Daemon {
         let mut all = vec!["run", "-c", "config.toml"];
@@ -167,6 +180,11 @@ impl Daemon {
         let (sender, log) = watch::channel(Vec::new());
         std::thread::spawn(move || gather(said, &sender));
         Daemon { child, log }
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// What it has logged.
