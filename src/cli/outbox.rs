@@ -27,7 +27,8 @@ pub(super) enum Outbox {
     List(show::List),
     /// One delivery: its attempts and the message as it was sent
     Show(show::Show),
-    /// Try deliveries again now, with the same bytes and ids, also those that were rejected or expired
+    /// Try deliveries again now, with the same bytes and ids, also those that were rejected or
+    /// expired
     #[command(after_help = "Examples:
   postrider outbox retry 17
   postrider outbox retry --receiver hook --state expired --since 2d --yes

@@ -97,7 +97,8 @@ pub const PROOF: RetryPolicy =
 /// The longest Retry-After that is honoured.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 3600);
 
-/// The longest wait while a server as a whole is down: once it is back, mail flows again within this.
+/// The longest wait while a server as a whole is down: once it is back, mail flows again within
+/// this.
 pub const SERVER_WAIT_MAX: TimeDelta = TimeDelta::minutes(5);
 
 /// How long a receiver rests whose credentials, certificate or address are wrong.
@@ -141,9 +142,9 @@ pub enum Next {
 /// Decides what becomes of a message. `attempts` counts those that failed before this one and
 /// counted; `jitter` is in `-1.0..=1.0` and moves the wait by up to a fifth.
 ///
-/// A message expires by its age alone; the last attempt is made when that is reached, also where the
-/// far side asked for a longer wait. A far side that asks for less than our own wait gets ours; one
-/// that asks for more asks it of us, not of this message: the receiver waits as a whole and the
+/// A message expires by its age alone; the last attempt is made when that is reached, also where
+/// the far side asked for a longer wait. A far side that asks for less than our own wait gets ours;
+/// one that asks for more asks it of us, not of this message: the receiver waits as a whole and the
 /// message has lost no attempt.
 pub fn after_attempt(
     policy: RetryPolicy,
@@ -239,8 +240,8 @@ mod tests {
         DateTime::UNIX_EPOCH + TimeDelta::days(20_000)
     }
 
-    /// What happens after an attempt at this age, as text: `counted` or `free`, whether the receiver
-    /// is held, and after how many seconds.
+    /// What happens after an attempt at this age, as text: `counted` or `free`, whether the
+    /// receiver is held, and after how many seconds.
     #[track_caller]
     fn check(
         policy: RetryPolicy,

@@ -1,7 +1,7 @@
 //! Fallbacks: what a receiver does not take is told to another one, once, and says so.
 //!
-//! What is told instead is the notice itself, as it is stored, in the other receiver's own shape. It
-//! has no fallback of its own: nothing goes in a circle. Who was told the beginning of something
+//! What is told instead is the notice itself, as it is stored, in the other receiver's own shape.
+//! It has no fallback of its own: nothing goes in a circle. Who was told the beginning of something
 //! instead is told its end too, also where the receiver it was for is back by then.
 
 use std::sync::Arc;
@@ -97,8 +97,8 @@ fn sentence(untaken: &UntakenNotice, plant: &Plant) -> String {
 }
 
 impl Engine {
-    /// Owes to fallbacks what their receivers have not taken, which attempts alone do not tell: those
-    /// that wait while their receiver is held. Returns how many notices.
+    /// Owes to fallbacks what their receivers have not taken, which attempts alone do not tell:
+    /// those that wait while their receiver is held. Returns how many notices.
     pub(super) async fn fall_back(&self, plant: &Arc<Plant>) -> Result<usize, EngineError> {
         let now = self.clock.now();
         let mut count = 0;
@@ -143,8 +143,8 @@ impl Engine {
         .await
     }
 
-    /// What an attempt at a notification owes to the fallback of its receiver: the notice, where the
-    /// attempt was in vain for good; the end of what it was told instead, where that was taken.
+    /// What an attempt at a notification owes to the fallback of its receiver: the notice, where
+    /// the attempt was in vain for good; the end of what it was told instead, where that was taken.
     pub(super) async fn instead_of_attempt(
         &self,
         plant: &Arc<Plant>,

@@ -28,9 +28,9 @@ const EVERY: TimeDelta = TimeDelta::hours(1);
 const EXPIRE_EVERY: TimeDelta = TimeDelta::days(1);
 
 impl Engine {
-    /// At start: deliveries that a crash cut off become due again (or are held, where the config wants
-    /// that), incidents of rules that left the config meanwhile are closed, and the outbox is counted.
-    /// Returns how many deliveries are due again.
+    /// At start: deliveries that a crash cut off become due again (or are held, where the config
+    /// wants that), incidents of rules that left the config meanwhile are closed, and the outbox is
+    /// counted. Returns how many deliveries are due again.
     pub async fn recover(&self) -> Result<usize, EngineError> {
         self.close_removed_rules().await?;
         self.check_balance().await?;
@@ -83,8 +83,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Deletes records that are older than their datasets keep them. Open incidents stay as they are:
-    /// what they were told from is written down with them.
+    /// Deletes records that are older than their datasets keep them. Open incidents stay as they
+    /// are: what they were told from is written down with them.
     async fn expire(&self, now: DateTime<Utc>) -> Result<(), EngineError> {
         let plant = self.plant();
         for dataset in plant.datasets.iter().filter(|dataset| dataset.keep.is_some()) {

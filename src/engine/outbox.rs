@@ -1,9 +1,9 @@
 //! Delivering: what is due in the outbox is tried, per receiver, and the outcome is written down.
 //!
 //! Receivers never wait for each other: each has seats of its own, as many as it takes messages at
-//! the same time. A seat that is free takes the next message, in the same commit that writes down what
-//! the one before came to; a slow attempt holds up nothing but its own seat. A receiver that is down
-//! or broken is held as a whole and probed with one message when the hold is over.
+//! the same time. A seat that is free takes the next message, in the same commit that writes down
+//! what the one before came to; a slow attempt holds up nothing but its own seat. A receiver that
+//! is down or broken is held as a whole and probed with one message when the hold is over.
 //!
 //! Who is under way is known by memory alone ([`UnderWay`]); everything else is in rows.
 
@@ -39,8 +39,8 @@ const SILENT_TOLD: TimeDelta = TimeDelta::minutes(15);
 type Seated = (Seat, Unit);
 
 impl Engine {
-    /// Tries everything that is due and not held, until nothing is due any more or the engine stops.
-    /// Returns the number of attempts made.
+    /// Tries everything that is due and not held, until nothing is due any more or the engine
+    /// stops. Returns the number of attempts made.
     pub async fn deliver_due(&self) -> Result<usize, EngineError> {
         let (plant, now) = (self.plant(), self.clock.now());
         // What was tried and could not be written down comes before everything else.
@@ -53,9 +53,9 @@ impl Engine {
         written.and(owed).and(attempts)
     }
 
-    /// After the grace of a shutdown: attempts at messages that have not been handed over yet are cut
-    /// off and taken back, as if they had never begun. Those handed over are waited for: cutting them
-    /// off could repeat them.
+    /// After the grace of a shutdown: attempts at messages that have not been handed over yet are
+    /// cut off and taken back, as if they had never begun. Those handed over are waited for:
+    /// cutting them off could repeat them.
     pub fn cut(&self) {
         self.under_way.cut();
     }
@@ -111,8 +111,8 @@ impl Engine {
         let units = self
             .write(move |tx| {
                 if alone {
-                    // None is under way here: what is still called so was left by a round that broke
-                    // down.
+                    // None is under way here: what is still called so was left by a round that
+                    // broke down.
                     upkeep::recover(tx, &plant, Some(&receiver), now)?;
                 }
                 claimable(tx, &receiver, limit, alone, now)
@@ -159,8 +159,8 @@ impl Engine {
     }
 }
 
-/// Claims up to `limit` messages, or one as a probe where the receiver was held; `alone`: nothing of
-/// it is under way.
+/// Claims up to `limit` messages, or one as a probe where the receiver was held; `alone`: nothing
+/// of it is under way.
 fn claimable(
     tx: &rusqlite::Transaction<'_>,
     name: &str,

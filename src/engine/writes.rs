@@ -11,8 +11,8 @@ use crate::store::state::StateError;
 use crate::store::state::commits::{self, WriteError};
 
 impl Engine {
-    /// Runs a durable transaction on the state off the async threads; it is on disk when this returns
-    /// `Ok`. Writes that wait at the same time are committed together: see [`commits`].
+    /// Runs a durable transaction on the state off the async threads; it is on disk when this
+    /// returns `Ok`. Writes that wait at the same time are committed together: see [`commits`].
     pub(crate) async fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, StateError> + Send + 'static,
@@ -42,8 +42,8 @@ impl Engine {
     }
 }
 
-/// Writes what waits, on a thread that may block. Where that thread never comes or breaks down, those
-/// who wait hear of it and the next write begins anew.
+/// Writes what waits, on a thread that may block. Where that thread never comes or breaks down,
+/// those who wait hear of it and the next write begins anew.
 struct Lead(Option<Arc<Store>>);
 
 impl Lead {

@@ -1,5 +1,5 @@
-//! The outbox as the daemon and people use it: stopping with mails on the wire, messages that may have
-//! arrived, addresses that nobody knows, and the commands.
+//! The outbox as the daemon and people use it: stopping with mails on the wire, messages that may
+//! have arrived, addresses that nobody knows, and the commands.
 
 use std::time::Duration;
 
@@ -47,8 +47,8 @@ fn states(t: &TestPostrider) -> Vec<String> {
     rows.map(|row| format!("{} {}", row.recipient, row.state)).collect()
 }
 
-/// Where the answer to a mail stays away until the test has stopped the daemon: what was told about it
-/// then, and how many attempts are written down.
+/// Where the answer to a mail stays away until the test has stopped the daemon: what was told about
+/// it then, and how many attempts are written down.
 async fn stopped_while(stage: Stage, act: Act) -> (TestPostrider, String, usize) {
     let mut t = before_eight(&daily(r#""ana@example.com""#)).await;
     t.may_owe = true;

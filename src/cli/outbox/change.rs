@@ -1,5 +1,5 @@
-//! Changing: trying again, cancelling, holding, releasing, forgetting. One by number, or many by what
-//! they are; many take a `--yes`.
+//! Changing: trying again, cancelling, holding, releasing, forgetting. One by number, or many by
+//! what they are; many take a `--yes`.
 
 use std::collections::BTreeMap;
 

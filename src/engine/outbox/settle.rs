@@ -1,5 +1,5 @@
-//! What an attempt came to is decided and written down: the row, the receiver, who is told instead and
-//! what the owner hears, in one commit with the claim of what comes next.
+//! What an attempt came to is decided and written down: the row, the receiver, who is told instead
+//! and what the owner hears, in one commit with the claim of what comes next.
 
 use std::sync::Arc;
 
@@ -93,9 +93,9 @@ impl Engine {
         failed.map_or(Ok(()), Err)
     }
 
-    /// Decides what becomes of what was tried, writes it down, and claims up to `limit` messages more.
-    /// That they cannot be claimed does not keep it from being written, nor does a mistake of ours in
-    /// what should follow from it.
+    /// Decides what becomes of what was tried, writes it down, and claims up to `limit` messages
+    /// more. That they cannot be claimed does not keep it from being written, nor does a mistake of
+    /// ours in what should follow from it.
     pub(super) async fn settle(
         &self,
         plant: &Arc<Plant>,

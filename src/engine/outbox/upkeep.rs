@@ -1,5 +1,5 @@
-//! Upkeep of the outbox: what a crash cut off, what waits for receivers that get nothing, and whether
-//! everything adds up.
+//! Upkeep of the outbox: what a crash cut off, what waits for receivers that get nothing, and
+//! whether everything adds up.
 
 use std::collections::HashSet;
 

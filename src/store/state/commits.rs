@@ -3,8 +3,8 @@
 //! Each write is a closure that runs in a savepoint of its own within one transaction, in the order
 //! in which they came; one that fails or panics takes back its own work and nobody else's. The
 //! transaction is synced to disk before anybody hears of it, so a write that is said to be done is
-//! durable, exactly as by [`State::write`]. Nobody waits for company: whoever comes while nothing is
-//! being written begins at once, and who comes meanwhile goes together next.
+//! durable, exactly as by [`State::write`]. Nobody waits for company: whoever comes while nothing
+//! is being written begins at once, and who comes meanwhile goes together next.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -101,8 +101,8 @@ where
 
 impl State {
     /// Puts a write behind those that wait; `hears` is told what became of it, on the thread that
-    /// writes. True: nobody writes yet, and the caller must have [`State::lead`] called, where it may
-    /// block.
+    /// writes. True: nobody writes yet, and the caller must have [`State::lead`] called, where it
+    /// may block.
     #[must_use]
     pub fn enqueue<T: Send + 'static>(
         &self,
@@ -168,8 +168,8 @@ impl State {
         }
     }
 
-    /// Runs writes in one transaction and commits it. Returns how many ran, or were meant to, and why
-    /// all of them are lost, if they are.
+    /// Runs writes in one transaction and commits it. Returns how many ran, or were meant to, and
+    /// why all of them are lost, if they are.
     fn write_together(&self, batch: &mut [Box<dyn Work>]) -> (usize, Option<rusqlite::Error>) {
         let all = batch.len();
         let mut connection = self.connection();

@@ -4,8 +4,8 @@
 //! makes it `pending` again (with a later `next_attempt_at`) or ends it as `delivered`, `rejected`
 //! or `expired`. A row found `sending` at start was cut off by a crash: it may have arrived, and is
 //! tried again with the same bytes and id, or `held` until somebody has looked. A person may hold a
-//! row or end it as `cancelled`. Nothing is deleted before its retention time, and what was ever owed
-//! adds up: see [`balance()`].
+//! row or end it as `cancelled`. Nothing is deleted before its retention time, and what was ever
+//! owed adds up: see [`balance()`].
 
 use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension, Row, Transaction, params};
@@ -184,8 +184,8 @@ fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
 }
 
 /// Owes a message from `now` on; false if the same message is already owed or was sent, or if its
-/// recipient wants no digest any more: then the run's history says so. The run of a digest's message
-/// is stored before it.
+/// recipient wants no digest any more: then the run's history says so. The run of a digest's
+/// message is stored before it.
 pub fn owe(tx: &Transaction<'_>, owed: &Owed, now: DateTime<Utc>) -> Result<bool, StateError> {
     if owed.kind == Kind::Digest {
         let recipient = &owed.message.recipient;

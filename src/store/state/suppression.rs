@@ -7,7 +7,8 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::{StateError, instant, millis};
 
-/// An address that its server did not know in so many runs, one after the other, gets no digest more.
+/// An address that its server did not know in so many runs, one after the other, gets no digest
+/// more.
 pub const UNKNOWN_MAX: u32 = 5;
 
 /// Later than everything.
@@ -69,8 +70,8 @@ pub fn remove(
     Ok(tx.prepare_cached(sql)?.execute(params![address.to_lowercase(), digest, millis(now)])?)
 }
 
-/// Puts an address on the list that its server called unknown so many runs in a row, since it was last
-/// taken off the list. Returns what the server said, if that happened.
+/// Puts an address on the list that its server called unknown so many runs in a row, since it was
+/// last taken off the list. Returns what the server said, if that happened.
 pub fn add_if_unknown(
     tx: &Transaction<'_>,
     address: &str,

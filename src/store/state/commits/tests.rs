@@ -28,8 +28,8 @@ fn insert(tx: &Transaction<'_>, n: i64) -> Result<(), StateError> {
     Ok(())
 }
 
-/// Writes one after the other, each a letter: `.` is done, `!` fails after it has written, `p` panics
-/// after it has written, `d` writes what is there already. Returns what each heard.
+/// Writes one after the other, each a letter: `.` is done, `!` fails after it has written, `p`
+/// panics after it has written, `d` writes what is there already. Returns what each heard.
 fn play(state: &State, script: &str) -> String {
     let (tell, told) = mpsc::channel();
     let mut leads = 0;

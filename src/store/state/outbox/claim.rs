@@ -84,8 +84,8 @@ fn first(
     Ok(None)
 }
 
-/// A message with those of its recipients that are due. One that broke us down before goes alone, so
-/// that it alone is held for it.
+/// A message with those of its recipients that are due. One that broke us down before goes alone,
+/// so that it alone is held for it.
 fn unit(tx: &Transaction<'_>, first: Delivery, now: DateTime<Utc>) -> Result<Unit, StateError> {
     let sql = format!(
         "select {COLUMNS} from outbox indexed by outbox_by_message

@@ -43,8 +43,9 @@ pub fn tells(tx: &Transaction<'_>, message: &str, notice: &str) -> Result<(), St
 }
 
 /// Notices of one receiver that it has not taken and that nobody else was told: those owed since
-/// before an instant, those lately refused for good, those held, and all of a receiver that is broken
-/// or disabled. What a person cancelled is told to nobody. The oldest first, at most so many.
+/// before an instant, those lately refused for good, those held, and all of a receiver that is
+/// broken or disabled. What a person cancelled is told to nobody. The oldest first, at most so
+/// many.
 pub fn untaken(
     tx: &Transaction<'_>,
     receiver: &str,

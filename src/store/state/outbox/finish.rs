@@ -76,14 +76,14 @@ pub(super) fn hold_row(tx: &Transaction<'_>, id: i64, reason: &str) -> Result<()
     Ok(())
 }
 
-/// Makes a message due now, as a new one would be; one that waits is only tried sooner. Its receiver
-/// is not held any more. False where it is delivered, under way, or not there.
+/// Makes a message due now, as a new one would be; one that waits is only tried sooner. Its
+/// receiver is not held any more. False where it is delivered, under way, or not there.
 pub fn retry(tx: &Transaction<'_>, id: i64, now: DateTime<Utc>) -> Result<bool, StateError> {
     Ok(act(tx, id, Action::Retry { delivered: false }, "", now)?.is_none())
 }
 
-/// Does to a message what a person asks for; `reason` is kept with what is held or cancelled. Returns
-/// why it cannot be done; nothing was changed then.
+/// Does to a message what a person asks for; `reason` is kept with what is held or cancelled.
+/// Returns why it cannot be done; nothing was changed then.
 pub fn act(
     tx: &Transaction<'_>,
     id: i64,

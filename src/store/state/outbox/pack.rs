@@ -13,8 +13,8 @@ use crate::store::state::{StateError, millis};
 /// Largest message that is read back, in bytes.
 const PLAIN_BYTES_MAX: u64 = 1 << 30;
 
-/// Deflates the bytes of up to `limit` messages of digests that ended before an instant. Returns how
-/// many.
+/// Deflates the bytes of up to `limit` messages of digests that ended before an instant. Returns
+/// how many.
 pub fn pack(
     tx: &Transaction<'_>,
     before: DateTime<Utc>,
