@@ -5,14 +5,18 @@ import sys
 import time
 
 import cases_durable
+import cases_names
 import cases_servers
 import cases_sink
+import cases_upgrade
 
 PARTS = {
     "postfix": cases_servers.POSTFIX,
     "exim": cases_servers.EXIM,
     "sink": cases_sink.CASES,
+    "names": cases_names.CASES,
     "durable": cases_durable.CASES,
+    "upgrade": cases_upgrade.CASES,
 }
 
 

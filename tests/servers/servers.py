@@ -26,12 +26,12 @@ def free_port():
         return listening.getsockname()[1]
 
 
-def wait_for_port(port, process, log=lambda: ""):
+def wait_for_port(host, port, process, log=lambda: ""):
     for _ in range(200):
         if process is not None and process.poll() is not None:
             raise AssertionError(f"the server ended with {process.returncode}: {log()}")
         with socket.socket() as trying:
-            if trying.connect_ex(("127.0.0.1", port)) == 0:
+            if trying.connect_ex((host, port)) == 0:
                 return
         time.sleep(0.05)
     raise AssertionError(f"nothing listens on port {port}: {log()}")
@@ -70,7 +70,7 @@ class Server:
         self.home.mkdir()
         self.home.chmod(0o755)
         self.root = pathlib.Path(root)
-        self.port = free_port()
+        self.host, self.port = "127.0.0.1", free_port()
         self.process = None
         self.environment = dict(os.environ)
 
@@ -87,7 +87,7 @@ class Server:
                 list(map(str, command)), env=self.environment, cwd=self.home,
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True,
             )
-        wait_for_port(self.port, self.process, self.log)
+        wait_for_port(self.host, self.port, self.process, self.log)
 
     def log(self):
         texts = [path.read_text(errors="replace") for path in sorted(self.home.glob("*log"))]
@@ -225,16 +225,16 @@ class Exim(Server):
 class Sink(Server):
     """smtp-sink with options of one's own; each mail in a file."""
 
-    def __init__(self, folder, root, *options, port=None):
+    def __init__(self, folder, root, *options, port=None, host=None):
         super().__init__(folder, root)
         self.options = options
-        self.port = port or self.port
+        self.host, self.port = host or self.host, port or self.port
 
     def start(self):
         (self.home / "mail").mkdir(exist_ok=True)
         shutil.chown(self.home / "mail", "postfix", "postfix")
         self.spawn(self.root / "usr/sbin/smtp-sink", "-u", "postfix", "-d", "mail/%H%M%S.", *self.options,
-                   f"127.0.0.1:{self.port}", "100")
+                   f"{self.host}:{self.port}", "100")
 
     def stored(self):
         # It puts an empty line behind each mail.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use postrider::app::Limits;
 use postrider::clock::ManualClock;
-use postrider::demo::catcher::{Catcher, Signed};
+use postrider::demo::catcher::{Answer, Catcher, Signed};
 use postrider::domain::delivery::Message;
 use secrecy::SecretString;
 use tokio::time::timeout;
@@ -36,7 +36,15 @@ impl Post {
         Post { catcher, line }
     }
 
+    /// Has the next answers end their connections: the next attempt has one of its own.
+    fn close_after(&self, answers: usize) {
+        for _ in 0..answers {
+            self.catcher.answer(Answer::with_header(200, "connection", "close"));
+        }
+    }
+
     async fn whole(&self) -> Passed {
+        self.close_after(1);
         let delivery = self.line.owe("hook", hook(0));
         self.line.deliver().await;
         assert_eq!(self.line.outcomes(delivery), ["delivered"]);
@@ -45,6 +53,7 @@ impl Post {
 
     async fn point(&self, fault: Fault) -> (Seen, Passed) {
         self.catcher.clear();
+        self.close_after(2);
         let (at, sent) = (fault.at, hook(1_000 + fault.at));
         let (outcomes, passed) = self.line.point("hook", sent.clone(), fault).await;
         let expected = outcomes.len() - 1 + usize::from(is_whole_request(&passed.out));
