@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
-use self::proxy::{Act, Direction, Fault, Proxy};
+use self::proxy::{Act, Direction, Edit, Fault, Proxy};
 
 #[allow(dead_code, reason = "the tests ask the proxy for more")]
 #[path = "../it/harness/proxy.rs"]
@@ -84,7 +84,9 @@ async fn main() -> anyhow::Result<()> {
     let to = tokio::net::lookup_host(&arguments.to).await?.next();
     let to = to.ok_or_else(|| anyhow::anyhow!("`{}` has no address", arguments.to))?;
     let proxy = Proxy::start(arguments.listen, to).await?;
-    proxy.strip_starttls(arguments.strip_starttls);
+    if arguments.strip_starttls {
+        proxy.edit(Edit::StripStartTls);
+    }
     if let Some(fault) = arguments.fault() {
         proxy.plan(fault, arguments.first);
     }

@@ -9,6 +9,7 @@ use postrider::store::state::outbox::SMTP;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
+use crate::harness::proxy::Edit;
 use crate::harness::records::{channel, ended};
 use crate::harness::{HEAD, TRAFFIC, TestPostrider};
 use crate::sweep::mail::{Post, limits, mail};
@@ -19,7 +20,7 @@ const MEMORY_KIB_MAX: u64 = 24 * 1024;
 #[tokio::test]
 async fn a_network_that_strips_starttls_gets_neither_login_nor_mail() {
     let post = Post::encrypted().await;
-    post.line.proxy.strip_starttls(true);
+    post.line.proxy.edit(Edit::StripStartTls);
     let delivery = post.line.owe(SMTP, mail(1));
     post.line.deliver().await;
     assert_eq!(post.line.outcomes(delivery), ["receiver broken"]);
@@ -30,7 +31,7 @@ async fn a_network_that_strips_starttls_gets_neither_login_nor_mail() {
     }
     assert!(said.starts_with("EHLO"), "{said}");
     // The network is mended: the same mail goes, and costs no attempt.
-    post.line.proxy.strip_starttls(false);
+    post.line.proxy.edit(Edit::None);
     post.line.clock.advance(TimeDelta::minutes(6));
     post.line.deliver().await;
     assert_eq!(post.line.outcomes(delivery), ["receiver broken", "delivered"]);

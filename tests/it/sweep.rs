@@ -18,7 +18,7 @@ use postrider::domain::delivery::Message;
 use postrider::store::state::outbox::{self, Kind, Owed};
 use tempfile::TempDir;
 
-use crate::harness::proxy::{Act, Direction, Fault, Passed, Proxy};
+use crate::harness::proxy::{Act, Direction, Edit, Fault, Passed, Proxy};
 use crate::harness::{HOOK_SECRET, PATIENCE, utc};
 
 mod hooks;

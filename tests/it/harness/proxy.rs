@@ -88,7 +88,19 @@ struct Plan {
     fault: Option<Fault>,
     /// For so many connections more.
     times: u64,
-    strip: bool,
+    edit: Edit,
+}
+
+/// How what the server says is changed on its way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Edit {
+    /// Not at all.
+    #[default]
+    None,
+    /// STARTTLS is made unreadable, as some firewalls do it.
+    StripStartTls,
+    /// A mail server that offers 8BITMIME also offers PIPELINING.
+    OfferPipelining,
 }
 
 impl Proxy {
@@ -117,9 +129,9 @@ impl Proxy {
         (plan.fault, plan.times) = (Some(fault), times);
     }
 
-    /// Takes STARTTLS out of what servers offer, from the next connection on, or no longer.
-    pub(crate) fn strip_starttls(&self, strip: bool) {
-        lock(&self.shared.plan).strip = strip;
+    /// Changes what the server says, from the next connection on.
+    pub(crate) fn edit(&self, edit: Edit) {
+        lock(&self.shared.plan).edit = edit;
     }
 
     /// How many connections were made.
@@ -207,9 +219,8 @@ async fn serve(
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = server.into_split();
     let end = {
-        let out = Pipe { direction: Direction::Out, fault: of(Direction::Out), strip: false };
-        let back =
-            Pipe { direction: Direction::Back, fault: of(Direction::Back), strip: plan.strip };
+        let out = Pipe { direction: Direction::Out, fault: of(Direction::Out), edit: Edit::None };
+        let back = Pipe { direction: Direction::Back, fault: of(Direction::Back), edit: plan.edit };
         let mut out = std::pin::pin!(out.carry(&mut from_client, &mut to_server, passed));
         let mut back = std::pin::pin!(back.carry(&mut from_server, &mut to_client, passed));
         tokio::select! {
@@ -250,8 +261,8 @@ async fn drain(from: &mut OwnedReadHalf) {
 struct Pipe {
     direction: Direction,
     fault: Option<Fault>,
-    /// Lines are held until they are whole, and STARTTLS is made unreadable.
-    strip: bool,
+    /// With one, lines are held until they are whole.
+    edit: Edit,
 }
 
 impl Pipe {
@@ -281,14 +292,11 @@ impl Pipe {
                 return Ok(End::Closed);
             }
             held.extend_from_slice(&block[..count]);
-            let whole = match self.strip {
-                true => held.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1),
-                false => held.len(),
+            let whole = match self.edit {
+                Edit::None => held.len(),
+                _ => held.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1),
             };
-            let mut bytes: Vec<u8> = held.drain(..whole).collect();
-            if self.strip {
-                make_unreadable(&mut bytes);
-            }
+            let bytes = self.edit.apply(held.drain(..whole).collect());
             gone += self.pass(&bytes, gone, to, passed).await?;
         }
     }
@@ -336,13 +344,26 @@ impl Pipe {
     }
 }
 
-/// As some firewalls do it: the word stays as long as it was.
-fn make_unreadable(lines: &mut [u8]) {
-    const WORD: &[u8] = b"STARTTLS";
-    let found = |lines: &[u8]| {
-        lines.windows(WORD.len()).position(|window| window.eq_ignore_ascii_case(WORD))
-    };
-    while let Some(at) = found(lines) {
-        lines[at..at + WORD.len()].fill(b'X');
+impl Edit {
+    fn apply(self, lines: Vec<u8>) -> Vec<u8> {
+        match self {
+            Edit::None => lines,
+            // The word stays as long as it was.
+            Edit::StripStartTls => replaced(&lines, b"STARTTLS", b"XXXXXXXX"),
+            Edit::OfferPipelining => {
+                replaced(&lines, b"250-8BITMIME\r\n", b"250-PIPELINING\r\n250-8BITMIME\r\n")
+            }
+        }
     }
+}
+
+fn replaced(text: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+    let (mut done, mut rest) = (Vec::with_capacity(text.len()), text);
+    while let Some(at) = rest.windows(from.len()).position(|window| window == from) {
+        done.extend_from_slice(&rest[..at]);
+        done.extend_from_slice(to);
+        rest = &rest[at + from.len()..];
+    }
+    done.extend_from_slice(rest);
+    done
 }

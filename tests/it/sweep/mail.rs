@@ -12,7 +12,7 @@ use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::time::timeout;
 
-use super::{Act, Direction, Fault, Line, PATIENCE, Passed, Seen, Table, check_unseen, utc};
+use super::{Act, Direction, Edit, Fault, Line, PATIENCE, Passed, Seen, Table, check_unseen, utc};
 
 /// What is said under TLS has fewer bytes than this, in each direction.
 const SAID_BYTES_MAX: u64 = 500;
@@ -161,7 +161,12 @@ fn gone(passed: &Passed, direction: Direction) -> u64 {
 }
 
 async fn sweep_in_clear(act: Act, direction: Direction) {
+    sweep_edited(act, direction, Edit::None).await;
+}
+
+async fn sweep_edited(act: Act, direction: Direction, edit: Edit) {
     let post = Post::in_clear().await;
+    post.line.proxy.edit(edit);
     let (mut table, mut at) = (Table::default(), 0);
     loop {
         let (seen, passed) = post.point(act, direction, at).await;
@@ -173,7 +178,7 @@ async fn sweep_in_clear(act: Act, direction: Direction) {
         }
         at += 1;
     }
-    table.print(&format!("SMTP, {act:?}, {direction:?}"));
+    table.print(&format!("SMTP, {act:?}, {direction:?}, {edit:?}"));
     table.has_everything();
 }
 
@@ -223,6 +228,16 @@ async fn every_byte_to_the_server_closed_under_tls() {
 #[tokio::test]
 async fn every_byte_from_the_server_closed_under_tls() {
     sweep_encrypted(Act::Cut, Direction::Back).await;
+}
+
+#[tokio::test]
+async fn every_byte_to_a_server_that_takes_commands_in_groups() {
+    sweep_edited(Act::Cut, Direction::Out, Edit::OfferPipelining).await;
+}
+
+#[tokio::test]
+async fn every_byte_from_a_server_that_takes_commands_in_groups() {
+    sweep_edited(Act::Cut, Direction::Back, Edit::OfferPipelining).await;
 }
 
 #[tokio::test]
