@@ -35,6 +35,9 @@ const BOUND_EVERY: u32 = 5;
 /// So much they leave to the state, in bytes; on a small disk an eighth of it.
 const KEPT_FREE: u64 = 64 * 1024 * 1024;
 
+/// What the clock did: a title and its text, what it showed, and what it showed then.
+type Untold = ((&'static str, &'static str), DateTime<Utc>, DateTime<Utc>);
+
 /// Looks after the daemon.
 pub(super) struct Keeper {
     engine: Arc<Engine>,
@@ -50,7 +53,7 @@ pub(super) struct Keeper {
     alive: Option<Instant>,
     seen: Option<DateTime<Utc>>,
     /// What the clock did and nobody was told yet.
-    untold: Option<((&'static str, &'static str), DateTime<Utc>, DateTime<Utc>)>,
+    untold: Option<Untold>,
     looks: u32,
     bounding: Option<JoinHandle<()>>,
 }
