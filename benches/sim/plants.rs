@@ -87,7 +87,7 @@ impl Plants {
             mail: plant.mail.as_ref().map(|mail| Mail {
                 receiver: door(SMTP),
                 from: mail.from.clone(),
-                dkim: Vec::new(),
+                dkim: mail.dkim.clone(),
             }),
             sources: sources.collect(),
             datasets: plant.datasets.clone(),
