@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::TimeDelta;
 use rusqlite::{Connection, OptionalExtension};
 
+use super::super::sink::REFUSED;
 use super::deliveries::Row;
 use super::{Evidence, Findings, instant};
 
@@ -28,6 +29,12 @@ pub(super) fn audit(
     let mut recipients: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for row in rows.iter().filter(|row| row.kind == "digest") {
         recipients.entry(&row.origin).or_default().push(&row.recipient);
+    }
+    // Who is known to no server gets no digest any more, which the run says.
+    let withheld = withheld(state)?;
+    for (run, recipient) in &withheld {
+        findings.check(recipient == REFUSED, || format!("run {run} was withheld from {recipient}"));
+        recipients.entry(run).or_default().push(recipient);
     }
     let (mut slots, mut late) = (0, 0);
     for (digest, step, to) in DIGESTS {
@@ -61,9 +68,16 @@ pub(super) fn audit(
     findings.heading("digests");
     findings.count("slots, none missing", slots);
     findings.count("runs, one a slot", runs);
+    findings.count("  without the address that nobody knows", withheld.len());
     findings.count("  more than five minutes late, by the scaled clock", late);
     findings.count("  with a report that had no data yet", count(FAULTS)?);
     Ok(())
+}
+
+/// Runs and recipients for whom no message was made.
+fn withheld(state: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
+    let mut statement = state.prepare("select run, recipient from withheld order by run")?;
+    statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
 }
 
 const FAULTS: &str = "select count(*) from run where outcome <> 'made'";
