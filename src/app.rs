@@ -22,6 +22,7 @@ use crate::store::{Store, StoreError};
 use gate::Gate;
 use keeper::Keeper;
 use notify::Notify;
+use watchdog::Watchdog;
 
 mod gate;
 mod keeper;
@@ -35,6 +36,7 @@ pub mod report_tests;
 pub mod rule_tests;
 mod stop;
 pub mod watch;
+mod watchdog;
 
 pub use plant::source;
 pub use reload::told;
@@ -162,12 +164,15 @@ impl App {
         let mut scheduler = self.heartbeat(&beat).await?;
         let gate = Arc::new(Gate::new(&self.clock, self.seen().await?));
         let loops = loops::start(engine, &beat, &heart, &gate);
-        let keeper = Keeper::new(engine, &self.notify, &beat, &lock, &gate).spawn();
+        let keeper = Keeper::new(engine, &self.notify, &lock, &gate);
+        let watchdog = Watchdog::new(engine, &self.notify, &beat, &keeper.looked()).spawn();
+        let keeper = keeper.spawn();
         self.notify.ready(&self.status());
         tracing::info!("postrider is ready");
         shutdown.await;
         self.drain(loops, &beat).await;
         keeper.abort();
+        watchdog.abort();
         self.close().await;
         scheduler.shutdown().await.context("the heartbeat did not stop")?;
         self.settle().await;

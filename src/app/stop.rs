@@ -27,6 +27,7 @@ impl App {
             return;
         }
         // What was not handed over is taken back, as if it had never begun.
+        self.engine.cut();
         if loops.cut_others() {
             tracing::warn!("stopped with work under way; it is done again at the next start");
         }
