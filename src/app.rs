@@ -15,12 +15,14 @@ use crate::config::Config;
 use crate::engine::{Engine, Plant};
 use crate::receiver::{smtp, webhook};
 use crate::source;
-use crate::store::state::{DaemonLock, life};
+use crate::store::state::lock::Said;
+use crate::store::state::{DaemonLock, State, life};
 use crate::store::{Store, StoreError};
 
 use gate::Gate;
 use keeper::Keeper;
 use notify::Notify;
+use watchdog::Watchdog;
 
 mod gate;
 mod keeper;
@@ -34,6 +36,7 @@ pub mod report_tests;
 pub mod rule_tests;
 mod stop;
 pub mod watch;
+mod watchdog;
 
 pub use plant::source;
 pub use reload::told;
@@ -75,12 +78,39 @@ pub struct App {
     clock: Arc<dyn Clock>,
     limits: Limits,
     notify: Arc<Notify>,
+    /// The daemon's place on the state folder until it runs, where it was taken before.
+    place: Mutex<Option<Place>>,
 }
+
+/// The daemon's place, and what the daemon before it said.
+type Place = (DaemonLock, Said);
 
 impl App {
     /// Opens the state and wires sources and receivers. Nothing runs yet.
     pub fn build(config: Config, clock: Arc<dyn Clock>, limits: Limits) -> anyhow::Result<App> {
-        let store = Store::open(&config.state)
+        App::over(config, clock, limits, None)
+    }
+
+    /// The same for the daemon: its place on the state folder is taken first, so that nobody works on a
+    /// state that is brought up to date; and the supervisor is told how we fare, from here on.
+    pub fn daemon(
+        config: Config,
+        clock: Arc<dyn Clock>,
+        limits: Limits,
+        notify: Notify,
+    ) -> anyhow::Result<App> {
+        let place = State::place(&config.state)?;
+        let app = notify.patiently(|| App::over(config, clock, limits, Some(&place.0)))?;
+        Ok(App { notify: Arc::new(notify), place: Mutex::new(Some(place)), ..app })
+    }
+
+    fn over(
+        config: Config,
+        clock: Arc<dyn Clock>,
+        limits: Limits,
+        daemon: Option<&DaemonLock>,
+    ) -> anyhow::Result<App> {
+        let store = Store::open_by(&config.state, daemon)
             .with_context(|| format!("cannot open the state in `{}`", config.state.display()))?;
         let plant = plant::build(&config, &clock, &limits)?;
         prepare(&store, &plant)?;
@@ -88,12 +118,7 @@ impl App {
         let engine = Engine::new(plant, Arc::new(store), Arc::clone(&clock), seed);
         engine.recall()?;
         let (engine, config) = (Arc::new(engine), Mutex::new(Arc::new(config)));
-        Ok(App { engine, config, clock, limits, notify: Arc::default() })
-    }
-
-    /// The same under a supervisor that is told how we fare.
-    pub fn supervised(self, notify: Notify) -> App {
-        App { notify: Arc::new(notify), ..self }
+        Ok(App { engine, config, clock, limits, notify: Arc::default(), place: Mutex::default() })
     }
 
     /// The supervisor.
@@ -116,7 +141,11 @@ impl App {
     /// state folder, or when the state is damaged.
     pub async fn run(&self, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
         let engine = &self.engine;
-        let (lock, before) = DaemonLock::take(engine.store().state.folder())?;
+        let place = self.place.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (lock, before) = match place {
+            Some(place) => place,
+            None => DaemonLock::take(engine.store().state.folder())?,
+        };
         let lock = Arc::new(lock);
         self.look_over().await?;
         self.tell_lost(before.seen).await?;
@@ -135,12 +164,15 @@ impl App {
         let mut scheduler = self.heartbeat(&beat).await?;
         let gate = Arc::new(Gate::new(&self.clock, self.seen().await?));
         let loops = loops::start(engine, &beat, &heart, &gate);
-        let keeper = Keeper::new(engine, &self.notify, &beat, &lock, &gate).spawn();
+        let keeper = Keeper::new(engine, &self.notify, &lock, &gate);
+        let watchdog = Watchdog::new(engine, &self.notify, &beat, &keeper.looked()).spawn();
+        let keeper = keeper.spawn();
         self.notify.ready(&self.status());
         tracing::info!("postrider is ready");
         shutdown.await;
         self.drain(loops, &beat).await;
         keeper.abort();
+        watchdog.abort();
         self.close().await;
         scheduler.shutdown().await.context("the heartbeat did not stop")?;
         self.settle().await;

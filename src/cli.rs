@@ -252,12 +252,13 @@ fn exit_code(err: &anyhow::Error) -> u8 {
 
 fn state_code(err: &StateError) -> u8 {
     match err {
-        StateError::Locked { .. } => 75,
+        StateError::Locked { .. } | StateError::Served { .. } => 75,
         StateError::Folder(..)
         | StateError::Unusable { .. }
         | StateError::Foreign { .. }
         | StateError::Damaged { .. }
         | StateError::Newer { .. }
+        | StateError::NoRoom { .. }
         | StateError::Database(_) => 74,
         StateError::Random(_) | StateError::Unreadable { .. } => 1,
     }

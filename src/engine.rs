@@ -221,7 +221,7 @@ pub struct Engine {
     watched: Mutex<Option<DateTime<Utc>>>,
     overdue_seen: Mutex<overdue::Seen>,
     /// Whether the loops turn, and how heartbeats go.
-    pulse: Mutex<heartbeat::Pulse>,
+    pulse: Arc<Mutex<heartbeat::Pulse>>,
     /// When what receivers have not taken was last looked for.
     swept: Mutex<Option<DateTime<Utc>>>,
     jitter: AtomicU64,
@@ -250,7 +250,7 @@ impl Engine {
             expired: Mutex::new(None),
             watched: Mutex::new(None),
             overdue_seen: Mutex::default(),
-            pulse: Mutex::default(),
+            pulse: Arc::default(),
             swept: Mutex::new(None),
             jitter: AtomicU64::new(seed | 1),
             token_key: OnceLock::new(),

@@ -19,7 +19,7 @@ pub mod state;
 
 use records::{DatasetState, Labels, Load, Records, RecordsError, SetAside, Spending};
 use sql::AnswerError;
-use state::{State, StateError};
+use state::{DaemonLock, State, StateError};
 
 /// Reading connections kept for the next question.
 const READERS_KEPT: usize = 4;
@@ -75,8 +75,17 @@ impl Store {
     /// Opens both databases in a folder, made if missing. A damaged records file is set aside, told,
     /// and pulled again.
     pub fn open(folder: &Path) -> Result<Store, StoreError> {
+        Store::open_by(folder, None)
+    }
+
+    /// The same for the daemon whose place on that folder this is: it brings the state's schema up to
+    /// date.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_by(folder: &Path, daemon: Option<&DaemonLock>) -> Result<Store, StoreError> {
         // The state first: it makes the folder.
-        let state = State::open(folder)?;
+        let state = State::open_by(folder, daemon)?;
         let path = folder.join("records.db");
         // What cannot be made private is found out by whoever opens it.
         let _ = state::open::make_private_file(&path);

@@ -1,13 +1,12 @@
-//! The keeper: looks every second whether the daemon itself is well. It tells the supervisor that we
-//! live while the loops turn, writes down up to when the daemon is known to have worked, and tells
-//! people of what the outbox cannot tell, or what nobody else looks at: a disk, a clock.
+//! The keeper: looks every second whether the daemon itself is well. It writes down up to when the
+//! daemon is known to have worked, and tells people of what the outbox cannot tell, or what nobody else
+//! looks at: a disk, a clock. It waits for disks and mail servers; the watchdog does not.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -23,10 +22,6 @@ use outage::Outage;
 
 /// Time between two looks.
 const EVERY: Duration = Duration::from_secs(1);
-/// Without a beat for so long, the keeper beats itself.
-const BEATLESS: Duration = Duration::from_secs(3);
-/// A loop that ends no turn for so long stands still.
-const STANDS_STILL: Duration = Duration::from_secs(10 * 60);
 /// That the daemon works is written down so often.
 const SEEN_EVERY: TimeDelta = TimeDelta::minutes(1);
 
@@ -42,15 +37,11 @@ type Untold = ((&'static str, &'static str), DateTime<Utc>, DateTime<Utc>);
 pub(super) struct Keeper {
     engine: Arc<Engine>,
     notify: Arc<Notify>,
-    beat: Arc<watch::Sender<u64>>,
     lock: Arc<DaemonLock>,
     gate: Arc<Gate>,
     outage: Outage,
-    /// The last beat, and when it was new.
-    beaten: (u64, Instant),
-    /// Turns of the loops, and when they last became more.
-    turns: BTreeMap<&'static str, (u64, Instant)>,
-    alive: Option<Instant>,
+    /// How often it has looked.
+    looked: Arc<AtomicU64>,
     seen: Option<DateTime<Utc>>,
     /// What the clock did and nobody was told yet.
     untold: Option<Untold>,
@@ -63,25 +54,26 @@ impl Keeper {
     pub(super) fn new(
         engine: &Arc<Engine>,
         notify: &Arc<Notify>,
-        beat: &Arc<watch::Sender<u64>>,
         lock: &Arc<DaemonLock>,
         gate: &Arc<Gate>,
     ) -> Keeper {
         Keeper {
             engine: Arc::clone(engine),
             notify: Arc::clone(notify),
-            beat: Arc::clone(beat),
             lock: Arc::clone(lock),
             gate: Arc::clone(gate),
             outage: Outage::new(engine, lock),
-            beaten: (0, Instant::now()),
-            turns: BTreeMap::new(),
-            alive: None,
+            looked: Arc::default(),
             seen: None,
             untold: None,
             looks: 0,
             bounding: None,
         }
+    }
+
+    /// Counts its looks, for whoever watches it.
+    pub(super) fn looked(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.looked)
     }
 
     /// Looks until it is aborted.
@@ -97,45 +89,11 @@ impl Keeper {
     }
 
     async fn look(&mut self, now: Instant) {
-        self.keep_beating(now);
-        self.tell_alive(now);
+        self.looked.fetch_add(1, Ordering::Relaxed);
         self.look_at_clock().await;
         let written = self.write_seen().await;
         self.outage.look(written, now).await;
         self.bound_records();
-    }
-
-    /// The heart beats by the wall clock, which may be set back; the work must not wait for that.
-    fn keep_beating(&mut self, now: Instant) {
-        let count = *self.beat.borrow();
-        if count != self.beaten.0 {
-            self.beaten = (count, now);
-        } else if BEATLESS <= now - self.beaten.1 {
-            self.beat.send_modify(|count| *count += 1);
-        }
-    }
-
-    /// The supervisor hears that we live at half its patience, and only while every loop turns.
-    fn tell_alive(&mut self, now: Instant) {
-        let Some(patience) = self.notify.watchdog() else { return };
-        for (part, count) in self.engine.turns() {
-            let turn = self.turns.entry(part).or_insert((count, now));
-            if turn.0 != count {
-                *turn = (count, now);
-            }
-        }
-        // Whoever ends has bounds of its own.
-        let ending = self.engine.stopping();
-        let still = self.turns.iter().find(|(_, (_, since))| STANDS_STILL < now - *since);
-        if let (false, Some((part, (_, since)))) = (ending, still) {
-            tracing::error!(part, seconds = (now - *since).as_secs(), "stands still");
-            self.notify.status(&format!("{part} stand still"));
-            return;
-        }
-        if self.alive.is_none_or(|last| patience / 2 <= now - last + EVERY) {
-            self.alive = Some(now);
-            self.notify.alive();
-        }
     }
 
     /// Writes down that the daemon works, in the state and then beside it: once a minute, and at every

@@ -5,9 +5,14 @@
 
 use std::io;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use crate::clock;
+
+/// The supervisor is asked for more time so often, for so long.
+pub(super) const ASK_EVERY: Duration = Duration::from_secs(5);
+pub(super) const ASK_FOR: Duration = Duration::from_secs(30);
 
 /// More than this is not said of why something takes long.
 const STATUS_CHARS_MAX: usize = 300;
@@ -86,6 +91,21 @@ impl Notify {
     /// We need so long from now on, whatever was allowed before.
     pub fn extend(&self, by: Duration) {
         self.say(&format!("EXTEND_TIMEOUT_USEC={}", by.as_micros()));
+    }
+
+    /// Does work that blocks and may take long, and asks for more time meanwhile.
+    pub fn patiently<T>(&self, work: impl FnOnce() -> T) -> T {
+        std::thread::scope(|scope| {
+            let (done, waiting) = mpsc::channel::<()>();
+            scope.spawn(move || {
+                while waiting.recv_timeout(ASK_EVERY) == Err(mpsc::RecvTimeoutError::Timeout) {
+                    self.extend(ASK_FOR);
+                }
+            });
+            // Dropped at the end, also where the work panics.
+            let _done = done;
+            work()
+        })
     }
 
     /// We live.

@@ -14,7 +14,7 @@ use crate::store::state::{State, StateError};
 /// How far back an incident's own past is looked at for flapping.
 const FLAPPING: TimeDelta = TimeDelta::days(1);
 
-/// The state in a folder, opened anew for each reading: it is read every few minutes at most, and
+/// The state in a folder, opened once more for each reading: it is read every few minutes at most, and
 /// nobody waits for the connection that everything else is written by.
 pub(super) struct OwnState {
     pub(super) folder: PathBuf,
@@ -28,7 +28,7 @@ impl Memory for OwnState {
 
 impl OwnState {
     fn read(&self, dataset: &str) -> Result<Vec<Vec<Value>>, StateError> {
-        let state = State::open(&self.folder)?;
+        let state = State::beside(&self.folder)?;
         match dataset {
             "Incident" => Ok(incidents(state.read(history::alerts)?)),
             "Notice" => {
@@ -110,4 +110,55 @@ fn notice(kept: KeptNotice) -> Vec<Value> {
         instant(kept.delivered_at),
         text(&kept.state),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt as _;
+    use std::process::Command;
+
+    use super::*;
+
+    /// The test's own binary is run once more as the process beside, told the folder by this.
+    const BESIDE: &str = "POSTRIDER_TEST_BESIDE";
+
+    #[test]
+    fn reading_ones_own_memory_keeps_the_log_that_others_would_delete() {
+        if let Some(folder) = std::env::var_os(BESIDE) {
+            // As a command beside the daemon: the last to close deletes the log.
+            let state = State::open(folder.as_ref()).unwrap();
+            state.checkpoint().unwrap();
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let state = State::open(folder.path()).unwrap();
+        let note = |subject: &str| {
+            let subject = subject.to_owned();
+            let at = DateTime::UNIX_EPOCH;
+            state
+                .write(move |tx| crate::store::state::ledger::note(tx, at, "k", &subject, "t"))
+                .unwrap();
+        };
+        note("before");
+        let own = OwnState { folder: folder.path().to_owned() };
+        for dataset in ["Incident", "Notice", "AlertRule"] {
+            own.rows(dataset).unwrap();
+        }
+        let log = folder.path().join("state.db-wal");
+        let inode = log.metadata().unwrap().ino();
+        let name =
+            "app::own::tests::reading_ones_own_memory_keeps_the_log_that_others_would_delete";
+        let beside = Command::new(std::env::current_exe().unwrap())
+            .args([name, "--exact"])
+            .env(BESIDE, folder.path())
+            .output()
+            .unwrap();
+        assert!(beside.status.success(), "{beside:?}");
+        assert!(String::from_utf8_lossy(&beside.stdout).contains("1 passed"), "{beside:?}");
+        assert_eq!(log.metadata().map(|about| about.ino()).ok(), Some(inode));
+        note("after");
+        let reader = rusqlite::Connection::open(folder.path().join("state.db")).unwrap();
+        let count = |sql| reader.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+        assert_eq!(count("select count(*) from ledger where subject = 'after'"), 1);
+    }
 }

@@ -9,13 +9,11 @@ use tokio::time::{Instant, timeout};
 
 use super::App;
 use super::loops::Loops;
+use super::notify::{ASK_EVERY, ASK_FOR};
 
 /// Beyond the grace, what was handed over is waited for so long. A receiver ends each attempt within
 /// its own bounds, the longest of which are the ten minutes a mail server may take over a final dot.
 const HANDED_OVER_MAX: Duration = Duration::from_secs(11 * 60);
-/// The supervisor is asked for more time so often, for so long.
-const ASK_EVERY: Duration = Duration::from_secs(5);
-const ASK_FOR: Duration = Duration::from_secs(30);
 
 impl App {
     /// Ends the loops as they are best ended.
@@ -29,6 +27,7 @@ impl App {
             return;
         }
         // What was not handed over is taken back, as if it had never begun.
+        self.engine.cut();
         if loops.cut_others() {
             tracing::warn!("stopped with work under way; it is done again at the next start");
         }

@@ -50,8 +50,7 @@ impl Run {
         };
         let (digests, rules) = (config.digests.len(), config.rules.len());
         let notify = Notify::of(|name| config::Process.variable(name));
-        let app = App::build(config, clock, Limits::default())?.supervised(notify);
-        let app = Arc::new(app);
+        let app = Arc::new(App::daemon(config, clock, Limits::default(), notify)?);
         let path = context.path()?;
         let runtime = runtime()?;
         let done = runtime.block_on(async {

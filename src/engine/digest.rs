@@ -130,6 +130,7 @@ impl Engine {
     async fn digest_due(&self, plant: &Arc<Plant>, digest: &Digest) -> Result<usize, EngineError> {
         let now = self.clock.now();
         let due = self.due_slots(digest, now).await?;
+        let further = self.progress("digests");
         let mut made = 0;
         let mut skipped: Vec<Slot> = Vec::new();
         for slot in due {
@@ -148,6 +149,7 @@ impl Engine {
             let done = self.make(plant, digest, &making).await;
             self.commit(digest, std::mem::take(&mut skipped), Some(done), slot.planned_at).await?;
             made += 1;
+            further();
         }
         if let Some(last) = skipped.last() {
             let until = last.planned_at;

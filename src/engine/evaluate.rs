@@ -53,7 +53,12 @@ impl Engine {
         // Should anything fail, it is read again.
         let board = kept.take();
         let (store, plant, now) = (Arc::clone(&self.store), self.plant(), self.clock.now());
-        let stopping = self.stopping.subscribe();
+        let (stopping, further) = (self.stopping.subscribe(), self.progress("rules"));
+        // Asked before each batch of slots.
+        let stop = move || {
+            further();
+            *stopping.borrow()
+        };
         let figures = Arc::clone(&self.rule_figures);
         let outages = self.outages();
         let work = move || {
@@ -61,8 +66,8 @@ impl Engine {
             let new_plant = !board.timetable.is_of(&plant);
             board.note_blind(&plant, outages, new_plant);
             let mut round = Round::of(&store, &plant, now);
-            round.evaluate(&mut board, || *stopping.borrow())?;
-            round.look_again(&mut board, || *stopping.borrow())?;
+            round.evaluate(&mut board, &stop)?;
+            round.look_again(&mut board, &stop)?;
             figures.slots.fetch_add(round.slots as u64, Ordering::Relaxed);
             figures.passes.fetch_add(round.passes, Ordering::Relaxed);
             // What many missed slots came to is told when all of them are dealt with.

@@ -20,7 +20,7 @@ use crate::receiver::Receiver;
 use crate::store::state::outbox::SMTP;
 use crate::store::state::{incidents, ledger, pulse};
 
-/// A loop that has not ended a turn for so long stands still.
+/// A loop that has got no further for so long stands still.
 const STALLED: TimeDelta = TimeDelta::minutes(10);
 /// What fails, or waits beyond its usual time, for so long, withholds the beat.
 const LATE: TimeDelta = TimeDelta::minutes(15);
@@ -42,7 +42,7 @@ pub struct Heartbeat {
 pub(super) struct Pulse {
     /// The first look.
     began: Option<DateTime<Utc>>,
-    /// When each loop last ended a turn, and since when its turns fail, with the reason.
+    /// When each loop last got further, and since when its turns fail, with the reason.
     turns: BTreeMap<String, Turn>,
     /// When the next beat is due.
     next: Option<DateTime<Utc>>,
@@ -67,7 +67,7 @@ impl Pulse {
 #[derive(Debug)]
 struct Turn {
     at: DateTime<Utc>,
-    /// How many it has ended.
+    /// How many it has ended, and steps within them.
     count: u64,
     failing: Option<(DateTime<Utc>, String)>,
 }
@@ -108,7 +108,21 @@ impl Engine {
         });
     }
 
-    /// How many turns those loops have ended whose standing still means that the work is not done.
+    /// To be called within a long turn of a loop, whenever it has got further: it does not stand still.
+    /// Whether its turns fail is not touched by it.
+    pub(super) fn progress(&self, part: &'static str) -> impl Fn() + Send + Sync + 'static {
+        let (pulse, clock) = (Arc::clone(&self.pulse), Arc::clone(&self.clock));
+        move || {
+            let now = clock.now();
+            let mut pulse = pulse.lock().unwrap_or_else(PoisonError::into_inner);
+            let new = || Turn { at: now, count: 0, failing: None };
+            let turn = pulse.turns.entry(part.to_owned()).or_insert_with(new);
+            (turn.at, turn.count) = (now, turn.count + 1);
+        }
+    }
+
+    /// How far those loops are whose standing still means that the work is not done: turns they have
+    /// ended, and steps within them.
     pub fn turns(&self) -> Vec<(&'static str, u64)> {
         let pulse = self.pulse.lock().unwrap_or_else(PoisonError::into_inner);
         let count = |part: &str| pulse.turns.get(part).map_or(0, |turn| turn.count);

@@ -60,7 +60,9 @@ impl Engine {
         let runs_before = now - self.plant().archive;
         // A digest's messages are kept with their runs.
         let messages_before = now - OUTBOX_KEPT;
+        let further = self.progress("housekeeping");
         for _ in 0..BATCHES {
+            further();
             let gone = self
                 .write(move |tx| {
                     let packed = outbox::pack(tx, now - PACKED_AFTER, PACKED_BATCH)?;
@@ -89,8 +91,13 @@ impl Engine {
         let plant = self.plant();
         for dataset in plant.datasets.iter().filter(|dataset| dataset.keep.is_some()) {
             let (store, name) = (Arc::clone(&self.store), dataset.name.clone());
-            let stopping = self.stopping.subscribe();
-            let go_on = move || !*stopping.borrow();
+            let (stopping, further) = (self.stopping.subscribe(), self.progress("housekeeping"));
+            further();
+            // Asked before each batch.
+            let go_on = move || {
+                further();
+                !*stopping.borrow()
+            };
             let deleted = blocking(move || Ok(store.records().expire(&name, now, go_on)?)).await?;
             if deleted > 0 {
                 tracing::info!(dataset = %dataset.name, deleted, "records past their retention");

@@ -12,7 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{Transaction, TransactionBehavior};
 
 pub mod acks;
 pub mod archive;
@@ -45,7 +45,7 @@ pub const FILE: &str = "state.db";
 
 /// The state database.
 pub struct State {
-    connection: Mutex<Connection>,
+    connection: Mutex<open::Opened>,
     commits: commits::Commits,
     folder: PathBuf,
     failing: Mutex<Option<room::Failing>>,
@@ -109,6 +109,36 @@ pub enum StateError {
         /// In this binary.
         known: usize,
     },
+    /// The schema is an earlier one, and a daemon works on it that is of that version.
+    #[error(
+        "state `{}` has schema {found}, and a postrider{} of an earlier version runs on it: stop it before \
+         this one (schema {known}) brings the state up to date, or use the version that runs",
+        .path.display(), .pid.map_or(String::new(), |pid| format!(" (process {pid})"))
+    )]
+    Served {
+        /// The file.
+        path: PathBuf,
+        /// In the file.
+        found: usize,
+        /// In this binary.
+        known: usize,
+        /// The daemon's process, where it says so.
+        pid: Option<u32>,
+    },
+    /// There is no room to bring the schema up to date.
+    #[error(
+        "state `{}` has to be brought up to date, which takes up to {} MB of the disk for a while, and {} \
+         MB are free: make room; nothing was changed",
+        .path.display(), .needed.div_ceil(1_000_000), .free / 1_000_000
+    )]
+    NoRoom {
+        /// The file.
+        path: PathBuf,
+        /// Room that is needed, in bytes.
+        needed: u64,
+        /// Room that there is.
+        free: u64,
+    },
     /// The machine gives no random bytes.
     #[error("no random bytes for a key: {0}")]
     Random(String),
@@ -124,27 +154,52 @@ pub enum StateError {
 }
 
 impl State {
-    /// Opens or makes `state.db` in a folder and brings its schema up to date.
+    /// Opens or makes `state.db` in a folder and brings its schema up to date, unless a daemon works on
+    /// it meanwhile.
+    ///
+    /// # Errors
+    /// It cannot be used, or is not to be changed now.
     pub fn open(folder: &Path) -> Result<State, StateError> {
+        State::open_by(folder, None)
+    }
+
+    /// The same for the daemon whose place on that folder this is.
+    ///
+    /// # Errors
+    /// It cannot be used.
+    pub fn open_by(folder: &Path, daemon: Option<&DaemonLock>) -> Result<State, StateError> {
         make_private(folder).map_err(|err| StateError::Folder(folder.to_owned(), err))?;
         let path = folder.join(FILE);
-        let connection = match open::open(&path) {
+        let connection = match open::open(&path, daemon.is_some()) {
             // On a full disk even a log cannot be begun.
             Err(err) if room::Failing::among(&err) == Some(room::Failing::Full) => {
                 if !room::free_ballast(folder) {
                     return Err(err);
                 }
-                open::open(&path)?
+                open::open(&path, daemon.is_some())?
             }
             other => other?,
         };
-        Ok(State {
+        Ok(State::on(connection, folder))
+    }
+
+    /// Opens the state that is there once more, to read it beside whoever works on it: nothing is made,
+    /// changed or brought up to date.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be used.
+    pub fn beside(folder: &Path) -> Result<State, StateError> {
+        Ok(State::on(open::look(&folder.join(FILE))?, folder))
+    }
+
+    fn on(connection: open::Opened, folder: &Path) -> State {
+        State {
             connection: Mutex::new(connection),
             commits: commits::Commits::default(),
             folder: folder.to_owned(),
             failing: Mutex::default(),
             reserve_spent: AtomicBool::new(false),
-        })
+        }
     }
 
     /// The folder it lies in.
@@ -155,6 +210,16 @@ impl State {
     /// The file.
     pub fn path(&self) -> PathBuf {
         self.folder.join(FILE)
+    }
+
+    /// Takes the daemon's place on a folder, made if missing, before anything in it is opened. What the
+    /// daemon before it said of itself comes with it.
+    ///
+    /// # Errors
+    /// Another daemon has it, or the folder cannot be used.
+    pub fn place(folder: &Path) -> Result<(DaemonLock, lock::Said), StateError> {
+        make_private(folder).map_err(|err| StateError::Folder(folder.to_owned(), err))?;
+        DaemonLock::take(folder)
     }
 
     /// Takes the daemon's place on this folder, or says that it is taken.
@@ -223,7 +288,7 @@ impl State {
     }
 
     /// A poisoned lock means that a transaction panicked: it was rolled back, the connection is fine.
-    fn connection(&self) -> MutexGuard<'_, Connection> {
+    fn connection(&self) -> MutexGuard<'_, open::Opened> {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -262,6 +327,8 @@ pub(crate) fn instant(millis: i64) -> DateTime<Utc> {
 
 #[cfg(test)]
 mod tests {
+    use rusqlite::Connection;
+
     use super::open::MIGRATIONS;
     use super::*;
 

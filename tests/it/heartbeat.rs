@@ -95,7 +95,7 @@ async fn a_loop_that_stands_still_or_fails_withholds_it() {
     let t = start().await;
     minutes(&t, 1).await;
     let engine = t.app.engine();
-    t.advance(TimeDelta::minutes(11)).await;
+    t.clock.set(t.clock.now() + TimeDelta::minutes(11));
     for part in ["digests", "deliveries", "housekeeping"] {
         engine.turned(part, None);
     }
@@ -111,6 +111,23 @@ async fn a_loop_that_stands_still_or_fails_withholds_it() {
     assert_eq!(beats(&t), 1, "the one before");
     minutes(&t, 6).await;
     assert!(beats(&t) > 1, "back: {:?}", said(&t));
+}
+
+#[tokio::test]
+async fn a_long_turn_that_gets_further_does_not_stand_still() {
+    let t = start().await;
+    minutes(&t, 1).await;
+    let engine = t.app.engine();
+    let steps = || engine.turns().into_iter().find(|(part, _)| *part == "rules").unwrap().1;
+    let before = steps();
+    // Slots are evaluated, and no turn of the loop ends.
+    t.advance(TimeDelta::minutes(11)).await;
+    assert!(before + 11 <= steps(), "{before}, {}", steps());
+    for part in ["digests", "deliveries", "housekeeping"] {
+        engine.turned(part, None);
+    }
+    std::sync::Arc::clone(engine).heartbeat_due().await.unwrap();
+    assert_eq!((beats(&t), said(&t)), (2, Vec::<String>::new()));
 }
 
 #[tokio::test]

@@ -143,6 +143,55 @@ async fn a_message_that_was_handed_over_is_waited_for_beyond_the_grace() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_was_not_handed_over_is_cut_off_after_the_grace() {
+    let folder = folder("shutdown_grace = \"1 s\"").await;
+    folder.inbox.misbehave(Stage::Data, Act::Stall, 1);
+    let mut daemon = folder.daemon(&[]);
+    daemon.says("postrider is ready", 1).await;
+    let db = || {
+        let file = folder.path("state/state.db");
+        rusqlite::Connection::open_with_flags(file, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)
+    };
+    let count = |sql: &str| -> i64 { db().unwrap().query_row(sql, [], |row| row.get(0)).unwrap() };
+    let began = Instant::now();
+    while count("select count(*) from attempt where finished_at is null") == 0 {
+        assert!(began.elapsed() < PATIENCE, "nothing is tried");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let asked = Instant::now();
+    assert_eq!(daemon.stop().await.code(), Some(0));
+    let took = asked.elapsed();
+    assert!(took < Duration::from_secs(8), "{took:?}");
+    assert_eq!(folder.inbox.received(), 0);
+    assert_ne!(count("select count(*) from outbox"), 0);
+    let burned = "select count(*) from outbox where state <> 'pending' or attempts <> 0";
+    assert_eq!(count(burned), 0, "as if it had never begun");
+    let daemon = folder.daemon(&[]);
+    mails(&folder, 1).await;
+    assert_eq!(daemon.stop().await.code(), Some(0));
+    each_once(&folder);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_that_is_busy_does_not_make_the_daemon_look_dead() {
+    let mut folder = folder("").await;
+    let mut supervisor = Supervisor::at(&mut folder, Some(Duration::from_secs(2)));
+    let daemon = folder.daemon(&[]);
+    supervisor.hears("READY=1");
+    let other = rusqlite::Connection::open(folder.path("state/state.db")).unwrap();
+    other.busy_timeout(PATIENCE).unwrap();
+    other.execute_batch("begin immediate").unwrap();
+    let began = Instant::now();
+    for _ in 0..8 {
+        supervisor.hears("WATCHDOG=1");
+    }
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    other.execute_batch("rollback").unwrap();
+    drop(other);
+    assert_eq!(daemon.stop().await.code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_second_signal_ends_it_at_once() {
     let folder = folder("shutdown_grace = \"60 s\"").await;
     folder.inbox.misbehave(Stage::Dot, Act::Stall, 1);

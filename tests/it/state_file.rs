@@ -30,6 +30,11 @@ fn owe(tx: &rusqlite::Transaction<'_>, n: usize) -> Result<(), StateError> {
          values (?1, 'digest', 'run', 'smtp', 'ana@example.com', 'Morning', ?2, 'pending', ?3, ?3)",
         rusqlite::params![format!("m{n}@example.com"), vec![b'x'; 2000], n as i64],
     )?;
+    tx.execute(
+        "insert into outbox_total (what, count) values ('owed', 1)
+         on conflict (what) do update set count = count + 1",
+        [],
+    )?;
     Ok(())
 }
 
@@ -94,6 +99,76 @@ fn a_copy_is_put_back_while_no_daemon_runs_and_nothing_is_thrown_away() {
     let (_, aside) = backup::restore(&folder.path().join("other"), &copy).unwrap();
     assert_eq!(aside, None);
     assert_eq!(messages(&folder.path().join("other")), 3);
+}
+
+#[test]
+fn a_copy_never_takes_the_place_of_the_state_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    filled(&state, 3);
+    let link = folder.path().join("copy.db");
+    std::fs::hard_link(state.join("state.db"), &link).unwrap();
+    let own = ["state.db", "state.db-wal", "daemon.lock", "../state/state.db-shm", "records.db"];
+    let own = own.map(|name| state.join(name));
+    for to in own.into_iter().chain([link]) {
+        for force in [false, true] {
+            let refused = backup::backup(&state, &to, force).unwrap_err();
+            assert!(matches!(refused, backup::BackupError::Itself(_)), "{to:?}: {refused}");
+        }
+    }
+    assert_eq!(messages(&state), 3);
+    backup::backup(&state, &state.join("monday.db"), false).unwrap();
+}
+
+#[test]
+fn what_is_moved_aside_is_whole_without_its_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let [live, state] = ["live", "state"].map(|name| folder.path().join(name));
+    let copy = folder.path().join("copy.db");
+    filled(&live, 3);
+    backup::backup(&live, &copy, false).unwrap();
+    // As a daemon that was killed leaves it: its end is in the log.
+    let open = State::open(&live).unwrap();
+    open.write(|tx| (3..9).try_for_each(|n| owe(tx, n))).unwrap();
+    std::fs::create_dir(&state).unwrap();
+    for name in ["state.db", "state.db-wal"] {
+        std::fs::copy(live.join(name), state.join(name)).unwrap();
+    }
+    let (_, aside) = backup::restore(&state, &copy).unwrap();
+    let aside = aside.unwrap();
+    let log = aside.with_file_name("state.db.aside-1-wal");
+    assert!(log.metadata().map_or(0, |about| about.len()) == 0, "nothing is in its log");
+    let aside = Connection::open(aside).unwrap();
+    let kept: i64 = aside.query_row("select count(*) from outbox", [], |row| row.get(0)).unwrap();
+    assert_eq!(kept, 9);
+}
+
+#[test]
+fn a_check_knows_what_is_held_and_counts_what_was_owed() {
+    use postrider::domain::delivery::{Action, Next};
+    use postrider::store::state::outbox;
+    let folder = tempfile::tempdir().unwrap();
+    filled(folder.path(), 5);
+    let state = State::open(folder.path()).unwrap();
+    let now = crate::harness::utc("2026-11-23T09:00:00Z");
+    state
+        .write(|tx| {
+            let next = Next::Held { reason: "its answer was lost".into() };
+            outbox::finish(tx, 1, "uncertain", &next, false, now)?;
+            outbox::act(tx, 2, Action::Hold, "wait", now)?;
+            outbox::act(tx, 3, Action::Cancel, "no", now)?;
+            Ok(())
+        })
+        .unwrap();
+    let file = folder.path().join("state.db");
+    assert_eq!(check::check(&file).unwrap(), [""; 0]);
+    let lose = |sql| state.write(|tx| Ok(tx.execute(sql, [])?)).unwrap();
+    lose("delete from outbox where id = 5");
+    let expected =
+        "the outbox does not add up: 5 owed, but 1 cancelled + 2 held + 1 pending: 1 missing";
+    assert_eq!(check::check(&file).unwrap(), [expected]);
+    lose("update outbox set finished_at = 1 where id = 1");
+    assert!(check::check(&file).unwrap()[0].contains("end does not fit"));
 }
 
 fn filled_more(folder: &Path, numbers: std::ops::Range<usize>) {

@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
@@ -22,6 +23,9 @@ pub enum BackupError {
     /// There is something where the copy should be.
     #[error("`{0}` is there already: name another file, or overwrite it with --force")]
     Exists(PathBuf),
+    /// The copy would take the place of what is copied, or of what belongs to it.
+    #[error("`{0}` is a file of the state itself: name another file")]
+    Itself(PathBuf),
     /// A file cannot be written or moved.
     #[error("`{path}` cannot be written")]
     File {
@@ -47,6 +51,9 @@ pub enum BackupError {
 /// # Errors
 /// There is no state, it is damaged, something is in the way, or the disk fails. Nothing is left then.
 pub fn backup(folder: &Path, to: &Path, overwrite: bool) -> Result<Found, BackupError> {
+    if is_of_state(folder, to) {
+        return Err(BackupError::Itself(to.to_owned()));
+    }
     if to.exists() && !overwrite {
         return Err(BackupError::Exists(to.to_owned()));
     }
@@ -73,6 +80,7 @@ pub fn restore(folder: &Path, from: &Path) -> Result<(Found, Option<PathBuf>), B
     let copy = copied(from, &place)?;
     let about = check::info(copy.path())?;
     let failed = |source| BackupError::File { path: place.clone(), source };
+    merge_log(&place);
     let aside = move_aside(&place).map_err(failed)?;
     if let Err(err) = copy.persist_noclobber(&place) {
         if let Some(aside) = &aside {
@@ -86,18 +94,47 @@ pub fn restore(folder: &Path, from: &Path) -> Result<(Found, Option<PathBuf>), B
     Ok((Found { path: place, ..about }, aside))
 }
 
+/// What lies in the folder of a state.
+const OWN: [&str; 10] = [
+    FILE,
+    "state.db-wal",
+    "state.db-shm",
+    "state.db-journal",
+    "records.db",
+    "records.db-wal",
+    "records.db-shm",
+    "records.db-journal",
+    "daemon.lock",
+    "ballast",
+];
+
+/// Whether a path leads to a file of the state in a folder, whatever it is called, or to the place of
+/// one.
+fn is_of_state(folder: &Path, path: &Path) -> bool {
+    let same = |one: &Path, other: &Path| {
+        let key = |path: &Path| std::fs::metadata(path).map(|about| (about.dev(), about.ino()));
+        matches!((key(one), key(other)), (Ok(one), Ok(other)) if one == other)
+    };
+    let named = path.file_name().is_some_and(|name| OWN.iter().any(|own| name == *own));
+    (named && same(&parent(path), folder)) || OWN.iter().any(|own| same(path, &folder.join(own)))
+}
+
+fn parent(path: &Path) -> PathBuf {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new(".")).to_owned()
+}
+
 /// A copy in the folder of its later place, read through and on disk.
 fn copied(from: &Path, to: &Path) -> Result<NamedTempFile, BackupError> {
     let failed = |source| BackupError::File { path: to.to_owned(), source };
     let source = open::look(from)?;
-    let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let copy = tempfile::Builder::new()
-        .prefix(".state-copy-")
-        .tempfile_in(folder.unwrap_or(Path::new(".")))
-        .map_err(failed)?;
+    let copy =
+        tempfile::Builder::new().prefix(".state-copy-").tempfile_in(parent(to)).map_err(failed)?;
     let name = copy.path().to_string_lossy();
     source.execute("vacuum into ?1", [&name]).map_err(|err| open::told(from, err))?;
-    let problems = check::pages(copy.path(), &open::look(copy.path())?)?;
+    let looked = open::look(copy.path())?;
+    let problems = check::pages(copy.path(), &looked)?;
+    drop(looked);
     if let Some(what) = problems.into_iter().next() {
         return Err(BackupError::NotWhole { path: from.to_owned(), what });
     }
@@ -107,8 +144,21 @@ fn copied(from: &Path, to: &Path) -> Result<NamedTempFile, BackupError> {
 
 /// A name is on disk when its folder is.
 fn synced(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+    File::open(parent(path))?.sync_all()
+}
+
+/// Brings the log of a state into its file, as far as it can be opened: what is moved after is one file,
+/// and whatever cuts that off leaves it whole.
+fn merge_log(place: &Path) {
+    let merged = open::look(place).and_then(|connection| {
+        let merge = "pragma wal_checkpoint(truncate)";
+        Ok(connection.query_row(merge, [], |row| row.get::<_, bool>(0))?)
+    });
+    match merged {
+        Ok(false) => {}
+        Ok(true) => tracing::debug!("somebody reads the state: its log is moved with it"),
+        Err(err) => tracing::debug!(error = %err, "the log of the state is moved with it"),
+    }
 }
 
 /// Renames the state and what belongs to it; `None`: there is none.

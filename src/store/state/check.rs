@@ -134,7 +134,7 @@ fn references(tx: &Transaction<'_>) -> Result<Vec<String>, StateError> {
         ),
         (
             "select count(*) from outbox where (finished_at is null) <> (state in ('pending', \
-             'sending'))",
+             'sending', 'held'))",
             "messages whose end does not fit their state",
         ),
         (
@@ -159,6 +159,11 @@ fn references(tx: &Transaction<'_>) -> Result<Vec<String>, StateError> {
 /// What the readers of the daemon make of what is stored.
 fn values(tx: &Transaction<'_>) -> Result<Vec<String>, StateError> {
     let mut problems = Vec::new();
+    match outbox::balance(tx) {
+        Ok(balance) if balance.missing() == 0 => {}
+        Ok(balance) => problems.push(format!("the outbox does not add up: {}", balance.equation())),
+        Err(err) => problems.push(format!("the balance of the outbox: {:#}", Causes(&err))),
+    }
     let mut read = |what: &str, came_to: Result<usize, StateError>| {
         if let Err(err) = came_to {
             problems.push(format!("{what}: {:#}", Causes(&err)));

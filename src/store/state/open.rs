@@ -13,7 +13,13 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
+use super::room::Space;
 use super::{StateError, lock};
+
+mod entered;
+
+use entered::Entered;
+pub use entered::Opened;
 
 /// The schema this binary knows; each step brings the database one version further.
 pub(super) const MIGRATIONS: &[&str] = &[
@@ -25,6 +31,9 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/006_delivery.sql"),
     include_str!("../migrations/007_life.sql"),
 ];
+
+/// The last step that writes every message anew.
+const REWRITES: usize = 6;
 
 /// Says in a file's header whose it is: `Pstr`.
 pub const APPLICATION: i32 = 0x5073_7472;
@@ -54,19 +63,26 @@ pub(super) enum Whose {
     Ours(usize),
 }
 
-/// Opens or makes the file for reading and writing, and brings its schema up to date.
-pub(super) fn open(path: &Path) -> Result<Connection, StateError> {
-    look_at(path)?;
-    make_private_file(path).map_err(|err| refused(path, Wrong::Unusable(err.to_string())))?;
+/// Opens or makes the file for reading and writing, and brings its schema up to date. `daemon`: it is
+/// opened by the daemon of its folder; anybody else changes no schema under a daemon that works on it.
+pub(super) fn open(path: &Path, daemon: bool) -> Result<Opened, StateError> {
+    let entered = Entered::enter(path, |here| {
+        look_at(path, here)?;
+        make_private_file(path).map_err(|err| refused(path, Wrong::Unusable(err.to_string())))
+    })?;
     let mut connection = Connection::open(path).map_err(|err| told(path, err))?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     // Judged before a byte is written.
-    judge(path, &connection)?;
+    if let Whose::Ours(found) = judge(path, &connection)?
+        && found < MIGRATIONS.len()
+    {
+        may_migrate(path, &connection, found, daemon)?;
+    }
     settle(&mut connection).map_err(|err| match err {
         StateError::Database(err) => told(path, err),
         other => other,
     })?;
-    Ok(connection)
+    Ok(Opened::new(connection, entered))
 }
 
 /// Opens a file of ours that is there, to look at it. Nothing is written to it but what a process that
@@ -74,16 +90,46 @@ pub(super) fn open(path: &Path) -> Result<Connection, StateError> {
 ///
 /// # Errors
 /// It is not ours, damaged, or from a newer postrider.
-pub fn look(path: &Path) -> Result<Connection, StateError> {
-    look_at(path)?;
+pub fn look(path: &Path) -> Result<Opened, StateError> {
+    let entered = Entered::enter(path, |here| look_at(path, here))?;
     // SQLite takes what it may only read as such.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(|err| told(path, err))?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     match judge(path, &connection)? {
         Whose::New => Err(refused(path, Wrong::Foreign("it has nothing in it".to_owned()))),
-        Whose::Ours(_) => Ok(connection),
+        Whose::Ours(_) => Ok(Opened::new(connection, entered)),
     }
+}
+
+/// Whether a file of an earlier schema may be brought up to date now.
+fn may_migrate(
+    path: &Path,
+    connection: &Connection,
+    found: usize,
+    daemon: bool,
+) -> Result<(), StateError> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    if !daemon && let Some(said) = lock::holder(folder)? {
+        let (path, known) = (path.to_owned(), MIGRATIONS.len());
+        return Err(StateError::Served { path, found, known, pid: said.pid });
+    }
+    let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
+    let pages = number("page_count")? - number("freelist_count")?;
+    let bytes = (pages * number("page_size")?).unsigned_abs();
+    match Space::of(folder) {
+        Some(space) if space.free < needed(found, bytes) => {
+            let (path, needed) = (path.to_owned(), needed(found, bytes));
+            Err(StateError::NoRoom { path, needed, free: space.free })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// How much room a migration takes, in bytes: what it writes lies in the log first, and then in the file
+/// beside what was there.
+fn needed(found: usize, bytes: u64) -> u64 {
+    if found < REWRITES { bytes.saturating_mul(2) } else { 0 }
 }
 
 fn settle(connection: &mut Connection) -> Result<(), StateError> {
@@ -93,8 +139,9 @@ fn settle(connection: &mut Connection) -> Result<(), StateError> {
     migrate(connection)
 }
 
-/// What can be seen without SQLite, which would take some of it for a new database.
-fn look_at(path: &Path) -> Result<(), StateError> {
+/// What can be seen without SQLite, which would take some of it for a new database. `here`: this process
+/// has it open, so that it was looked at then, and must not be opened by us.
+fn look_at(path: &Path, here: bool) -> Result<(), StateError> {
     let no = |wrong| Err(refused(path, wrong));
     let length = match fs::metadata(path) {
         Err(err) if err.kind() == std::io::ErrorKind::NotFound => return Ok(()),
@@ -110,6 +157,9 @@ fn look_at(path: &Path) -> Result<(), StateError> {
             true => no(Wrong::Damaged("it is empty, and was not before".to_owned())),
             false => Ok(()),
         };
+    }
+    if here {
+        return Ok(());
     }
     let mut head = Vec::with_capacity(MAGIC.len());
     let read = File::open(path).and_then(|file| file.take(16).read_to_end(&mut head));
@@ -271,7 +321,8 @@ fn one_line(text: &str) -> String {
 }
 
 /// Makes the file, empty and its owner's alone, or narrows one that others could read: it holds mails
-/// and customers' names. What SQLite puts beside it gets the same rights.
+/// and customers' names. What SQLite puts beside it gets the same rights. A file that is there is not
+/// opened: it may be in use here.
 pub(crate) fn make_private_file(path: &Path) -> std::io::Result<()> {
     let options = File::options().create_new(true).write(true).mode(0o600).open(path);
     match options {

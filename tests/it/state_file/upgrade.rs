@@ -149,3 +149,20 @@ fn a_migration_that_is_cut_off_leaves_the_old_schema_whole() {
         assert_eq!(check::check(&state.join("state.db")).unwrap(), [""; 0]);
     }
 }
+
+#[test]
+fn a_schema_is_not_changed_under_a_daemon_that_works_on_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let earlier = migrations().len() - 1;
+    file_of(earlier, folder.path(), utc("2026-11-23T09:00:00Z"));
+    let schema = || check::info(&folder.path().join("state.db")).unwrap().schema.0;
+    let (lock, _) = State::place(folder.path()).unwrap();
+    let refused = State::open(folder.path()).err().expect("refused");
+    assert!(matches!(refused, StateError::Served { pid: Some(_), .. }), "{refused}");
+    assert!(refused.to_string().contains("stop it before"), "{refused}");
+    assert_eq!(schema(), earlier);
+    // The daemon itself brings it up to date, and others go on beside it.
+    drop(State::open_by(folder.path(), Some(&lock)).unwrap());
+    assert_eq!(schema(), migrations().len());
+    State::open(folder.path()).unwrap();
+}
