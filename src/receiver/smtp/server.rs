@@ -45,7 +45,7 @@ enum Protection {
 enum Account {
     None,
     Password(Credentials),
-    Token(String, Tokens),
+    Token(String, Box<Tokens>),
 }
 
 impl Server {
@@ -72,7 +72,7 @@ impl Server {
                 login::of_password(login).map_or(Account::None, Account::Password)
             }
             Some(Login::XOAuth2 { user, token }) => {
-                Account::Token(user.clone(), Tokens::new(token, bounds.token)?)
+                Account::Token(user.clone(), Box::new(Tokens::new(token, bounds.token)?))
             }
         };
         let withheld = match &account {

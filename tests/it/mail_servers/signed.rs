@@ -30,7 +30,7 @@ impl TestPostrider {
         self.app = App::build(config, clock, Limits::default()).unwrap();
     }
 
-    fn replayed(&self) -> Vec<Verdict> {
+    pub(super) fn replayed(&self) -> Vec<Verdict> {
         let state = &self.app.engine().store().state;
         let run = state.read(|tx| slots::runs(tx, None, 1)).unwrap().remove(0);
         let replayed = self.app.engine().replay(&run).unwrap();

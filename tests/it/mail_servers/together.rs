@@ -1,8 +1,12 @@
 //! One mail for everybody: one id, the same bytes, one transaction, and still a verdict for each.
 
+use chrono::TimeDelta;
 use mail_parser::MessageParser;
+use postrider::clock::Clock as _;
 use postrider::demo::inbox::Mail;
 use postrider::domain::delivery::Outcome;
+use postrider::engine::archive::replay::Verdict;
+use postrider::store::state::outbox;
 
 use super::signed::fill;
 use super::wrong_in;
@@ -11,6 +15,18 @@ use crate::harness::{HEAD, TRAFFIC, TestPostrider};
 const DAILY: &str = "[digests.daily]\nreports = [\"traffic\"]\nschedule = \"0 8 * * *\"\n\
                      to = [\"ana@example.com\", \"ben@example.com\"]\ncc = [\"boss@example.com\"]\n\
                      bcc = [\"audit@example.com\"]\ntogether = true\n";
+
+const ALL: [&str; 4] =
+    ["ana@example.com", "audit@example.com", "ben@example.com", "boss@example.com"];
+
+async fn at_ten_past_eight(prepare: impl FnOnce(&TestPostrider)) -> TestPostrider {
+    let config = format!("{HEAD}{TRAFFIC}{DAILY}");
+    let t = TestPostrider::start(&config, "2026-11-23T06:50:00Z", fill).await;
+    prepare(&t);
+    t.beat().await;
+    t.advance_to("2026-11-23T07:10:00Z").await;
+    t
+}
 
 /// Who got a mail by its envelope, and whom it names.
 fn named(mail: &Mail) -> (Vec<String>, Vec<String>, Vec<String>) {
@@ -22,6 +38,48 @@ fn named(mail: &Mail) -> (Vec<String>, Vec<String>, Vec<String>) {
     let mut got = mail.recipients.clone();
     got.sort();
     (got, of(parsed.to()), of(parsed.cc()))
+}
+
+#[tokio::test]
+async fn a_digest_for_everybody_is_one_mail_and_one_transaction() {
+    let t = at_ten_past_eight(|_| ()).await;
+    let mails = t.inbox.mails();
+    let [mail] = mails.as_slice() else { panic!("{} mails", mails.len()) };
+    let (got, to, cc) = named(mail);
+    assert_eq!(got, ALL);
+    assert_eq!(to, ["ana@example.com", "ben@example.com"]);
+    assert_eq!(cc, ["boss@example.com"]);
+    let text = String::from_utf8(mail.bytes.clone()).unwrap();
+    assert!(!text.contains("audit@example.com"), "{text}");
+    // Nobody could leave by a link that all have.
+    let leave = text.lines().find(|line| line.starts_with("List-Unsubscribe:")).unwrap();
+    assert!(leave.ends_with("<mailto:owner@example.com?subject=unsubscribe%20daily>"), "{leave}");
+    let rows = t.deliveries();
+    assert_eq!(rows.len(), 4);
+    assert!(
+        rows.iter().all(|row| row.state == "delivered" && row.message_id == rows[0].message_id)
+    );
+    assert_eq!(t.replayed(), [const { Verdict::Same }; 4]);
+}
+
+#[tokio::test]
+async fn who_was_refused_gets_the_same_mail_later_and_the_others_not_again() {
+    let t =
+        at_ten_past_eight(|t| t.inbox.refuse("ben@example.com", "550 5.1.1 no such user")).await;
+    let first = t.mails_to("ana@example.com");
+    assert_eq!(first.len(), 1);
+    assert_eq!(named(&first[0]).0, [ALL[0], ALL[1], ALL[3]]);
+    t.inbox.behave();
+    let (run, now) = (t.deliveries()[0].origin.clone(), t.clock.now());
+    let state = &t.app.engine().store().state;
+    let resent = state.write(|tx| outbox::resend(tx, &run, None, now)).unwrap();
+    assert_eq!(resent.again.len(), 1);
+    t.advance(TimeDelta::minutes(2)).await;
+    let second = t.mails_to("ben@example.com");
+    assert_eq!(second.len(), 1);
+    assert_eq!(named(&second[0]).0, ["ben@example.com"]);
+    assert_eq!(second[0].bytes, first[0].bytes);
+    assert_eq!(t.mails_to("ana@example.com").len(), 1);
 }
 
 #[tokio::test]
