@@ -1,6 +1,7 @@
 //! Receivers: one attempt at reaching people, its failure classified. When to try again is the
 //! outbox's business.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::future::BoxFuture;
@@ -15,9 +16,9 @@ pub mod webhook;
 mod words;
 
 /// Whether the far side may have a message already: from here on cutting the attempt off could
-/// repeat it, before it could not.
-#[derive(Debug, Default)]
-pub struct Handover(AtomicBool);
+/// repeat it, before it could not. Clones are one and the same.
+#[derive(Clone, Debug, Default)]
+pub struct Handover(Arc<AtomicBool>);
 
 impl Handover {
     /// The last byte that matters is about to leave.

@@ -1,6 +1,7 @@
 //! Config to plant: settings become sources and receivers.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use futures_util::future::BoxFuture;
@@ -10,12 +11,12 @@ use super::Limits;
 use super::own::OwnState;
 use crate::clock::Clock;
 use crate::config::{Care, Config, HeartbeatSettings, ReceiverSettings, SourceSettings};
-use crate::domain::delivery::{Message, Outcome};
+use crate::domain::delivery::{Ambiguous, Message, Outcome};
 use crate::engine::heartbeat::Heartbeat;
 use crate::engine::{Destination, Mail, Plant, ReceiverLine, SourceLine};
 use crate::receiver::smtp::Smtp;
 use crate::receiver::vendor::{Vendor, VendorHook};
-use crate::receiver::webhook::{Webhook, WebhookSettings};
+use crate::receiver::webhook::{self, Webhook, WebhookSettings};
 use crate::receiver::{Handover, Receiver};
 use crate::render::Shape;
 use crate::source::own::Own;
@@ -97,6 +98,7 @@ pub(super) fn build(
     clock: &Arc<dyn Clock>,
     limits: &Limits,
 ) -> anyhow::Result<Plant> {
+    let limits = &careful(config.ambiguous, limits);
     let mail = match &config.smtp {
         Some(settings) => {
             let smtp = Smtp::with_bounds(settings.clone(), limits.smtp)
@@ -146,6 +148,18 @@ pub(super) fn build(
     Ok(plant)
 }
 
+/// Where a message whose answer was lost is held, no webhook goes over a connection that was kept: the
+/// far side may close it just then, and whether it had read the message is not to be told.
+fn careful(ambiguous: Ambiguous, limits: &Limits) -> Limits {
+    match ambiguous {
+        Ambiguous::Resend => *limits,
+        Ambiguous::Hold => Limits {
+            webhook: webhook::Bounds { idle: Duration::ZERO, ..limits.webhook },
+            ..*limits
+        },
+    }
+}
+
 /// Beats are unsigned POSTs: the address alone says whose they are.
 fn heartbeat(
     settings: &HeartbeatSettings,
@@ -190,4 +204,18 @@ pub fn source(
             Arc::new(Own::new(settings.clone(), Arc::new(memory), clock))
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_are_kept_only_where_a_lost_answer_costs_nothing() {
+        let limits = Limits::default();
+        assert!(!careful(Ambiguous::Resend, &limits).webhook.idle.is_zero());
+        let hold = careful(Ambiguous::Hold, &limits);
+        assert!(hold.webhook.idle.is_zero());
+        assert_eq!(hold.webhook.overall, limits.webhook.overall);
+    }
 }

@@ -4,14 +4,17 @@
 //! headers and bodies hold keys, so an answer that repeats one of them is not quoted, and the HTTP
 //! client's own words are never used.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures_util::stream;
 use reqwest::header::{
-    CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT,
+    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
+    USER_AGENT,
 };
-use reqwest::{Client, Response, redirect};
+use reqwest::{Body, Client, Response, redirect};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
@@ -72,7 +75,8 @@ impl Bounds {
     /// The same where an endpoint has a time of its own.
     fn on(self, passage: &Passage) -> Bounds {
         let overall = passage.timeout.unwrap_or(self.overall);
-        Bounds { overall, connect: self.connect.min(overall), ..self }
+        // So that it is known which of them ended: who is never connected to was told nothing.
+        Bounds { overall, connect: self.connect.min(overall * 2 / 3), ..self }
     }
 }
 
@@ -228,14 +232,13 @@ impl Post {
                 body.len()
             ));
         }
-        // The client does not say when the request leaves.
-        handover.begin();
-        let mut request =
-            self.http.post(self.url.clone()).headers(common()).headers(headers.clone());
+        let request = self.http.post(self.url.clone()).headers(common()).headers(headers.clone());
+        // The body has one length, told beforehand: without it the request is none.
+        let mut request = request.header(CONTENT_LENGTH, body.len());
         if self.sent.fetch_add(1, Ordering::Relaxed) % PER_CONNECTION == PER_CONNECTION - 1 {
             request = request.header(CONNECTION, HeaderValue::from_static("close"));
         }
-        match request.body(body).send().await {
+        match request.body(handed_over(body, handover.clone())).send().await {
             Ok(response) => {
                 let status = response.status().as_u16();
                 let after = response.headers().get(RETRY_AFTER).and_then(|value| {
@@ -248,7 +251,7 @@ impl Post {
                     false => outcome,
                 }
             }
-            Err(err) => classify_error(&err),
+            Err(err) => classify_error(&err, handover.has_begun()),
         }
     }
 
@@ -257,6 +260,15 @@ impl Post {
         guard::repeats_address(&self.url, said)
             || self.withheld.iter().any(|secret| said.contains(secret.expose_secret()))
     }
+}
+
+/// A body that is handed over when the client takes it: when there is a connection, and the head of
+/// the request is written to it.
+fn handed_over(body: Vec<u8>, handover: Handover) -> Body {
+    Body::wrap_stream(stream::once(async move {
+        handover.begin();
+        Ok::<_, Infallible>(body)
+    }))
 }
 
 /// Headers of every POST; a receiver's own come after them and win.
@@ -290,8 +302,9 @@ fn because(outcome: Outcome, reason: String) -> Outcome {
     }
 }
 
-/// What a failed request means. The error's own text can hold the address, so it is not used.
-fn classify_error(err: &reqwest::Error) -> Outcome {
+/// What a failed request means; `sent`: its body may have left. The error's own text can hold the
+/// address, so it is not used.
+fn classify_error(err: &reqwest::Error, sent: bool) -> Outcome {
     match tls::fault_in(err) {
         Some(TlsFault::Lasting(what)) if err.is_connect() => {
             return Outcome::ReceiverBroken(words(&format!("its TLS is not acceptable: {what}")));
@@ -304,7 +317,7 @@ fn classify_error(err: &reqwest::Error) -> Outcome {
     if let Some(why) = guard::refusal_in(err) {
         return Outcome::ReceiverBroken(why);
     }
-    match (err.is_connect(), err.is_timeout()) {
+    match (err.is_connect() || !sent, err.is_timeout()) {
         (true, true) => Outcome::ServerDown("no connection within the time allowed".into()),
         (true, false) => Outcome::ServerDown(words(&format!("no connection: {}", deepest(err)))),
         (false, true) => {

@@ -9,6 +9,7 @@
 
 use futures_util::future::BoxFuture;
 use lettre::Address;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use self::circuit::Standing;
@@ -44,6 +45,8 @@ pub struct Smtp {
     /// At least one, in the order in which they are asked.
     servers: Vec<Server>,
     from: Address,
+    /// How many mails go out at the same time: each has a connection of its own.
+    connections: usize,
 }
 
 impl Smtp {
@@ -62,14 +65,15 @@ impl Smtp {
     pub fn with_bounds(settings: SmtpSettings, bounds: Bounds) -> Result<Smtp, SmtpError> {
         let from = address(&settings.envelope_from)
             .ok_or_else(|| SmtpError::Sender(settings.envelope_from.clone()))?;
+        let connections = settings.connections.clamp(1, Semaphore::MAX_PERMITS);
         let servers = settings.servers.iter();
         let servers: Vec<Server> = servers
-            .map(|server| Server::new(server, settings.connections, bounds))
+            .map(|server| Server::new(server, connections, bounds))
             .collect::<Result<_, _>>()?;
         if servers.is_empty() {
             return Err(SmtpError::NoServer);
         }
-        Ok(Smtp { servers, from })
+        Ok(Smtp { servers, from, connections })
     }
 
     /// Asks one server for all who have no verdict yet, and notes theirs.
@@ -171,6 +175,10 @@ fn both(first: Outcome, second: Outcome) -> Outcome {
 }
 
 impl Receiver for Smtp {
+    fn concurrency(&self) -> usize {
+        self.connections
+    }
+
     fn attempt<'a>(
         &'a self,
         messages: &'a [Message],

@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 use reqwest::header::HeaderMap;
 use secrecy::SecretString;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 use self::far::{Far, Manner, Pki};
 use super::guard::Lookup;
@@ -311,6 +311,52 @@ async fn an_endpoint_has_its_own_time_and_a_message_its_bound() {
         assert_eq!(handover.has_begun(), taken);
     }
     assert_eq!(far.requests(), 1);
+    let head = far.heads().concat().to_lowercase();
+    assert!(head.contains(&format!("content-length: {BODY_BYTES_MAX}\r\n")), "{head}");
+    assert!(!head.contains("transfer-encoding"), "{head}");
+}
+
+#[tokio::test]
+async fn who_cannot_be_connected_to_in_time_was_told_nothing() {
+    // Nobody accepts and its queue is full: the kernel answers no more.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut waiting = Vec::new();
+    while let Ok(stream) =
+        tokio::time::timeout(Duration::from_millis(200), TcpStream::connect(address)).await
+    {
+        waiting.push(stream.unwrap());
+    }
+    let names = Names::new(&[&["127.0.0.1"]]);
+    let url = format!("http://{address}/x");
+    let down = Outcome::ServerDown("no connection within the time allowed".into());
+    let long = Duration::from_secs(600);
+    for (connect, overall) in [(long, 300), (Duration::from_millis(300), 300)] {
+        let timeout = Some(Duration::from_millis(overall));
+        let passage = Passage { timeout, ..Passage::default() };
+        let bounds = Bounds { connect, ..fresh() };
+        let (headers, handover) = (HeaderMap::new(), Handover::default());
+        let post = post(&url, &passage, bounds, &names);
+        let outcome = post.send(&headers, b"{}".to_vec(), &handover, classify::classify).await;
+        assert_eq!(outcome, down);
+        assert!(!handover.has_begun(), "an end of the daemon may cut it off");
+    }
+    // Also where the whole time is over first.
+    let bounds = Bounds { connect: long, overall: Duration::from_millis(300), ..fresh() };
+    assert_eq!(send(&post(&url, &Passage::default(), bounds, &names)).await, down);
+}
+
+#[test]
+fn connecting_has_two_thirds_of_the_time_at_most() {
+    for (timeout, connect) in [(5_000, 3_333), (10_000, 6_666), (15_000, 10_000), (60_000, 10_000)]
+    {
+        let timeout = Some(Duration::from_millis(timeout));
+        let passage = Passage { timeout, ..Passage::default() };
+        let bounds = Bounds::default().on(&passage);
+        assert_eq!(bounds.connect.as_millis(), connect);
+    }
 }
 
 /// Counts what the tests count, for the tests' own helper.

@@ -79,7 +79,6 @@ impl Server {
             Account::Password(credentials) => credentials.forms(),
             Account::Token(..) | Account::None => Vec::new(),
         };
-        let connections = connections.clamp(1, Semaphore::MAX_PERMITS);
         Ok(Server {
             name: settings.name(),
             host,
@@ -103,12 +102,10 @@ impl Server {
     /// Sends a mail, once a connection is free. A verdict for each recipient, in their order.
     pub(super) async fn send(&self, mailing: Mailing<'_>, handover: &Handover) -> Vec<Verdict> {
         let all = |failure: Failure| vec![Err(failure); mailing.to.len()];
-        let Ok(permit) = tokio::time::timeout(self.bounds.overall, self.permits.acquire()).await
-        else {
-            let busy = Fault::Broken("every connection that it may have is busy".into());
-            return all(Failure { step: Step::Connect, fault: busy });
-        };
-        let _permit = permit.expect("the semaphore is never closed");
+        // The outbox makes no more attempts at a time than there are; whoever comes besides (a trial)
+        // waits its turn, which comes: each is held for a bounded time. That all are taken says
+        // nothing about the server.
+        let _permit = self.permits.acquire().await.expect("the semaphore is never closed");
         let deadline = Instant::now() + self.bounds.overall;
         if let Some(connection) = self.kept(deadline).await {
             let verdicts = self.transfer(connection, mailing, handover).await;

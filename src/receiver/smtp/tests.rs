@@ -196,6 +196,24 @@ async fn many_mails_share_connections_and_all_arrive() {
 }
 
 #[tokio::test]
+async fn as_many_mails_go_at_a_time_as_connections_and_who_waits_is_not_told_it_is_down() {
+    let inbox = Inbox::start(Arc::new(Stopped)).await.unwrap();
+    inbox.misbehave(Stage::Dot, Act::Stall, 1);
+    let bounds = Bounds {
+        dot: Duration::from_millis(300),
+        overall: Duration::from_millis(150),
+        ..Bounds::default()
+    };
+    let settings = SmtpSettings { connections: 1, ..one(settings(&inbox)) };
+    let smtp = Smtp::with_bounds(settings, bounds).unwrap();
+    assert_eq!(smtp.concurrency(), 1);
+    let (ann, bob) = (to("ann@example.com"), to("bob@example.com"));
+    let (first, second) = tokio::join!(smtp.deliver(&ann), smtp.deliver(&bob));
+    assert!(matches!(first, Outcome::Uncertain(_)), "{first:?}");
+    assert!(matches!(second, Outcome::Delivered(_)), "{second:?}");
+}
+
+#[tokio::test]
 async fn starttls_with_a_private_authority_protects_login_and_mail() {
     let pki = Pki::new("localhost");
     let inbox = Inbox::open(pki.inbox(false), Arc::new(Stopped)).await.unwrap();

@@ -11,6 +11,16 @@ use super::{StateError, instant, millis};
 /// more.
 pub const UNKNOWN_MAX: u32 = 5;
 
+/// A reason that says that there is no such recipient: the codes of its address (5.1.7 and 5.1.8
+/// speak of the sender's). Where there are several servers it begins with the one that said so, and
+/// a blank. It is computed from what the index of readers has.
+const UNKNOWN: &str = "(reason || ' ' glob 'RCPT TO: 5[0-9][0-9] 5.1.[1236][^0-9.]*'
+    or reason || ' ' glob 'RCPT TO: 5[0-9][0-9] 5.1.10[^0-9.]*'
+    or substr(reason, instr(reason, ' ') + 1) || ' '
+       glob 'RCPT TO: 5[0-9][0-9] 5.1.[1236][^0-9.]*'
+    or substr(reason, instr(reason, ' ') + 1) || ' '
+       glob 'RCPT TO: 5[0-9][0-9] 5.1.10[^0-9.]*')";
+
 /// Later than everything.
 const FOR_EVER: i64 = i64::MAX;
 
@@ -163,7 +173,7 @@ fn bouncing_among(
              from suppression where digest = '' group by address
          ), ended as (
              select recipient, id, state, coalesce(reason, '') as said,
-                    state = 'rejected' and reason glob 'RCPT TO: 5[0-9][0-9] 5.1.*' as unknown
+                    state = 'rejected' and {UNKNOWN} as unknown
              from outbox
              where kind = 'digest' and receiver = 'smtp' and finished_at is not null and {narrowed}
                and finished_at > coalesce(
@@ -181,4 +191,39 @@ fn bouncing_among(
         Ok(Bouncing { address: row.get(0)?, runs: row.get(1)?, said: row.get(3)? })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(reason: &str, expected: bool) {
+        let db = rusqlite::Connection::open_in_memory().expect("a database in memory");
+        let sql = format!("select coalesce({UNKNOWN}, 0) from (select ?1 as reason)");
+        let unknown: bool = db.query_row(&sql, [reason], |row| row.get(0)).expect("a row");
+        assert_eq!(unknown, expected, "{reason}");
+    }
+
+    #[test]
+    fn only_what_is_said_of_the_recipient_makes_an_address_unknown() {
+        for code in ["5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10"] {
+            check(&format!("RCPT TO: 550 {code} no such user"), true);
+            check(&format!("RCPT TO: 550 {code}"), true);
+            check(&format!("mx.example.com:587: RCPT TO: 553 {code} no"), true);
+            check(&format!("[2001:db8::1]:25: RCPT TO: 553 {code}"), true);
+            check(&format!("RCPT TO: 450 {code} not now"), false);
+            check(&format!("MAIL FROM: 550 {code} whatever"), false);
+            check(&format!("mx.example.com:587: end of message: 550 {code} whatever"), false);
+            // Somebody else's words.
+            check(&format!("DATA: 554 mx said: RCPT TO: 550 {code} no"), false);
+            check(&format!("mx:25: DATA: 554 RCPT TO: 550 {code} no"), false);
+        }
+        for code in
+            ["5.1.0", "5.1.7", "5.1.8", "5.1.11", "5.1.100", "5.1.1.1", "5.2.1", "5.7.1", ""]
+        {
+            check(&format!("RCPT TO: 550 {code} no"), false);
+            check(&format!("mx.example.com:587: RCPT TO: 550 {code} no"), false);
+        }
+    }
 }
