@@ -2,6 +2,7 @@
 
 use anyhow::anyhow;
 use clap::{Args, Subcommand};
+use secrecy::ExposeSecret;
 
 use super::context::runtime;
 use super::{Context, Done, print};
@@ -9,6 +10,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, ReceiverSettings};
 use crate::domain::delivery::{Ambiguous, Outcome};
 use crate::engine::proof::Trial;
+use crate::receiver::webhook::public_key;
 use crate::store::state::outbox::{self, SMTP};
 use crate::store::state::{State, ledger};
 
@@ -37,6 +39,18 @@ when every attempt of five days failed, or by hand. Nothing is sent to it until 
     #[command(after_help = "Example:
   postrider receiver disable hook --reason \"moves on Monday\"")]
     Disable(Disable),
+    /// The public keys of a webhook's key pairs (`whsk_`), to be given to its endpoint
+    #[command(
+        after_help = "One line for each, in the order of `secrets`: whpk_... A shared secret \
+(`whsec_`) has no public half and is not shown."
+    )]
+    Key(Key),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Key {
+    /// The receiver
+    name: String,
 }
 
 #[derive(Debug, Args)]
@@ -67,6 +81,7 @@ impl Receiver {
             Receiver::Test(test) => test.execute(context),
             Receiver::Enable(enable) => enable.execute(context),
             Receiver::Disable(disable) => disable.execute(context),
+            Receiver::Key(key) => key.execute(context),
         }
     }
 }
@@ -139,6 +154,29 @@ impl Disable {
             false => format!("{name} is disabled already"),
         });
         Ok(())
+    }
+}
+
+impl Key {
+    fn execute(&self, context: &Context) -> Done {
+        let config = context.check()?;
+        named(&config, &self.name)?;
+        let Some(ReceiverSettings::Webhook(settings)) = config.receivers.get(&self.name) else {
+            return Err(anyhow!("`{}` is no webhook, and signs nothing", self.name).into());
+        };
+        let mut found = false;
+        for secret in &settings.secrets {
+            let key =
+                public_key(secret.expose_secret()).map_err(|why| anyhow!("a secret {why}"))?;
+            if let Some(key) = key {
+                found = true;
+                print::line(key);
+            }
+        }
+        match found {
+            true => Ok(()),
+            false => Err(anyhow!("`{}` has no key pair (`whsk_`)", self.name).into()),
+        }
     }
 }
 

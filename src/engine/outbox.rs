@@ -35,6 +35,9 @@ pub(super) use under_way::UnderWay;
 /// A receiver that gives no answer for so long is told, by another route than itself.
 const SILENT_TOLD: TimeDelta = TimeDelta::minutes(15);
 
+/// Another probe is made after so long where one has not ended yet.
+const PROBE: TimeDelta = TimeDelta::minutes(5);
+
 /// A message on a seat.
 type Seated = (Seat, Unit);
 
@@ -115,7 +118,7 @@ impl Engine {
                     // broke down.
                     upkeep::recover(tx, &plant, Some(&receiver), now)?;
                 }
-                claimable(tx, &receiver, limit, alone, now)
+                claimable(tx, &receiver, limit, now)
             })
             .await?;
         Ok(seats.free.into_iter().zip(units).collect())
@@ -140,14 +143,12 @@ impl Engine {
         let count = usize::from(!matches!(came, Came::NotBegun));
         let tried = Arc::new(Tried::new(name, deliveries, came, self.clock.now()));
         let mut seats = self.under_way.take(name, width(&plant, name));
-        // One seat is this one, which is free by then.
-        let alone = seats.others == 1;
         seats.free.push(seat);
         let mut limit = seats.free.len();
         if self.stopping() || self.under_way.owes(name) {
             limit = 0;
         }
-        let units = match self.settle(&plant, &tried, limit, alone).await {
+        let units = match self.settle(&plant, &tried, limit).await {
             Ok(units) => units,
             Err(err) => {
                 tracing::warn!(receiver = name, error = %err, "what was tried is written down later");
@@ -159,21 +160,27 @@ impl Engine {
     }
 }
 
-/// Claims up to `limit` messages, or one as a probe where the receiver was held; `alone`: nothing
-/// of it is under way.
+/// Claims up to `limit` messages, or one as a probe where the receiver was held. What is under way
+/// since before it was held may take its time: a probe does not wait for that, and is alone among
+/// probes.
 fn claimable(
     tx: &rusqlite::Transaction<'_>,
     name: &str,
     limit: usize,
-    alone: bool,
     now: chrono::DateTime<chrono::Utc>,
 ) -> Result<Vec<Unit>, StateError> {
     if limit == 0 || outbox::is_disabled(tx, name)? {
         return Ok(Vec::new());
     }
     match outbox::holds(tx)?.into_iter().find(|hold| hold.receiver == name) {
-        Some(hold) if now < hold.until || !alone => Ok(Vec::new()),
-        Some(_) => outbox::begin(tx, name, 1, now),
+        Some(hold) if now < hold.until => Ok(Vec::new()),
+        Some(_) => {
+            let probe = outbox::begin(tx, name, 1, now)?;
+            if !probe.is_empty() {
+                outbox::probe(tx, name, now + PROBE)?;
+            }
+            Ok(probe)
+        }
         None => outbox::begin(tx, name, limit, now),
     }
 }

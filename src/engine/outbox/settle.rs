@@ -14,7 +14,7 @@ use crate::engine::fallback::{CameTo, Instead};
 use crate::engine::notice::OwnerNotice;
 use crate::engine::{Engine, EngineError, Plant};
 use crate::store::StoreError;
-use crate::store::state::outbox::{self, Delivery, Kind, News, SMTP, Unit};
+use crate::store::state::outbox::{self, Delivery, Hold, Kind, News, SMTP, Unit};
 use crate::store::state::{StateError, ledger, suppression};
 
 /// After so many attempts in which postrider itself broke down a message is held.
@@ -85,7 +85,7 @@ impl Engine {
         let Ok(_one) = self.under_way.writing.try_lock() else { return Ok(()) };
         let (plant, mut failed) = (self.plant(), None);
         for tried in self.under_way.unwritten() {
-            match self.settle(&plant, &tried, 0, false).await {
+            match self.settle(&plant, &tried, 0).await {
                 Ok(_) => self.under_way.written(&tried),
                 Err(err) => failed = Some(err),
             }
@@ -101,16 +101,15 @@ impl Engine {
         plant: &Arc<Plant>,
         tried: &Arc<Tried>,
         limit: usize,
-        alone: bool,
     ) -> Result<Vec<Unit>, EngineError> {
-        let mut done = self.settle_and_claim(plant, tried, limit, alone, How::Whole).await;
+        let mut done = self.settle_and_claim(plant, tried, limit, How::Whole).await;
         if done.is_err() && limit > 0 {
-            done = self.settle_and_claim(plant, tried, 0, alone, How::Whole).await;
+            done = self.settle_and_claim(plant, tried, 0, How::Whole).await;
         }
         if let Err(EngineError::Panic(words)) = &done {
             let receiver = tried.receiver.as_str();
             tracing::error!(receiver, panic = words, "what follows from an attempt broke down");
-            done = self.settle_and_claim(plant, tried, 0, alone, How::Bare).await;
+            done = self.settle_and_claim(plant, tried, 0, How::Bare).await;
         }
         done
     }
@@ -120,7 +119,6 @@ impl Engine {
         plant: &Arc<Plant>,
         tried: &Arc<Tried>,
         limit: usize,
-        alone: bool,
         how: How,
     ) -> Result<Vec<Unit>, EngineError> {
         let (now, mut settled) = (tried.at, Vec::new());
@@ -132,11 +130,14 @@ impl Engine {
             match tried.came {
                 Came::NotBegun => {
                     let ids: Vec<i64> = tried.deliveries.iter().map(|row| row.id).collect();
+                    for id in &ids {
+                        outbox::probed(tx, &tried.receiver, *id, claimed_at)?;
+                    }
                     outbox::put_back(tx, &ids)?;
                 }
                 _ => commit(tx, &plant, &tried, &settled, how)?,
             }
-            claimable(tx, &tried.receiver, limit, alone, claimed_at)
+            claimable(tx, &tried.receiver, limit, claimed_at)
         })
         .await
     }
@@ -212,6 +213,10 @@ fn commit(
     how: How,
 ) -> Result<(), StateError> {
     let now = tried.at;
+    // Before anybody says something else.
+    for one in settled {
+        outbox::probed(tx, &tried.receiver, one.row.id, now)?;
+    }
     for one in settled {
         let first_held = !outbox::has_held(tx, &tried.receiver)?;
         outbox::finish(tx, one.row.id, one.word, &one.next, one.panicked, now)?;
@@ -250,7 +255,10 @@ fn follow(
     let receiver = row.receiver.as_str();
     match next {
         Next::Retry { at, reason, hold_receiver: true, .. } => {
-            let news = outbox::hold(tx, receiver, *at, reason, *broken, now, SILENT_TOLD)?;
+            let (until, reason) = (*at, reason.clone());
+            let hold = Hold { receiver: row.receiver.clone(), until, reason, broken: *broken };
+            let news = outbox::hold(tx, &hold, row.id, now, SILENT_TOLD)?;
+            let reason = &hold.reason;
             Ok(match news {
                 News::Nothing => None,
                 News::Broken => Some(OwnerNotice::of_receiver(plant, receiver, reason, now)),
@@ -270,7 +278,7 @@ fn follow(
             })
         }
         Next::Disabled { reason } => disable(tx, plant, receiver, reason, now),
-        Next::Delivered(_) => Ok(outbox::release(tx, receiver)?
+        Next::Delivered(_) => Ok(outbox::release(tx, receiver, row.id, now)?
             .map(|since| OwnerNotice::of_answer(plant, receiver, since, now))),
         Next::Ended { rejected, reason } => {
             let state = if *rejected { "rejected" } else { "expired" };

@@ -19,6 +19,7 @@ use crate::store::state::outbox::{self, Delivery, Kind, Owed, SMTP};
 
 mod full;
 mod health;
+mod holds;
 mod stop;
 
 const MINUTE: TimeDelta = TimeDelta::minutes(1);

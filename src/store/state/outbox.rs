@@ -33,7 +33,7 @@ pub use endpoint::{
 };
 pub use fallback::{Untaken, UntakenNotice, fell, notice_of, tells, told_instead, untaken};
 pub use finish::{act, finish, forget, prune, retry};
-pub use holds::{Hold, News, hold, holds, release};
+pub use holds::{Hold, News, hold, holds, probe, probed, release};
 pub use pack::pack;
 pub use proof::{Proof, is_owed, proofs};
 pub use run::{Resent, counts_of_run, made_of, of_run, resend, tries};

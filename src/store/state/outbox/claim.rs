@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashSet};
 use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::{COLUMNS, Delivery, delivery, pack};
+use super::{COLUMNS, Delivery, delivery, holds, pack};
 use crate::domain::delivery::{Ambiguous, Message};
 use crate::store::state::{StateError, ledger, millis};
 
@@ -202,6 +202,7 @@ pub fn recover(
         .collect::<Result<_, _>>()?;
     let mut cut_off = CutOff::default();
     for (id, receiver) in called.into_iter().filter(|(id, _)| !under_way.contains(id)) {
+        holds::probed(tx, &receiver, id, now)?;
         tx.prepare_cached(
             "update attempt set outcome = 'uncertain', words = ?2
              where finished_at is null and outcome is null and delivery = ?1",
