@@ -123,6 +123,7 @@ mod tests {
     const BESIDE: &str = "POSTRIDER_TEST_BESIDE";
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "how a test tells its own binary what to be")]
     fn reading_ones_own_memory_keeps_the_log_that_others_would_delete() {
         if let Some(folder) = std::env::var_os(BESIDE) {
             // As a command beside the daemon: the last to close deletes the log.

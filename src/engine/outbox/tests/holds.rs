@@ -9,7 +9,10 @@ fn hour(said: &str) -> Outcome {
 }
 
 /// Says to each id what is written there, and else that it took it.
-fn saying(said: &'static [(&'static str, fn() -> Outcome)]) -> Arc<Played> {
+/// What is said to a recipient.
+type Said = (&'static str, fn() -> Outcome);
+
+fn saying(said: &'static [Said]) -> Arc<Played> {
     Played::new(8, move |message, _| {
         let found = said.iter().find(|(id, _)| *id == message.id);
         found.map_or_else(|| Outcome::Delivered("200".into()), |(_, says)| says())
