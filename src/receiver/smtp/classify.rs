@@ -111,6 +111,8 @@ fn classify_reply(step: Step, reply: &Reply, reason: String) -> Outcome {
         (Hello | StartTls | Login, _, _) => Outcome::ServerDown(reason),
         (Sender, _, 5) if too_big => Outcome::Rejected(reason),
         (Sender, _, 5) => Outcome::ReceiverBroken(reason),
+        // That the commands came in the wrong order says nothing of the recipient.
+        (Recipient, 503, 5) => Outcome::Retry { after: None, reason },
         // A mailbox that is full today is emptied tomorrow.
         (Recipient, _, 5) if full => Outcome::Retry { after: None, reason },
         (Recipient | Data | Content | Dot, _, 5) => Outcome::Rejected(reason),
@@ -144,6 +146,7 @@ mod tests {
             ("452 4.5.3 too many recipients", "DDDDRRRRR"),
             ("454 4.7.0 temporary", "DDDDRRRRR"),
             ("500 5.5.2 what", "DBBBBXXXX"),
+            ("503 5.5.1 out of order", "DBBBBRXXX"),
             ("530 5.7.0 log in", "BBBBBBBBB"),
             ("535 5.7.8 wrong password", "DBBBBXXXX"),
             ("550 5.1.1 no such user", "DBBBBXXXX"),
