@@ -96,6 +96,11 @@ def checked(daemon):
     assert said == "ok", said
 
 
+def for_people(server):
+    """What arrived, without what the owner is told past the outbox: that the state cannot be written."""
+    return [raw for raw in server.stored() if b"\nTo: <owner@example.com>" not in raw]
+
+
 def dies_before(place, root):
     """Syncs fail before the digest is due: nothing leaves; when the disk is well it goes, once"""
     with Sink(place / "server", root) as server:
@@ -104,13 +109,13 @@ def dies_before(place, root):
             with DyingDisk(daemon, place / "trace"):
                 # Its clock has gone on by eight minutes then: the digest is five minutes late.
                 time.sleep(8)
-                assert server.stored() == [], "a mail left that nobody could have remembered"
+                assert for_people(server) == [], "a mail left that nobody could have remembered"
                 assert not daemon.outbox(), daemon.outbox()
             failures = (place / "trace").read_text().count("EIO")
             daemon.wait_for(delivered=1)
             raw, tries = daemon.raw(PERSON), [outcome for outcome, _ in daemon.tries(PERSON)]
             checked(daemon)
-    assert server.stored() == [raw] and tries == ["delivered"], (len(server.stored()), tries)
+    assert for_people(server) == [raw] and tries == ["delivered"], (len(server.stored()), tries)
     return f"{failures} syncs failed, then 1 mail at attempt 1, without a restart"
 
 
@@ -121,7 +126,7 @@ def dies_between(place, root):
             daemon.wait(lambda rows: rows[PERSON]["state"] == "sending", "on its way")
             with DyingDisk(daemon, place / "trace"):
                 until = time.monotonic() + 20
-                while not server.stored() and time.monotonic() < until:
+                while not for_people(server) and time.monotonic() < until:
                     time.sleep(0.1)
                 # The answer comes after three seconds.
                 time.sleep(5)
@@ -131,7 +136,7 @@ def dies_between(place, root):
             daemon.wait_for(delivered=1)
             raw, tries = daemon.raw(PERSON), [outcome for outcome, _ in daemon.tries(PERSON)]
             checked(daemon)
-    assert server.stored() == [raw] and tries == ["delivered"], (len(server.stored()), tries)
+    assert for_people(server) == [raw] and tries == ["delivered"], (len(server.stored()), tries)
     return f"{failures} syncs failed; delivered once, recorded when the disk was well"
 
 
