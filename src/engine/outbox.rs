@@ -5,7 +5,7 @@
 //! what the one before came to; a slow attempt holds up nothing but its own seat. A receiver that
 //! is down or broken is held as a whole and probed with one message when the hold is over.
 //!
-//! Who is under way is known by memory alone ([`UnderWay`]); everything else is in rows.
+//! Who is under way is known by memory alone (`UnderWay`); everything else is in rows.
 
 use std::sync::Arc;
 
